@@ -1,0 +1,3 @@
+module mailutil
+
+go 1.26

@@ -1,0 +1,110 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+)
+
+// A Name is a parsed mailbox name: what the user wrote and where that is.
+type Name struct {
+	Text   string // as the user wrote it, without a #driver. prefix
+	Format string // format forced by "#driver.FORMAT/", "" for none
+	Path   string // absolute path of a local mailbox; "" for INBOX (each format has its own place)
+	Inbox  bool   // the name is INBOX, in any case
+}
+
+// A Level says how much a notice matters.
+type Level int
+
+// Info is shown on request (-v), Warn always.
+const (
+	Info Level = iota
+	Warn
+)
+
+// An Env is the surroundings that names, formats and locks depend on. Tests
+// set each field; commands use NewEnv. It must not change once drivers use it.
+type Env struct {
+	User  string // login name
+	Home  string // home directory, absolute
+	Spool string // the system INBOX: /var/mail/USER
+	Host  string // local host name, at most 80 octets
+	Dir   string // working directory, for names that begin "./" or "../"
+
+	Now    func() time.Time    // the clock; its Location is the local zone
+	Notify func(Level, string) // what the user should hear; never nil
+
+	LockTimeout time.Duration // how long to wait for a lock that somebody holds; 0 is 5 minutes
+	LockDir     string        // where session locks live: "/tmp"
+	StateDir    string        // where side files go when a spool directory is not writable
+
+	Config Config
+}
+
+// Config is what /etc/c-client.cf may set (spec programs.md 5.4).
+type Config struct {
+	NewFormat      string   // format of new mailboxes: "unix"
+	EmptyFormat    string   // format that an empty file takes at the first append: "unix"
+	Subdir         string   // mail-subdirectory, below Home
+	Keywords       []string // default keywords of new mailboxes
+	FromHeaderOnly bool     // from-widget header-only: quote only lines that are From_ lines
+
+	MailboxMode fs.FileMode // 0600
+	DirMode     fs.FileMode // 0700
+	LockMode    fs.FileMode // 0666
+
+	DotLockTimeout time.Duration // age at which a dot lock is seized: 5 minutes
+	NoLockWarning  bool          // disable-lock-warning
+	Restricted     bool          // restrict-mailbox-access or --restrict: no absolute names, no "..", no "~user"
+}
+
+// Drivers are the formats in probe order: the order is behaviour.
+type Drivers []Driver
+
+// Named returns the driver of that exact name, or nil.
+func (ds Drivers) Named(format string) Driver {
+	for _, d := range ds {
+		if d.Name() == format {
+			return d
+		}
+	}
+	return nil
+}
+
+// Find returns the first driver that knows n. A name that nothing has gives
+// ErrNotExist. When a driver cannot tell, its error stands: unknown is not
+// "gone".
+func (ds Drivers) Find(n Name) (Driver, error) {
+	for _, d := range ds {
+		ok, err := d.Probe(n)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			return d, nil
+		}
+	}
+	return nil, &Error{Op: "open", Name: n.Text, Off: -1, Err: ErrNotExist}
+}
+
+// Open finds the driver of n and opens it.
+func (ds Drivers) Open(ctx context.Context, n Name, m Mode) (Mailbox, error) {
+	d, err := ds.Find(n)
+	if err != nil {
+		return nil, err
+	}
+	return d.Open(ctx, n, m)
+}
+
+// IsTemporary reports whether trying again later may help: everything that is
+// not known to be final is temporary.
+func IsTemporary(err error) bool {
+	for _, final := range []error{ErrNotExist, ErrExist, ErrReadOnly, ErrFormat, ErrCorrupt, ErrName, ErrUnsupported, ErrNotMailbox} {
+		if errors.Is(err, final) {
+			return false
+		}
+	}
+	return err != nil
+}
