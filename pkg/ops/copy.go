@@ -140,7 +140,7 @@ type copier struct {
 // stored is what the target must give back for one message.
 type stored struct {
 	size    int64
-	digest  uint64
+	digest  uint64 // of the text; of its essence when altered
 	altered bool
 }
 
@@ -260,17 +260,32 @@ func (c *copier) one(m mailbox.Message) error {
 	c.acc.Copied++
 	c.done.Add(m.Seq)
 	c.acc.Octets += m.Size
+	if c.o.Progress != nil {
+		c.o.Progress(Progress{Done: c.acc.Copied + c.acc.Skipped, Total: c.acc.Found, Octets: c.acc.Octets})
+	}
 	if altered.Any() {
 		c.acc.AlteredMessages++
 		c.acc.Altered = c.acc.Altered.Plus(altered)
 		c.except(Exception{Seq: m.Seq, UID: m.UID, Altered: altered})
 	}
 	if c.o.Move {
-		c.sums = append(c.sums, stored{m.Size, sum.Sum64(), altered.Any()})
+		return c.remember(m, sum.Sum64(), altered.Any())
 	}
-	if c.o.Progress != nil {
-		c.o.Progress(Progress{Done: c.acc.Copied + c.acc.Skipped, Total: c.acc.Found, Octets: c.acc.Octets})
+	return nil
+}
+
+// remember keeps what the target must give back before a move deletes m.
+func (c *copier) remember(m mailbox.Message, digest uint64, altered bool) error {
+	if altered {
+		text, err := c.from.Open(m.Seq)
+		if err != nil {
+			return err
+		}
+		if digest, err = essence(text); err != nil {
+			return err
+		}
 	}
+	c.sums = append(c.sums, stored{m.Size, digest, altered})
 	return nil
 }
 
