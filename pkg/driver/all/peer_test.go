@@ -1,0 +1,307 @@
+package all_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The original library and our drivers work on the same mailboxes, in real
+// processes, and must agree at every step. The original opens nothing for
+// root, so as root both run as the user games.
+
+// conversation is one peer process.
+type conversation struct {
+	t   *testing.T
+	who string
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// arena is a home directory and how to start both peers in it.
+type arena struct {
+	t        *testing.T
+	home     string
+	original string // the built peer.c
+	ours     string // a copy of this test binary
+	cred     *syscall.Credential
+}
+
+func newArena(t *testing.T) *arena {
+	t.Helper()
+	home, err := os.MkdirTemp("", "mailutil-peer-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(home) })
+	a := &arena{t: t, home: home, original: filepath.Join(home, ".peer"), ours: filepath.Join(home, ".ours")}
+	src := filepath.Join("..", "..", "..", "testdata", "peer", "peer.c")
+	if out, err := exec.Command("cc", "-O1", "-o", a.original, src, "-lc-client").CombinedOutput(); err != nil {
+		t.Skipf("the original library is not installed here: %v\n%s", err, firstLine(out))
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(a.ours, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() == 0 {
+		u, err := user.Lookup("games")
+		if err != nil {
+			t.Skip("no user games to run the original as")
+		}
+		uid, _ := strconv.Atoi(u.Uid)
+		gid, _ := strconv.Atoi(u.Gid)
+		a.cred = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		if err := os.Chown(home, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+func firstLine(b []byte) string { s, _, _ := strings.Cut(string(b), "\n"); return s }
+
+// start starts one of the two peers.
+func (a *arena) start(who string) *conversation {
+	a.t.Helper()
+	path := a.original
+	if who == "ours" {
+		path = a.ours
+	}
+	c := &conversation{t: a.t, who: who, cmd: exec.Command(path)}
+	c.cmd.Dir = a.home
+	c.cmd.Env = []string{"HOME=" + a.home, "TZ=UTC", "MAILUTIL_TEST_PEER=1", "PATH=" + os.Getenv("PATH")}
+	c.cmd.Stderr = os.Stderr
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: a.cred}
+	var err error
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		a.t.Fatal(err)
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	c.out = bufio.NewReader(out)
+	if err := c.cmd.Start(); err != nil {
+		a.t.Fatal(err)
+	}
+	a.t.Cleanup(func() { c.in.Close(); c.cmd.Wait() })
+	return c
+}
+
+// say sends one command and returns the answer without its last dot.
+func (c *conversation) say(format string, args ...any) string {
+	c.t.Helper()
+	line := fmt.Sprintf(format, args...)
+	if _, err := fmt.Fprintln(c.in, line); err != nil {
+		c.t.Fatalf("%s: %s: %v", c.who, line, err)
+	}
+	var answer strings.Builder
+	for {
+		got, err := c.out.ReadString('\n')
+		if err != nil {
+			c.t.Fatalf("%s: %s: died: %v\n%s", c.who, line, err, answer.String())
+		}
+		if got == ".\n" {
+			return answer.String()
+		}
+		answer.WriteString(got)
+	}
+}
+
+// dump opens name read-only in fresh processes of both kinds and compares what
+// they see. UIDVALIDITY is left out where the file holds none yet.
+func (a *arena) agree(name, step string, hasValidity bool) {
+	a.t.Helper()
+	seen := map[string]string{}
+	for _, who := range []string{"original", "ours"} {
+		c := a.start(who)
+		got := c.say("open %s ro", name) + c.say("dump")
+		if !hasValidity {
+			got = got[:strings.LastIndex(got, "uidvalidity")] + got[strings.LastIndex(got, "uidlast"):]
+		}
+		seen[who] = got
+		c.in.Close()
+	}
+	if diff := cmp.Diff(seen["original"], seen["ours"]); diff != "" {
+		file, _ := os.ReadFile(filepath.Join(a.home, name))
+		a.t.Fatalf("after %s: original and ours disagree on %s (-original +ours):\n%s\nfile:\n%.3000q", step, name, diff, file)
+	}
+}
+
+func TestPeersTakeTurns(t *testing.T) {
+	for _, format := range []string{"unix", "mbx"} {
+		for _, first := range []string{"original", "ours"} {
+			t.Run(format+"/"+first, func(t *testing.T) { takeTurns(t, format, first) })
+		}
+	}
+}
+
+func takeTurns(t *testing.T, format, first string) {
+	a := newArena(t)
+	second := map[string]string{"original": "ours", "ours": "original"}[first]
+	golden := map[string]string{"unix": "unix/native-keywords.mbox", "mbx": "mbx/keywords.mbx"}[format]
+	data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", golden))
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := filepath.Join(a.home, "box")
+	if err := os.WriteFile(box, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a.cred != nil {
+		os.Chown(box, int(a.cred.Uid), int(a.cred.Gid))
+	}
+	a.agree("box", "start", true)
+	text := `Subject: turn %d\r\nX-Mailer: q\r\nStatus: RO\r\n\r\nFrom here\r\nbody %d\r\n`
+	turn := 0
+	for round, who := range []string{first, second, first, second} {
+		step := func(what string, args ...any) {
+			turn++
+			what = fmt.Sprintf(what, args...)
+			c := a.start(who)
+			if got := c.say("open box rw"); !strings.Contains(got, "readwrite") {
+				t.Fatalf("%s: open: %s", who, got)
+			}
+			for command := range strings.SplitSeq(what, ";") {
+				if got := c.say("%s", command); strings.Contains(got, "log 2") || strings.HasPrefix(got, "failed") {
+					t.Fatalf("%s: %s: %s", who, command, got)
+				}
+			}
+			c.say("close")
+			a.agree("box", fmt.Sprintf("round %d: %s: %s", round, who, what), true)
+		}
+		fresh := a.start(who)
+		if got := fresh.say("append box \\Seen| 5-Feb-2021 06:07:08 -0330|"+strings.ReplaceAll(text, "%d", "%[1]d"), turn); !strings.HasPrefix(got, "ok") {
+			t.Fatalf("%s: append: %s", who, got)
+		}
+		a.agree("box", who+": append", true)
+		step("ping")
+		step("flag 1:3 \\Flagged \\Answered")
+		step("unflag 2 \\Flagged")
+		step("flag 2 Round%d", round)
+		step("flag 1 \\Deleted;expunge")
+		step("flag 3 \\Deleted;append box || Subject: held\\r\\n\\r\\nx\\r\\n;ping;unflag 3 \\Deleted")
+		step("flag 2 \\Deleted;expunge;ping")
+	}
+}
+
+// TestPeersTogether has both open at once: mail and flags of the one are seen
+// by the other.
+func TestPeersTogether(t *testing.T) {
+	a := newArena(t)
+	data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", "mbx", "keywords.mbx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := filepath.Join(a.home, "box")
+	if err := os.WriteFile(box, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a.cred != nil {
+		os.Chown(box, int(a.cred.Uid), int(a.cred.Gid))
+	}
+	pair := [2]*conversation{a.start("original"), a.start("ours")}
+	for _, c := range pair {
+		if got := c.say("open box rw"); !strings.Contains(got, "readwrite") {
+			t.Fatalf("%s: open: %s", c.who, got)
+		}
+	}
+	for i, command := range []string{
+		`append box | 1-Mar-2022 00:00:00 +0000|Subject: one\r\n\r\n1\r\n`,
+		`append box \Flagged| 2-Mar-2022 00:00:00 +0000|Subject: two\r\n\r\n2\r\n`,
+		`append box | 3-Mar-2022 00:00:00 +0000|Subject: three\r\n\r\n3\r\n`,
+		`append box | 4-Mar-2022 00:00:00 +0000|Subject: four\r\n\r\n4\r\n`,
+	} {
+		actor, watcher := pair[i%2], pair[1-i%2]
+		if got := actor.say("%s", command); !strings.HasPrefix(got, "ok") {
+			t.Fatalf("%s: %s: %s", actor.who, command, got)
+		}
+		actor.say("ping")
+		watcher.say("ping")
+		if diff := cmp.Diff(actor.say("dump"), watcher.say("dump")); diff != "" {
+			t.Fatalf("after %s by %s (-%s +%s):\n%s", command, actor.who, actor.who, watcher.who, diff)
+		}
+	}
+	// One expunges while the other has the mailbox open: the messages are only
+	// marked, and gone for everybody at the next look.
+	pair[1].say("flag 1 \\Deleted")
+	pair[1].say("expunge")
+	pair[0].say("check")
+	if diff := cmp.Diff(pair[1].say("dump"), pair[0].say("dump")); diff != "" {
+		t.Fatalf("after ours expunged (-ours +original):\n%s", diff)
+	}
+	for _, c := range pair {
+		c.say("close")
+	}
+	a.agree("box", "both closed", true)
+}
+
+// TestPeersFlood lets 8 processes of both kinds append at once: nothing is
+// lost, doubled or torn.
+func TestPeersFlood(t *testing.T) {
+	const writers, each = 8, 25
+	for _, format := range []string{"unix", "mbx"} {
+		t.Run(format, func(t *testing.T) {
+			a := newArena(t)
+			golden := map[string]string{"unix": "unix/native-create-empty.mbox", "mbx": "mbx/empty-created.mbx"}[format]
+			data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", golden))
+			if err != nil {
+				t.Fatal(err)
+			}
+			box := filepath.Join(a.home, "box")
+			if err := os.WriteFile(box, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if a.cred != nil {
+				os.Chown(box, int(a.cred.Uid), int(a.cred.Gid))
+			}
+			var wg sync.WaitGroup
+			for i := range writers {
+				c := a.start([]string{"original", "ours"}[i%2])
+				wg.Add(1)
+				go func() {
+					defer wg.Done()
+					if got := c.say("flood box %d w%d", each, i); !strings.Contains(got, "0 failed") {
+						t.Errorf("%s: flood: %s", c.who, got)
+					}
+				}()
+			}
+			wg.Wait()
+			a.agree("box", "the flood", format == "mbx")
+			file, err := os.ReadFile(box)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range writers {
+				for n := range each {
+					want := fmt.Sprintf("\nbody of w%d-%d", i, n)
+					if format == "mbx" {
+						want += "\r"
+					}
+					if got := strings.Count(string(file), want+"\n"); got != 1 {
+						t.Errorf("message w%d-%d: got %d times, want once", i, n, got)
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,112 @@
+package ops
+
+import (
+	"context"
+	"errors"
+
+	"mailutil/pkg/mailbox"
+)
+
+// A Session is where commands run: the surroundings and the formats.
+type Session struct {
+	Env     *mailbox.Env
+	Drivers mailbox.Drivers
+}
+
+// Check counts the messages of a mailbox. It never alters it, nor its Recent
+// flags.
+func (s *Session) Check(ctx context.Context, name string) (mailbox.Status, error) {
+	n, d, err := s.find(name)
+	if err != nil {
+		return mailbox.Status{}, err
+	}
+	if c, ok := d.(mailbox.Counter); ok {
+		return c.Count(ctx, n)
+	}
+	mb, err := d.Open(ctx, n, mailbox.ReadOnly)
+	if err != nil {
+		return mailbox.Status{}, err
+	}
+	st := mb.Status()
+	return st, mb.Close()
+}
+
+// Create makes a new, empty mailbox in the format that the name or the
+// configuration says.
+func (s *Session) Create(ctx context.Context, name string) error {
+	n, err := s.Env.ResolveTarget(name)
+	if err != nil {
+		return err
+	}
+	d, err := s.newFormat(n)
+	if err != nil {
+		return err
+	}
+	c, ok := d.(mailbox.Creator)
+	if !ok {
+		return fail("create", name, mailbox.ErrUnsupported)
+	}
+	return c.Create(ctx, n)
+}
+
+// Delete removes a mailbox or an empty directory.
+func (s *Session) Delete(ctx context.Context, name string) error {
+	n, d, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	del, ok := d.(mailbox.Deleter)
+	if !ok {
+		return fail("delete", name, mailbox.ErrUnsupported)
+	}
+	return del.Delete(ctx, n)
+}
+
+// Rename gives a mailbox another name, which nothing may have yet.
+func (s *Session) Rename(ctx context.Context, from, to string) error {
+	n, d, err := s.find(from)
+	if err != nil {
+		return err
+	}
+	r, ok := d.(mailbox.Renamer)
+	if !ok {
+		return fail("rename", from, mailbox.ErrUnsupported)
+	}
+	target, err := s.Env.ResolveTarget(to)
+	if err != nil {
+		return err
+	}
+	switch _, err := s.Drivers.Find(target); {
+	case err == nil:
+		return mailbox.Sayf(mailbox.ErrExist, "Can't rename %s: mailbox %s already exists", from, to)
+	case !errors.Is(err, mailbox.ErrNotExist):
+		return err
+	}
+	return r.Rename(ctx, n, target)
+}
+
+// find resolves the name of a mailbox that should exist.
+func (s *Session) find(name string) (mailbox.Name, mailbox.Driver, error) {
+	n, err := s.Env.Resolve(name)
+	if err != nil {
+		return n, nil, err
+	}
+	d, err := s.Drivers.Find(n)
+	return n, d, err
+}
+
+// newFormat is the driver that makes a new mailbox called n.
+func (s *Session) newFormat(n mailbox.Name) (mailbox.Driver, error) {
+	format := n.Format
+	if format == "" {
+		format = s.Env.Config.NewFormat
+	}
+	if d := s.Drivers.Named(format); d != nil {
+		return d, nil
+	}
+	return nil, mailbox.Sayf(mailbox.ErrUnsupported, "Can't create mailbox #driver.%s/%s: unknown driver", n.Format, n.Text)
+}
+
+func fail(op, name string, kind error) error {
+	return &mailbox.Error{Op: op, Name: name, Off: -1, Err: kind}
+}
