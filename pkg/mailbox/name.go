@@ -45,9 +45,10 @@ type Env struct {
 
 // Config is what /etc/c-client.cf may set (spec programs.md 5.4).
 type Config struct {
-	NewFormat      string   // format of new mailboxes: "unix"
-	EmptyFormat    string   // format that an empty file takes at the first append: "unix"
+	NewFormat      string   // format of new mailboxes: "unix", or SameAsInbox
+	EmptyFormat    string   // format that an empty file takes at the first append: "unix", SameAsInbox, InvalidFormat
 	Subdir         string   // mail-subdirectory, below Home
+	SystemInbox    string   // system-inbox: replaces Env.Spool; "" for none
 	Keywords       []string // default keywords of new mailboxes
 	FromHeaderOnly bool     // from-widget header-only: quote only lines that are From_ lines
 
@@ -71,6 +72,19 @@ func (ds Drivers) Named(format string) Driver {
 		}
 	}
 	return nil
+}
+
+// Default returns the driver that Config.NewFormat or Config.EmptyFormat
+// names, or nil. Same as INBOX is unix where INBOX has no format yet.
+func (ds Drivers) Default(format string) Driver {
+	if format != SameAsInbox {
+		return ds.Named(format)
+	}
+	d, err := ds.Find(Name{Text: "INBOX", Inbox: true})
+	if err != nil || d.Name() == "dummy" || d.Name() == "phile" {
+		return ds.Named("unix")
+	}
+	return d
 }
 
 // Find returns the first driver that knows n. A name that nothing has gives

@@ -1,0 +1,231 @@
+package mailbox
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ConfigFile is where the toolkit's configuration is.
+const ConfigFile = "/etc/c-client.cf"
+
+// maxConfigKeywords is how many keywords formats have room for.
+const maxConfigKeywords = 30
+
+// Values of Config.NewFormat and Config.EmptyFormat that are not formats.
+const (
+	SameAsInbox   = "same-as-inbox" // the format of INBOX, unix where that has none
+	InvalidFormat = "invalid"       // EmptyFormat only: an empty file takes no mail
+)
+
+// DefaultConfig returns what holds where nothing is configured.
+func DefaultConfig() Config {
+	return Config{
+		NewFormat:      "unix",
+		EmptyFormat:    "unix",
+		MailboxMode:    0o600,
+		DirMode:        0o700,
+		LockMode:       0o666,
+		DotLockTimeout: 5 * time.Minute,
+	}
+}
+
+// Configure reads a configuration file into e.Config and, where it names the
+// system INBOX, e.Spool. Warnings go to e.Notify. A file that does not exist
+// leaves e as it is.
+func (e *Env) Configure(file string) error {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	c, err := ReadConfig(f, file, func(text string) { e.Notify(Warn, text) })
+	if err != nil {
+		return err
+	}
+	e.Config = c
+	if c.SystemInbox != "" {
+		e.Spool = c.SystemInbox
+	}
+	return nil
+}
+
+// ReadConfig reads a configuration (spec programs.md 5.4), lines of
+//
+//	set NAME VALUE
+//
+// with the name in any case. Options that have no meaning for local mailboxes
+// are ignored, as are unknown ones and other lines. A last line without a line
+// end counts, though the original passes over it. An unknown format is a warning, in the words of the original, and
+// changes nothing. A value that cannot be understood is an error "file:line:
+// ...": a protection that is silently not applied would be worse.
+func ReadConfig(r io.Reader, file string, warn func(string)) (Config, error) {
+	p := &configReader{c: DefaultConfig(), file: file, warn: warn}
+	lines := bufio.NewReader(r)
+	for line := 1; ; line++ {
+		text, err := lines.ReadString('\n')
+		if err != nil && err != io.EOF {
+			return Config{}, fmt.Errorf("%s: %w", file, err)
+		}
+		if err := p.line(text); err != nil {
+			return Config{}, fmt.Errorf("%s:%d: %w", file, line, err)
+		}
+		if err == io.EOF {
+			return p.c, nil
+		}
+	}
+}
+
+// A configReader is a configuration that is being read.
+type configReader struct {
+	c    Config
+	file string
+	warn func(string)
+}
+
+// line takes one line.
+func (p *configReader) line(text string) error {
+	word, rest := cutWord(text)
+	if !strings.EqualFold(word, "set") {
+		return nil
+	}
+	name, value := cutWord(rest)
+	name = strings.ToLower(name)
+	set, known := options[name]
+	switch {
+	case !known:
+		return nil
+	case value == "":
+		return fmt.Errorf("%s: no value", name)
+	}
+	if err := set(p, value); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// cutWord cuts the first word from s, and the blanks around both.
+func cutWord(s string) (word, rest string) {
+	s = strings.TrimSpace(s)
+	if i := strings.IndexAny(s, " \t"); i >= 0 {
+		return s[:i], strings.TrimSpace(s[i:])
+	}
+	return s, ""
+}
+
+// options are the names that mean something here, in lower case.
+var options = map[string]func(p *configReader, value string) error{
+	"new-mailbox-format":      func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
+	"new-folder-format":       func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
+	"empty-mailbox-format":    func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
+	"empty-folder-format":     func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
+	"mail-subdirectory":       (*configReader).subdir,
+	"system-inbox":            (*configReader).systemInbox,
+	"keywords":                (*configReader).keywords,
+	"from-widget":             (*configReader).fromWidget,
+	"mailbox-protection":      func(p *configReader, v string) error { return mode(&p.c.MailboxMode, v) },
+	"directory-protection":    func(p *configReader, v string) error { return mode(&p.c.DirMode, v) },
+	"lock-protection":         func(p *configReader, v string) error { return mode(&p.c.LockMode, v) },
+	"dot-lock-file-timeout":   (*configReader).dotLockTimeout,
+	"disable-lock-warning":    (*configReader).lockWarning,
+	"restrict-mailbox-access": (*configReader).restrict,
+}
+
+// format takes the name of a format.
+func (p *configReader) format(to *string, which, v string) error {
+	switch l := strings.ToLower(v); {
+	case l == "system-standard":
+		*to = "unix"
+	case l == SameAsInbox, l == InvalidFormat && which == "empty", slices.Contains(Formats, l):
+		*to = l
+	default:
+		p.warn(fmt.Sprintf("Unknown %s mailbox format in %s: %s", which, p.file, v))
+	}
+	return nil
+}
+
+func (p *configReader) subdir(v string) error {
+	p.c.Subdir = v
+	return nil
+}
+
+func (p *configReader) systemInbox(v string) error {
+	if v[0] != '/' {
+		return fmt.Errorf("%s is not an absolute path", v)
+	}
+	p.c.SystemInbox = v
+	return nil
+}
+
+// keywords takes "K1, K2 ...".
+func (p *configReader) keywords(v string) error {
+	p.c.Keywords = nil
+	for _, k := range strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
+		switch {
+		case !ValidKeyword(k):
+			p.warn(fmt.Sprintf("Invalid keyword in %s: %s", p.file, k))
+		case len(p.c.Keywords) == maxConfigKeywords:
+			p.warn(fmt.Sprintf("Too many keywords in %s: %s", p.file, k))
+		default:
+			p.c.Keywords = append(p.c.Keywords, k)
+		}
+	}
+	return nil
+}
+
+func (p *configReader) fromWidget(v string) error {
+	p.c.FromHeaderOnly = strings.EqualFold(v, "header-only")
+	return nil
+}
+
+// mode takes a file mode in decimal: 384 is 0600.
+func mode(to *fs.FileMode, v string) error {
+	n, err := strconv.ParseUint(v, 10, 16)
+	if err != nil || n > 0o777 {
+		return fmt.Errorf("%s is not a mode in decimal, 0 to 511", v)
+	}
+	*to = fs.FileMode(n)
+	return nil
+}
+
+func (p *configReader) dotLockTimeout(v string) error {
+	n, err := strconv.ParseUint(v, 10, 16)
+	if err != nil {
+		return fmt.Errorf("%s is not a number of minutes", v)
+	}
+	p.c.DotLockTimeout = time.Duration(n) * time.Minute
+	return nil
+}
+
+func (p *configReader) lockWarning(v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		return fmt.Errorf("%s is not a number", v)
+	}
+	p.c.NoLockWarning = n != 0
+	return nil
+}
+
+// restrict takes any of root, otherusers and all. They differ in the original;
+// here each means all.
+func (p *configReader) restrict(v string) error {
+	for _, word := range strings.Fields(v) {
+		switch strings.ToLower(word) {
+		case "root", "otherusers", "all":
+			p.c.Restricted = true
+		default:
+			return fmt.Errorf("%s is none of root, otherusers, all", word)
+		}
+	}
+	return nil
+}
