@@ -46,12 +46,14 @@ func releaseAll(all []Held) error {
 	return errors.Join(errs...)
 }
 
-type heldFunc func() error
+// A once is a lock that is released once.
+type once struct{ release func() error }
 
-func (h heldFunc) Release() error { return h() }
+func (o *once) Release() error { return o.release() }
 
-// held makes a Held of what is to be done once, at the first Release.
-func held(release func() error) Held { return heldFunc(sync.OnceValue(release)) }
+// held makes a Held of what is to be done once, at the first Release. Later
+// ones return the same.
+func held(release func() error) Held { return &once{sync.OnceValue(release)} }
 
 // none is a lock that was left out.
 var none = held(func() error { return nil })
