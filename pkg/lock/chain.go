@@ -30,7 +30,10 @@ func (c chain) Lock(ctx context.Context, f *os.File, m Mode) (Held, error) {
 	for _, l := range c {
 		h, err := l.Lock(ctx, f, m)
 		if err != nil {
-			return nil, errors.Join(err, releaseAll(all))
+			if releaseErr := releaseAll(all); releaseErr != nil {
+				err = errors.Join(err, releaseErr)
+			}
+			return nil, err
 		}
 		all = append(all, h)
 	}
