@@ -127,4 +127,6 @@ func replaceNow(text string, re *regexp.Regexp, by string, parse func(string) (t
 	})
 }
 
-func diff(want, got string) string { return cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")) }
+func diff(want, got string) string {
+	return cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n"))
+}
