@@ -83,12 +83,21 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// prepareHome makes the home directory and the spool, and gives them to the
-// user that commands run as. Files of the script that begin with home/ are in
-// the home directory; two mailboxes are always there.
+// prepareHome makes the home directory of a script.
 func prepareHome(e *testscript.Env) error {
+	if os.Getuid() == 0 {
+		if err := os.Chmod(filepath.Dir(e.WorkDir), 0o755); err != nil {
+			return err
+		}
+	}
+	return makeHome(e.WorkDir)
+}
+
+// makeHome makes a home directory with two mailboxes in it, and a spool, and
+// gives them to the user that commands run as.
+func makeHome(work string) error {
 	for _, dir := range []string{"home", "spool", "locks"} {
-		if err := os.MkdirAll(filepath.Join(e.WorkDir, dir), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(work, dir), 0o755); err != nil {
 			return err
 		}
 	}
@@ -97,17 +106,14 @@ func prepareHome(e *testscript.Env) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(e.WorkDir, "home", name), b, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(work, "home", name), b, 0o644); err != nil {
 			return err
 		}
 	}
 	if os.Getuid() != 0 {
 		return nil
 	}
-	if err := os.Chmod(filepath.Dir(e.WorkDir), 0o755); err != nil {
-		return err
-	}
-	return filepath.Walk(e.WorkDir, func(path string, _ os.FileInfo, err error) error {
+	return filepath.Walk(work, func(path string, _ os.FileInfo, err error) error {
 		if err != nil {
 			return err
 		}
