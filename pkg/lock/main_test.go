@@ -40,6 +40,9 @@ var lockers = map[string]func(Options) Locker{
 	"dot": func(o Options) Locker {
 		d := Dot(o).(dot)
 		d.helpers = filepath.SplitList(os.Getenv("LOCK_HELPERS"))
+		if os.Getenv("LOCK_DEAD_AGE") != "" {
+			d.deadAge = 0
+		}
 		return d
 	},
 	"fcntl": Fcntl,
