@@ -33,7 +33,7 @@ var samples = []struct{ charset, octets, want string }{
 	{"windows-1255", "\xf9\xc8\xd1\xec\xe5\xc9\xed", "שָׁלוֹם"},
 	{"windows-1256", "\xd3\xe1\xc7\xe3\x20\x81", "سلام پ"},
 	{"windows-1257", "\xde\xe0\x73\x69\x73\x20\x80", "Žąsis €"},
-	{"windows-1258", "\xf0\xfd\xf5 \xea\xf2", "đươ ê\u0309"},
+	{"windows-1258", "\xf0\xfd\xf5 \xea\xf2", "đươ ê\u0323"},
 	{"ibm437", "\x6e\x61\x8b\x76\x65\x20\xce", "naïve ╬"},
 	{"ibm850", "\xc7\x82", "Ãé"},
 	{"ibm852", "\xa6\x6c\x75\x9c\x6f\x75\x9f\x6b\xec", "Žluťoučký"},
