@@ -129,7 +129,7 @@ func TestTransferDecoding(t *testing.T) {
 // walk returns the parts of a message in words, written in pieces of n octets.
 func walk(in string, n int) string {
 	var out strings.Builder
-	w := NewWalker(func(p *Part) io.WriteCloser {
+	w := NewWalker(func(p *Part) (io.WriteCloser, error) {
 		kind := "part"
 		if p.Message {
 			kind = "message"
@@ -138,7 +138,7 @@ func walk(in string, n int) string {
 			kind = "in " + kind
 		}
 		fmt.Fprintf(&out, "[%s %s/%s %d %q]", kind, p.Type.Type, p.Type.Subtype, p.Encoding, p.Header)
-		return &sink{w: &out}
+		return &sink{w: &out}, nil
 	})
 	for rest := in; len(rest) > 0; {
 		piece := rest[:min(n, len(rest))]

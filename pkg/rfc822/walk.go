@@ -29,7 +29,7 @@ const maxDepth = 50
 // size. Text that is not good MIME is plain text. It holds no more than one
 // header block and a line; bodies are passed on as they come.
 type Walker struct {
-	open func(*Part) io.WriteCloser
+	open func(*Part) (io.WriteCloser, error)
 	part Part
 	sink io.WriteCloser // of the current body, nil to pass over it
 	err  error
@@ -55,9 +55,9 @@ type bound struct {
 // NewWalker returns a Walker for one message. It calls open at each header,
 // and for the text behind the parts of a multipart, and writes the body, still
 // encoded, to what open returns, which it closes at the end of the part. nil
-// passes over the body. An error of these writers ends the walk: it is what
-// Write and Close return.
-func NewWalker(open func(*Part) io.WriteCloser) *Walker {
+// passes over the body. An error of open or of these writers ends the walk: it
+// is what Write and Close return.
+func NewWalker(open func(*Part) (io.WriteCloser, error)) *Walker {
 	w := &Walker{open: open}
 	w.Reset()
 	return w

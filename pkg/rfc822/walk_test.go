@@ -82,9 +82,9 @@ func TestWalkDeep(t *testing.T) {
 func TestWalkLongHeader(t *testing.T) {
 	in := "A: " + strings.Repeat("x", MaxHeader) + "\n\nbody"
 	header, body := 0, 0
-	w := NewWalker(func(p *Part) io.WriteCloser {
+	w := NewWalker(func(p *Part) (io.WriteCloser, error) {
 		header = len(p.Header)
-		return writer(func(p []byte) error { body += len(p); return nil })
+		return writer(func(p []byte) error { body += len(p); return nil }), nil
 	})
 	io.WriteString(w, in)
 	if err := w.Close(); err != nil || header != MaxHeader || header+body != len(in) {
@@ -99,7 +99,7 @@ func (writer) Close() error                  { return nil }
 
 func TestWalkError(t *testing.T) {
 	stop := errors.New("stop")
-	w := NewWalker(func(*Part) io.WriteCloser { return writer(func([]byte) error { return stop }) })
+	w := NewWalker(func(*Part) (io.WriteCloser, error) { return writer(func([]byte) error { return stop }), nil })
 	if _, err := io.WriteString(w, "\nx"); err != stop {
 		t.Errorf("Write: got %v, want %v", err, stop)
 	}
@@ -110,7 +110,7 @@ func TestWalkError(t *testing.T) {
 
 func TestWalkReset(t *testing.T) {
 	opened := 0
-	w := NewWalker(func(p *Part) io.WriteCloser { opened++; return nil })
+	w := NewWalker(func(p *Part) (io.WriteCloser, error) { opened++; return nil, nil })
 	for range 2 {
 		opened = 0
 		w.Reset()

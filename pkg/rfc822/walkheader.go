@@ -124,4 +124,8 @@ func (w *Walker) beginMultipart(p *Part) {
 	w.openPart(p)
 }
 
-func (w *Walker) openPart(p *Part) { w.sink = w.open(p) }
+func (w *Walker) openPart(p *Part) {
+	if w.err == nil {
+		w.sink, w.err = w.open(p)
+	}
+}
