@@ -23,6 +23,9 @@ func (c *cli) prune(ctx context.Context, args []string) error {
 		c.warn(err.Error())
 		return usageError(usageOf(c.prog, "prune"))
 	}
+	if criteria.Empty() {
+		return usageError(usageOf(c.prog, "prune"))
+	}
 	p, err := c.session.Prune(ctx, name, criteria)
 	if err != nil && !errors.Is(err, mailbox.ErrReadOnly) {
 		return c.failed(opOpen, name, err)
