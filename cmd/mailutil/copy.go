@@ -33,6 +33,7 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 		return c.copy(ctx, args[0], args[1], o)
 	})
 	f := cmd.Flags()
+	f.SortFlags = false
 	f.BoolVar(&o.ReadWrite, "rwcopy", false, "open SOURCE read-write: an mbx INBOX then takes in new mail")
 	f.BoolVar(&allKeywords, "kwcopy", false, "create all keywords of SOURCE, not only those that messages bear")
 	f.BoolVar(&noKeywords, "ignore", false, "leave keywords out")

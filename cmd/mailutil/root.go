@@ -96,7 +96,7 @@ func (c *cli) help(cmd *cobra.Command) {
 	if own := cmd.LocalNonPersistentFlags(); own.HasFlags() {
 		c.say("Options:\n" + own.FlagUsages())
 	}
-	c.say("Options of all commands:\n" + cmd.InheritedFlags().FlagUsages() + "\nThe manual page mailutil(1) has the rest.")
+	c.say("Options of all commands:\n" + cmd.Root().PersistentFlags().FlagUsages() + "\nThe manual page mailutil(1) has the rest.")
 }
 
 // allFlags returns the options of all commands.
