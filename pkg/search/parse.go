@@ -1,7 +1,6 @@
 package search
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -13,8 +12,7 @@ import (
 const maxNesting = 100
 
 // Parse reads search criteria. Dates without a zone and ages are relative to
-// now. The error names the word that is not known or lacks its argument, as
-// the original does. Criteria of nothing but blanks are empty, see Empty.
+// now. The error is a *WordError. Criteria of nothing but blanks are empty, see Empty.
 func Parse(s string, now time.Time) (*Criteria, error) {
 	p := &parser{s: s, now: now, c: &Criteria{}}
 	var err error
@@ -34,11 +32,15 @@ type parser struct {
 	nest  int // open parentheses, NOTs and ORs
 }
 
-// bad is the error about a word, in the words of the original, which cuts it.
-func bad(word string) error {
-	word = upper(word)
-	return fmt.Errorf("Unknown search criterion: %s", word[:min(len(word), 30)])
+// A WordError is about a word that is no criterion, or that lacks a good
+// argument. Its text is that of the original.
+type WordError struct {
+	Word string // ASCII letters in upper case, at most 30 octets
 }
+
+func (e *WordError) Error() string { return "Unknown search criterion: " + e.Word }
+
+func bad(word string) error { return &WordError{upper(word[:min(len(word), 30)])} }
 
 // upper returns s with the ASCII letters in upper case, all else as it is.
 func upper(s string) string {
