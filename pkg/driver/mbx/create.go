@@ -87,7 +87,7 @@ func (d *Driver) rename(path, target string) error {
 		return err
 	}
 	// The new name first: a power cut may leave both, never none.
-	if err := d.FS.SyncDir(filepath.Dir(target)); err != nil {
+	if err := d.syncDirOf(target); err != nil {
 		return err
 	}
 	return d.remove(path)
@@ -95,8 +95,11 @@ func (d *Driver) rename(path, target string) error {
 
 // remove removes a file, durably.
 func (d *Driver) remove(path string) error {
-	return errors.Join(d.FS.Remove(path), d.FS.SyncDir(filepath.Dir(path)))
+	return errors.Join(d.FS.Remove(path), d.syncDirOf(path))
 }
+
+// syncDirOf makes the name path durable.
+func (d *Driver) syncDirOf(path string) error { return d.FS.SyncDir(filepath.Dir(path)) }
 
 // mkdirs makes dir and its missing parents, durably.
 func (d *Driver) mkdirs(dir string) error {

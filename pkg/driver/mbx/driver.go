@@ -107,6 +107,9 @@ func (d *Driver) fail(op string, n mailbox.Name, err error) error {
 	}
 	var e *mailbox.Error
 	if errors.As(err, &e) {
+		if e.Op != "" {
+			return err // about another mailbox, such as the source of a copy
+		}
 		said := *e
 		said.Op, said.Driver, said.Name = op, d.Name(), n.Text
 		return &said
