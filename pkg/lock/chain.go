@@ -30,7 +30,10 @@ func (c chain) Lock(ctx context.Context, f *os.File, m Mode) (Held, error) {
 	for _, l := range c {
 		h, err := l.Lock(ctx, f, m)
 		if err != nil {
-			return nil, errors.Join(err, releaseAll(all))
+			if releaseErr := releaseAll(all); releaseErr != nil {
+				err = errors.Join(err, releaseErr)
+			}
+			return nil, err
 		}
 		all = append(all, h)
 	}
@@ -46,12 +49,14 @@ func releaseAll(all []Held) error {
 	return errors.Join(errs...)
 }
 
-type heldFunc func() error
+// A once is a lock that is released once.
+type once struct{ release func() error }
 
-func (h heldFunc) Release() error { return h() }
+func (o *once) Release() error { return o.release() }
 
-// held makes a Held of what is to be done once, at the first Release.
-func held(release func() error) Held { return heldFunc(sync.OnceValue(release)) }
+// held makes a Held of what is to be done once, at the first Release. Later
+// ones return the same.
+func held(release func() error) Held { return &once{sync.OnceValue(release)} }
 
 // none is a lock that was left out.
 var none = held(func() error { return nil })

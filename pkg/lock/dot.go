@@ -130,10 +130,10 @@ func (d dot) create(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, _ = f.WriteString(strconv.Itoa(os.Getpid()) + "\n") // on a full disk it locks as well without
-	if err := f.Chmod(d.o.mode()); err != nil {            // whatever the umask
-		return nil, errors.Join(err, f.Close(), os.Remove(name))
-	}
+	// The lock is as good without its text and mode, on a full disk or a file
+	// system that has no modes.
+	_, _ = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	_ = f.Chmod(d.o.mode()) // whatever the umask
 	return f, nil
 }
 

@@ -83,7 +83,7 @@ func control(f *os.File, call func(fd int) error) error {
 		}
 	})
 	if err != nil {
-		return err
+		return os.ErrClosed // the only reason, which comes in other words
 	}
 	return callErr
 }

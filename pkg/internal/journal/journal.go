@@ -3,19 +3,32 @@
 // and keeps the file's inode.
 //
 // What is to be written is made durable in a side file first, then copied into
-// the mailbox, then the side file is emptied and removed. Whoever opens the
+// the mailbox, then the side file is removed, durably. Whoever opens the
 // mailbox next and finds a side file finishes the work (Recover), under the
 // mailbox's exclusive lock. The side file is .NAME.journal beside the mailbox,
 // or in the user's state directory where that directory is not writable.
+//
+// What a power cut leaves, step by step:
+//
+//	while the side file is written   old octets; the side file has no commit record and is dropped
+//	once the side file is durable    any mixture; Recover copies all of it again
+//	once the mailbox is durable      new octets; Recover copies the same again
+//	once the side file is gone       new octets
 package journal
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
 
 	"mailutil/pkg/internal/fsx"
 )
-
-var errStub = errors.New("journal: not built yet")
 
 // Options say where side files may go.
 type Options struct {
@@ -23,67 +36,197 @@ type Options struct {
 	StateDir string // for mailboxes in directories that are not writable; created 0700
 }
 
-// A Journal is one change of one file. The caller holds the file's exclusive
-// lock from New to the end of Commit or Abort.
-type Journal struct{}
+func (o Options) fs() fsx.FS {
+	if o.FS == nil {
+		return fsx.OS{}
+	}
+	return o.FS
+}
 
-// New begins a change of f, which is open for reading and writing.
-func New(f fsx.File, o Options) (*Journal, error) { return nil, errStub }
+// beside is the side file of the mailbox at path, in its own directory.
+func beside(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".journal")
+}
 
-// At begins a segment: what follows goes to offset off of the new file.
-// Segments ascend and do not overlap. Octets of the file that no segment
-// covers stay as they are.
-func (j *Journal) At(off int64) error { return errStub }
-
-// Write adds new octets to the segment.
-func (j *Journal) Write(p []byte) (int, error) { return 0, errStub }
-
-// Copy adds n octets of the file as it is now, from offset off.
-func (j *Journal) Copy(off, n int64) error { return errStub }
-
-// Offset is where the next Write goes in the new file.
-func (j *Journal) Offset() int64 { return 0 }
-
-// Commit makes the change: journal durable, file changed and cut or grown to
-// size, file durable, journal gone. An error before the journal was durable
-// means that the file is untouched; one after it means that the next Recover
-// finishes the change (errors.Is ErrUnfinished).
-func (j *Journal) Commit(size int64) error { return errStub }
-
-// Abort forgets the change; safe after Commit.
-func (j *Journal) Abort() error { return nil }
+// away is the side file in the state directory, "" where there is none.
+func (o Options) away(path string) string {
+	if o.StateDir == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(path))
+	return filepath.Join(o.StateDir, hex.EncodeToString(sum[:16])+".journal")
+}
 
 // ErrUnfinished is what Commit's error is when the change is durable but not
 // carried out; it will be, by the next Recover.
 var ErrUnfinished = errors.New("interrupted change, will be finished when the mailbox is opened next")
 
+// A Journal is one change of one file. The caller holds the file's exclusive
+// lock from New to the end of Commit or Abort.
+type Journal struct {
+	fsys fsx.FS
+	f    fsx.File // the mailbox
+	side fsx.File
+	name string // of side
+	w    writer
+	old  int64 // size of f when the change began
+	low  int64 // lowest offset that is written to
+	done bool
+}
+
+// New begins a change of f, which is open for reading and writing.
+func New(f fsx.File, o Options) (*Journal, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	side, err := create(f.Name(), o)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{fsys: o.fs(), f: f, side: side, name: side.Name(), old: fi.Size(), low: fi.Size()}
+	j.w.to = side
+	h, err := describe(f, fi)
+	if err == nil {
+		err = j.w.header(h)
+	}
+	if err != nil {
+		return nil, errors.Join(err, j.Abort())
+	}
+	return j, nil
+}
+
+// create makes the side file, exclusively: one that exists should have been
+// seen to by Recover.
+func create(path string, o Options) (fsx.File, error) {
+	const flags = os.O_RDWR | os.O_CREATE | os.O_EXCL | syscall.O_NOFOLLOW
+	f, err := o.fs().OpenFile(beside(path), flags, 0o600)
+	if !isReadOnlyDir(err) || o.StateDir == "" {
+		return f, err
+	}
+	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
+		return nil, err
+	}
+	return o.fs().OpenFile(o.away(path), flags, 0o600)
+}
+
+func isReadOnlyDir(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+}
+
+// At begins a segment: what follows goes to offset off of the new file.
+// Segments ascend and do not overlap. Octets of the file that no segment
+// covers stay as they are.
+func (j *Journal) At(off int64) error {
+	if off < j.w.next {
+		return fmt.Errorf("journal: segment at %d begins before %d", off, j.w.next)
+	}
+	j.low = min(j.low, off)
+	return j.w.at(off)
+}
+
+// Write adds new octets to the segment.
+func (j *Journal) Write(p []byte) (int, error) { return j.w.Write(p) }
+
+// Copy adds n octets of the file as it is now, from offset off.
+func (j *Journal) Copy(off, n int64) error {
+	for n > 0 {
+		room, err := j.w.room()
+		if err != nil {
+			return err
+		}
+		room = room[:min(int64(len(room)), n)]
+		got, err := j.f.ReadAt(room, off)
+		if got < len(room) {
+			if err == nil || err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		j.w.fill(got)
+		off, n = off+int64(got), n-int64(got)
+	}
+	return nil
+}
+
+// Offset is where the next Write goes in the new file.
+func (j *Journal) Offset() int64 { return j.w.next }
+
+// Commit makes the change: journal durable, file changed and cut or grown to
+// size, file durable, journal gone. An error before the journal was durable
+// means that the file is untouched; one after it means that the next Recover
+// finishes the change (errors.Is ErrUnfinished), except where octets were only
+// added to the end of the file, which is then cut back.
+func (j *Journal) Commit(size int64) error {
+	if err := reserve(j.f, j.old, size); err != nil {
+		return errors.Join(err, j.Abort())
+	}
+	err := j.w.commit(j.old, size)
+	if err == nil {
+		err = j.side.Sync()
+	}
+	if err == nil {
+		err = j.fsys.SyncDir(filepath.Dir(j.name))
+	}
+	if err != nil {
+		return errors.Join(err, j.Abort())
+	}
+	if err := apply(j.f, j.side, j.old, size); err != nil {
+		return j.undo(err)
+	}
+	j.done = true
+	return errors.Join(j.fsys.Remove(j.name), j.fsys.SyncDir(filepath.Dir(j.name)), j.side.Close())
+}
+
+// undo gives up a change that could not be carried out: an append is cut back,
+// anything else waits for Recover.
+func (j *Journal) undo(cause error) error {
+	if j.low < j.old {
+		j.done = true
+		return fmt.Errorf("%w: %w", ErrUnfinished, errors.Join(cause, j.side.Close()))
+	}
+	if err := errors.Join(j.f.Truncate(j.old), j.f.Sync()); err != nil {
+		j.done = true
+		return fmt.Errorf("%w: %w", ErrUnfinished, errors.Join(cause, err, j.side.Close()))
+	}
+	return errors.Join(cause, j.Abort())
+}
+
+// Abort forgets the change; safe after Commit.
+func (j *Journal) Abort() error {
+	if j.done {
+		return nil
+	}
+	j.done = true
+	// The commit record must be gone for good before the file changes again.
+	return errors.Join(j.side.Truncate(0), j.fsys.Remove(j.name), j.side.Close())
+}
+
 // A Tail is an append: octets written behind the end of a file, all of which
 // are kept or none.
-type Tail struct{}
+type Tail struct{ j *Journal }
 
 // Append begins an append at the end of f as it is now.
-func Append(f fsx.File, o Options) (*Tail, error) { return nil, errStub }
+func Append(f fsx.File, o Options) (*Tail, error) {
+	j, err := New(f, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.At(j.old); err != nil {
+		return nil, errors.Join(err, j.Abort())
+	}
+	return &Tail{j}, nil
+}
 
 // Write adds octets.
-func (t *Tail) Write(p []byte) (int, error) { return 0, errStub }
+func (t *Tail) Write(p []byte) (int, error) { return t.j.Write(p) }
 
 // Offset is the file offset of the next octet.
-func (t *Tail) Offset() int64 { return 0 }
+func (t *Tail) Offset() int64 { return t.j.Offset() }
 
 // Commit makes the octets part of the file, durably. After an error the file
 // is as it was.
-func (t *Tail) Commit() error { return errStub }
+func (t *Tail) Commit() error { return t.j.Commit(t.j.Offset()) }
 
-// Abort cuts the file back; safe after Commit.
-func (t *Tail) Abort() error { return nil }
-
-// Recover finishes what an interrupted Commit left (or undoes an interrupted
-// append). The caller holds the exclusive lock on f, which is open for reading
-// and writing. What was appended to the file by others since the interruption
-// is kept behind the finished change. Did is "" where nothing was to be done,
-// else a sentence for the user.
-func Recover(f fsx.File, o Options) (did string, err error) { return "", nil }
-
-// Pending reports whether the mailbox at path has a side file that Recover
-// should see. It costs one lstat (two with a state directory).
-func Pending(path string, o Options) (bool, error) { return false, nil }
+// Abort leaves the file as it was; safe after Commit.
+func (t *Tail) Abort() error { return t.j.Abort() }
