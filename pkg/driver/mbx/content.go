@@ -71,6 +71,9 @@ func (b *box) Open(seq uint32) (mailbox.Content, error) {
 	if seq == 0 || seq > uint32(len(b.index)) {
 		return nil, b.d.fail("read", b.name, fmt.Errorf("no message %d", seq))
 	}
+	if b.broken != nil {
+		return nil, b.d.fail("read", b.name, b.broken)
+	}
 	r := &b.index[seq-1]
 	return &content{b: b, off: r.text(), size: r.size}, nil
 }

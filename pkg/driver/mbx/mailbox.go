@@ -36,10 +36,14 @@ type box struct {
 
 	recent, unseen uint32
 
-	win window
+	win    window
+	broken error // a change was interrupted: offsets are not known
 }
 
 var _ mailbox.Prover = (*box)(nil)
+
+// bg is for calls that have no context of their caller.
+var bg = context.Background()
 
 // Open opens n.
 func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
@@ -169,11 +173,14 @@ func (b *box) message(seq, named uint32) mailbox.Message {
 // when its size or its modification time changed, or it is empty, or new mail
 // may be in the spool.
 func (b *box) Ping() (bool, error) {
-	changed, err := b.ping(context.Background())
+	changed, err := b.ping(bg)
 	return changed, b.d.fail("ping", b.name, err)
 }
 
 func (b *box) ping(ctx context.Context) (bool, error) {
+	if b.broken != nil {
+		return false, b.broken
+	}
 	fi, err := b.f.Stat()
 	if err != nil {
 		return false, err
@@ -228,7 +235,7 @@ func (b *box) lastReclaim() error {
 	if !b.hole || b.readOnly {
 		return nil
 	}
-	held, err := b.d.tempLock(context.Background(), b.f)
+	held, err := b.d.tempLock(bg, b.f)
 	if err != nil {
 		return err
 	}

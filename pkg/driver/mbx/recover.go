@@ -1,7 +1,6 @@
 package mbx
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -38,7 +37,7 @@ func (d *Driver) finishChange(f fsx.File) (did bool, err error) {
 	if text != "" {
 		d.env.Notify(mailbox.Warn, text)
 	}
-	return ok, errors.Join(err, d.share(context.Background(), f))
+	return ok, errors.Join(err, d.share(bg, f))
 }
 
 // finishAt opens the file for writing, whatever the caller has it open for.
