@@ -53,11 +53,22 @@ func (c *cli) fail(op operation, name string, err error) {
 			c.warn("mailutil: interrupted")
 			continue
 		}
-		c.warn(sentence(op, name, e))
+		c.warn(c.sentence(op, name, e))
 		if errors.Is(e, mailbox.ErrNotExist) {
 			c.hint(name)
 		}
 	}
+}
+
+// sentence says an error; one of the system about a new mailbox with the path
+// that it is about.
+func (c *cli) sentence(op operation, name string, err error) string {
+	if op == opCreate && errors.As(err, new(syscall.Errno)) {
+		if n, unknown := c.session.Env.ResolveTarget(name); unknown == nil && n.Path != "" {
+			return sentence(opNode, n.Path, err)
+		}
+	}
+	return sentence(op, name, err)
 }
 
 func (c *cli) hint(name string) {

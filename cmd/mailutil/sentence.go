@@ -19,6 +19,7 @@ const (
 	opStatus operation = iota
 	opOpen
 	opCreate
+	opNode // to make the file of a new mailbox, which is then the name
 	opAppend
 	opDelete
 	opRename
@@ -29,6 +30,7 @@ var verbs = map[operation]string{
 	opStatus: "get status of mailbox",
 	opOpen:   "open mailbox",
 	opCreate: "create mailbox",
+	opNode:   "create mailbox node",
 	opAppend: "append to mailbox",
 	opDelete: "delete mailbox",
 	opRename: "rename mailbox",
@@ -86,24 +88,33 @@ func nameAndReason(name, bad string, plain bool) string {
 	return bad + ": " + name
 }
 
-// reason says why, with the place in the file where that is known, and the
-// errors of the system as it writes them in C.
+// reason says why, with the place in the file where that is known.
 func reason(e *mailbox.Error) string {
-	text := e.Err.Error()
-	switch err := e.Err.(type) {
-	case *fs.PathError:
-		text = strerror(err.Err)
-	case *os.LinkError:
-		text = strerror(err.Err)
-	case *os.SyscallError:
-		text = strerror(err.Err)
-	case syscall.Errno:
-		text = strerror(err)
-	}
 	if e.Off >= 0 {
-		return fmt.Sprintf("octet %d: %s", e.Off, text)
+		return fmt.Sprintf("octet %d: %s", e.Off, cause(e.Err))
 	}
-	return text
+	return cause(e.Err)
+}
+
+// cause says what is behind an error: of a kind and the cause for it, the
+// cause; of a system error what C programs print, without the call and the
+// path.
+func cause(err error) string {
+	switch e := err.(type) {
+	case *fs.PathError:
+		return strerror(e.Err)
+	case *os.LinkError:
+		return strerror(e.Err)
+	case *os.SyscallError:
+		return strerror(e.Err)
+	case syscall.Errno:
+		return strerror(e)
+	case interface{ Unwrap() []error }:
+		if parts := e.Unwrap(); len(parts) == 2 && err.Error() == parts[0].Error()+": "+parts[1].Error() {
+			return cause(parts[1])
+		}
+	}
+	return err.Error()
 }
 
 // strerror returns the text of a system error as C programs print it.
