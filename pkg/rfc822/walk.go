@@ -25,6 +25,10 @@ const MaxHeader = 4 << 20
 // maxDepth is how deep parts may be nested. What is deeper is plain text.
 const maxDepth = 50
 
+// maxBoundary is how long a boundary may be. RFC 2046, 5.1.1, allows 70 octets;
+// lines have at most 998.
+const maxBoundary = 998
+
 // A Walker finds the parts of a message that is written to it, in pieces of any
 // size. Text that is not good MIME is plain text. It holds no more than one
 // header block and a line; bodies are passed on as they come.

@@ -79,6 +79,16 @@ func TestWalkDeep(t *testing.T) {
 	}
 }
 
+func TestWalkLongBoundary(t *testing.T) {
+	for n, want := range map[int]int{maxBoundary: 2, maxBoundary + 1: 1} {
+		b := strings.Repeat("b", n)
+		got := walk("Content-Type: multipart/mixed; boundary="+b+"\n\n--"+b+"\n\nx", 100)
+		if parts := strings.Count(got, "|"); parts != want {
+			t.Errorf("boundary of %d octets: got %d parts, want %d", n, parts, want)
+		}
+	}
+}
+
 func TestWalkLongHeader(t *testing.T) {
 	in := "A: " + strings.Repeat("x", MaxHeader) + "\n\nbody"
 	header, body := 0, 0

@@ -107,10 +107,11 @@ func isMessage(t MediaType) bool {
 }
 
 // beginMultipart begins the text in front of the first part. A multipart that
-// has no boundary, or is too deep, is plain text.
+// has no boundary, or one longer than a line may be, or is too deep, is plain
+// text.
 func (w *Walker) beginMultipart(p *Part) {
 	p.Encoding = Identity // RFC 2045, 6.4
-	if p.Type.Boundary == "" || w.depth >= maxDepth {
+	if n := len(p.Type.Boundary); n == 0 || n > maxBoundary || w.depth >= maxDepth {
 		p.Type, p.Leaf = plainText, true
 		w.openPart(p)
 		return

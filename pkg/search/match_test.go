@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unicode"
 
 	"mailutil/pkg/mailbox"
 )
@@ -132,6 +133,12 @@ func TestBodies(t *testing.T) {
 		{"body café", "Content-Type: text/plain; charset=latin1\n\nun caf\xe9", true},
 		{"body 日本", "Content-Type: text/plain; charset=iso-2022-jp\n\n\x1b$BF|K\\\x1b(B", true},
 		{"body K\\", "Content-Type: text/plain; charset=iso-2022-jp\n\n\x1b$BF|K\\\x1b(B", false},
+		{"body \\", "Content-Type: text/plain; charset=Shift_JIS\n\n\x95\x5c", false},
+		{"body 表", "Content-Type: text/plain; charset=Shift_JIS\n\n\x95\x5c", true},
+		{"body 功", "Content-Type: text/plain; charset=big5\n\n\xb3\x5c\xa5\x5c", true},
+		{"body привет", "Content-Type: text/plain; charset=koi8-r\n\n\xf0\xf2\xe9\xf7\xe5\xf4", true},
+		{"body привет", "Content-Type: text/plain; charset=UTF-16LE\nContent-Transfer-Encoding: base64\n\nHwRABDgEMgQ1BEIE", true},
+		{"body hello", "Content-Type: text/plain; charset=utf-16\nContent-Transfer-Encoding: base64\n\nAGgAZQBsAGwAbw==", true},
 		{"body ok", "Content-Type: text/plain; charset=iso-2022-jp\n\n\x1b$BF|K\\\x1b(B OK", true},
 		{"body hello", b64 + "PHA+SGVs\nbG88L3A+", true},
 		{"body hello", "Content-Transfer-Encoding: base64\n\n*SGVs\n--bG8=--", true},
@@ -202,6 +209,31 @@ func (p pieces) WriteTo(w io.Writer) (n int64, err error) {
 		}
 	}
 	return 0, nil
+}
+
+func TestFold(t *testing.T) {
+	for in, want := range map[string]string{
+		"ABC abc": "abc abc", "\u212A": "\u212A", "\u017F": "\u017F", "ÉéÅ\u212B": "ÉÉÅÅ", "ΣσςΑ": "ΣΣΣΑ", "Ⅷⅷ": "ⅧⅧ",
+		"日本": "日本", "İ": "İ", "ß": "ß", "ẞ": "ß", "\U00010428": "\U00010400",
+	} {
+		if got := fold(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+// All that simple folding takes for the same must fold to the same, within
+// ASCII and outside.
+func TestFoldOrbits(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		next := unicode.SimpleFold(r)
+		if (r < 0x80) == (next < 0x80) && foldRune(r) != foldRune(next) {
+			t.Errorf("%U folds to %U, but %U to %U", r, foldRune(r), next, foldRune(next))
+		}
+		if (r < 0x80) != (foldRune(r) < 0x80) {
+			t.Errorf("%U folds to %U", r, foldRune(r))
+		}
+	}
 }
 
 // What costs nothing comes first, then the header, and of the text no more
