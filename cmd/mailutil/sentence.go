@@ -110,8 +110,10 @@ func cause(err error) string {
 	case syscall.Errno:
 		return strerror(e)
 	case interface{ Unwrap() []error }:
-		if parts := e.Unwrap(); len(parts) == 2 && err.Error() == parts[0].Error()+": "+parts[1].Error() {
-			return cause(parts[1])
+		parts := e.Unwrap()
+		last := parts[len(parts)-1]
+		if len(parts) == 1 || len(parts) == 2 && err.Error() == parts[0].Error()+": "+last.Error() {
+			return cause(last)
 		}
 	}
 	return err.Error()

@@ -93,7 +93,7 @@ var (
 	numbers = regexp.MustCompile(`\b[0-9]{10}\b`)
 	hexes   = regexp.MustCompile(`\b[0-9a-f]{8}`)
 	ctimes  = regexp.MustCompile(`[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d \d{4}`)
-	rfcs    = regexp.MustCompile(`[A-Z][a-z]{2}, {1,2}\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000( \(UTC\))?`)
+	rfcs    = regexp.MustCompile(`([A-Z][a-z]{2}, {1,2})?\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000( \(UTC\))?`)
 )
 
 // mask names what differs from run to run. Only times of today count.
@@ -113,7 +113,10 @@ func mask(text, home string) string {
 	})
 	text = replaceNow(text, ctimes, "<CTIME>", func(s string) (time.Time, error) { return time.Parse(time.ANSIC, s) })
 	return replaceNow(text, rfcs, "<NOW>", func(s string) (time.Time, error) {
-		return time.Parse("Mon, _2 Jan 2006 15:04:05 +0000", strings.TrimSuffix(s, " (UTC)"))
+		if _, day, ok := strings.Cut(s, ","); ok {
+			s = strings.TrimLeft(day, " ")
+		}
+		return time.Parse("_2 Jan 2006 15:04:05 +0000", strings.TrimSuffix(s, " (UTC)"))
 	})
 }
 
