@@ -82,7 +82,7 @@ func (s *scanner) run() error {
 	if s.ix.validity == 0 {
 		s.ix.validity = uint32(s.env.Now().Unix())
 		s.ix.dirty, s.ix.made = true, true
-		if len(s.ix.msgs) > 0 { // said of a read-only mailbox, too, as by the original
+		if len(s.ix.msgs) > 0 && !s.readOnly {
 			s.env.Notify(mailbox.Info, "Assigning new unique identifiers to all messages")
 		}
 	}
