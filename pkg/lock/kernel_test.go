@@ -47,6 +47,9 @@ func TestKernelModes(t *testing.T) {
 		if errors.As(err, &busy) && busy.Holder.PID != pid && runtime.GOOS == "linux" && tt.theirs != "fcntl" {
 			t.Errorf("%s against %s: got holder %+v, want pid %d", tt.ours, tt.theirs, busy.Holder, pid)
 		}
+		if errors.As(err, &busy) && busy.Holder.PID == os.Getpid() {
+			t.Errorf("%s against %s: we are called the holder", tt.ours, tt.theirs)
+		}
 		c.end()
 		if h != nil {
 			if err := h.Release(); err != nil {
