@@ -48,6 +48,7 @@ func TestParseErrors(t *testing.T) {
 		"(seen":                   "(",
 		"(seen from":              "FROM",
 		"seen)":                   "SEEN)",
+		"seen )":                  ")",
 		"(seen)x":                 ")X",
 		"header subject":          "HEADER",
 		"header":                  "HEADER",
