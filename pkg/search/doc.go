@@ -23,15 +23,13 @@
 // One blank stands before an argument. A string is an atom, which ends at a
 // blank (in parentheses also at ")"); or "..." with no way to escape a quote in
 // it; or an IMAP literal, {n}, CR LF and n octets. Only HEADER takes an empty
-// one. Dates are what mailbox.ParseDate takes; those with blanks
-// need quotes.
+// one. Dates are what mailbox.ParseDate takes; those with blanks need quotes.
 //
 // The original knows no parentheses, HEADER, NOT, OR, OLDER, YOUNGER, UID,
 // sequence numbers and units: it calls them unknown criteria. Two things are as
-// it has them: of several dates or numbers for the same
-// word the last counts (outside parentheses), and dates are compared by the
-// day as it is written, without time or zone. A message without a date meets no
-// criterion about it.
+// it has them: of several dates or sizes for the same word the last counts
+// (outside parentheses), and dates are compared by the day as it is written,
+// without time or zone. A message without a date meets no criterion about it.
 //
 // # Strings
 //
