@@ -1,6 +1,6 @@
 // Package lock holds the locks by which mail programs keep off each other's
-// toes on one mailbox file, each exactly as the original toolkit takes it
-// (spec unix-mmdf.md 9, mbx-mtx-tenex.md 8, programs.md 6):
+// toes on one mailbox file, each exactly as the original (the UW IMAP toolkit)
+// takes it:
 //
 //	Dot      MAILBOX.lock, by a hitching post and link(2), or by the set-gid
 //	         helper mlock where the directory is not writable
@@ -13,6 +13,15 @@
 // A lock that is not to be had within Options.Timeout gives a *BusyError that
 // names the holder as well as the system lets us know. Refusals for safety
 // (a symbolic link or a second hard link on a lock name) are ErrUnsafe.
+//
+// A lock that a file system cannot hold (ENOLCK, ENOTSUP: network file
+// systems) and a dot lock that we may not make are left out, with a word to
+// Options.Notify: the other locks still hold. All waiting is by polling, with
+// growing pauses, so that contexts and timeouts always work; the pauses end at
+// 1 s for dot locks and at 100 ms for the others.
+//
+// Locks taken by one process on two open files exclude each other too, except
+// Fcntl outside Linux.
 package lock
 
 import (

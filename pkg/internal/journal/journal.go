@@ -172,7 +172,7 @@ func (j *Journal) Commit(size int64) error {
 		return errors.Join(err, j.Abort())
 	}
 	if err := apply(j.f, j.side, j.old, size); err != nil {
-		return j.undo(err)
+		return j.undo(err, size)
 	}
 	j.done = true
 	return errors.Join(j.fsys.Remove(j.name), j.fsys.SyncDir(filepath.Dir(j.name)), j.side.Close())
@@ -180,8 +180,8 @@ func (j *Journal) Commit(size int64) error {
 
 // undo gives up a change that could not be carried out: an append is cut back,
 // anything else waits for Recover.
-func (j *Journal) undo(cause error) error {
-	if j.low < j.old {
+func (j *Journal) undo(cause error, size int64) error {
+	if j.low < j.old || size < j.old {
 		j.done = true
 		return fmt.Errorf("%w: %w", ErrUnfinished, errors.Join(cause, j.side.Close()))
 	}

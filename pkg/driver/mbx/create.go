@@ -1,0 +1,142 @@
+package mbx
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/mailbox"
+)
+
+// Create makes an empty mailbox; it appears whole.
+func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
+	f, err := d.createNew(n)
+	if err != nil {
+		return d.fail("create", n, err)
+	}
+	k := d.newBlock()
+	err = writeBlock(f, &k)
+	if err == nil {
+		err = f.Publish()
+	}
+	return d.fail("create", n, errors.Join(err, f.Abort()))
+}
+
+// createNew begins the file of a new mailbox.
+func (d *Driver) createNew(n mailbox.Name) (*fsx.NewFile, error) {
+	path, err := d.place(n)
+	if err != nil {
+		return nil, err
+	}
+	if path[len(path)-1] == '/' {
+		return nil, mailbox.ErrName
+	}
+	f, err := fsx.CreateNew(d.FS, path, d.env.Config.MailboxMode, d.env.Config.DirMode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, mailbox.Sayf(mailbox.ErrExist, "Can't create mailbox node %.80s: File exists", path)
+	}
+	return f, err
+}
+
+// newBlock is the block of a new mailbox.
+func (d *Driver) newBlock() block {
+	k := block{validity: max(uint32(d.env.Now().Unix()), 1)}
+	for _, name := range d.env.Config.Keywords {
+		if k.bit(name) == 0 {
+			k.create(name) // what is not possible is left out, as in the original
+		}
+	}
+	return k
+}
+
+// Delete removes n. Nobody else may have it open.
+func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
+	return d.fail("delete", n, d.alone(ctx, n, d.remove))
+}
+
+// Rename gives from the name to. Nobody else may have it open. Where INBOX
+// goes away a new one is made.
+func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
+	err := d.alone(ctx, from, func(path string) error {
+		target, err := d.place(to)
+		if err != nil {
+			return err
+		}
+		return d.rename(path, target)
+	})
+	if err == nil && from.Inbox {
+		err = d.Create(ctx, from)
+	}
+	return d.fail("rename", from, err)
+}
+
+// rename never replaces a file: the new name is made before the old one goes.
+func (d *Driver) rename(path, target string) error {
+	if _, err := d.FS.Lstat(target); err == nil {
+		return mailbox.ErrExist
+	} else if !missing(err) {
+		return err
+	}
+	if err := d.mkdirs(filepath.Dir(target)); err != nil {
+		return err
+	}
+	if err := d.FS.Link(path, target); err != nil {
+		return err
+	}
+	// The new name first: a power cut may leave both, never none.
+	if err := d.syncDirOf(target); err != nil {
+		return err
+	}
+	return d.remove(path)
+}
+
+// remove removes a file, durably.
+func (d *Driver) remove(path string) error {
+	return errors.Join(d.FS.Remove(path), d.syncDirOf(path))
+}
+
+// syncDirOf makes the name path durable.
+func (d *Driver) syncDirOf(path string) error { return d.FS.SyncDir(filepath.Dir(path)) }
+
+// mkdirs makes dir and its missing parents, durably.
+func (d *Driver) mkdirs(dir string) error {
+	_, err := d.FS.Stat(dir)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := d.mkdirs(parent); err != nil {
+		return err
+	}
+	if err := d.FS.Mkdir(dir, d.env.Config.DirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return d.FS.SyncDir(parent)
+}
+
+// alone calls do while nobody else has the mailbox open.
+func (d *Driver) alone(ctx context.Context, n mailbox.Name, do func(path string) error) error {
+	path, err := d.place(n)
+	if err != nil {
+		return err
+	}
+	f, held, err := d.openLocked(ctx, path, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	// What a crash left must not meet a new mailbox of that name.
+	_, err = d.finishChange(f)
+	if err == nil {
+		var ok bool
+		if ok, err = tryExclusive(f); err == nil && !ok {
+			err = inUse(n)
+		}
+	}
+	if err == nil {
+		err = do(path)
+	}
+	return errors.Join(err, held.Release(), f.Close())
+}

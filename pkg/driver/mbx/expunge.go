@@ -1,0 +1,247 @@
+package mbx
+
+import (
+	"errors"
+	"fmt"
+
+	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/mailbox"
+)
+
+// Expunge removes the messages of s. Where nobody else has the mailbox open
+// the messages behind them move down; else they are marked only, and somebody
+// reclaims their space later. Both ways go through the journal: it happens as
+// a whole or not at all.
+func (b *box) Expunge(s mailbox.Set) (int, error) {
+	before := len(b.index)
+	if b.readOnly {
+		return 0, b.d.fail("expunge", b.name, mailbox.Sayf(mailbox.ErrReadOnly, "Expunge ignored on readonly mailbox"))
+	}
+	err := b.change(func() error { return b.expunge(s) })
+	n := before - len(b.index)
+	if err == nil && n > 0 {
+		b.d.env.Notify(mailbox.Info, fmt.Sprintf("Expunged %d messages", n))
+	}
+	return n, b.d.fail("expunge", b.name, err)
+}
+
+func (b *box) expunge(s mailbox.Set) error {
+	done, reclaimed, err := b.tryCompact(s)
+	if err == nil && !done {
+		return b.mark(s)
+	}
+	if err == nil && reclaimed > 0 && b.doomed(s) == 0 {
+		b.tellReclaimed(reclaimed)
+	}
+	return err
+}
+
+// doomed is how many messages s has.
+func (b *box) doomed(s mailbox.Set) (n int) {
+	for range s.Seqs(uint32(len(b.index))) {
+		n++
+	}
+	return n
+}
+
+// reclaim drops the space of expunged records, if some stand before others and
+// nobody else has the mailbox open. That it cannot is no reason to fail. The
+// caller holds the temp lock.
+func (b *box) reclaim() error {
+	if b.readOnly || !b.hole {
+		return nil
+	}
+	_, reclaimed, err := b.tryCompact(mailbox.Set{})
+	if err != nil && b.broken == nil {
+		b.d.env.Notify(mailbox.Warn, fmt.Sprintf("Can't reclaim expunged space: %v", err))
+		err = nil
+	}
+	if reclaimed > 0 {
+		b.tellReclaimed(reclaimed)
+	}
+	return err
+}
+
+func (b *box) tellReclaimed(n int64) {
+	b.d.env.Notify(mailbox.Info, fmt.Sprintf("Reclaimed %d bytes of expunged space", n))
+}
+
+// tryCompact compacts the mailbox if nobody else has it open.
+func (b *box) tryCompact(s mailbox.Set) (done bool, reclaimed int64, err error) {
+	done, err = tryExclusive(b.f)
+	if done {
+		reclaimed, err = b.compact(s)
+	}
+	return done, reclaimed, errors.Join(err, b.d.share(bg, b.f))
+}
+
+// compact moves what is to stay to the start of the file: all messages but
+// those of s, and what has arrived since we looked. Expunged records go.
+func (b *box) compact(s mailbox.Set) (reclaimed int64, err error) {
+	fi, err := b.f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	c := compaction{b: b, to: blockSize}
+	kept := make([]record, 0, len(b.index))
+	for i := range b.index {
+		r := b.index[i]
+		if s.Contains(uint32(i) + 1) {
+			continue
+		}
+		at, err := c.keep(r.off, r.end()-r.off)
+		if err != nil {
+			return 0, errors.Join(err, c.abort())
+		}
+		r.off = at
+		kept = append(kept, r)
+	}
+	end, err := c.keep(b.end, fi.Size()-b.end)
+	if err != nil {
+		return 0, errors.Join(err, c.abort())
+	}
+	if err := c.commit(); err != nil {
+		b.broken = b.moved(err, fi.Size())
+		return 0, err
+	}
+	b.index, b.end, b.hole = kept, end, false
+	b.win.n = 0
+	b.count()
+	if c.to == fi.Size() {
+		return 0, nil
+	}
+	return fi.Size() - c.to, b.touch()
+}
+
+// moved returns the error err of a compaction if it has, or may have, begun to
+// move messages: offsets are not to be trusted any more.
+func (b *box) moved(err error, size int64) error {
+	fi, statErr := b.f.Stat()
+	if errors.Is(err, journal.ErrUnfinished) || statErr != nil || fi.Size() != size {
+		return err
+	}
+	return nil
+}
+
+// A compaction moves pieces of the file down, neighbours in one go.
+type compaction struct {
+	b       *box
+	j       *journal.Journal // nil as long as nothing has to move
+	to      int64            // end of the new file
+	from, n int64            // a piece that is not in the journal yet
+}
+
+// keep takes n octets at off over, behind what was kept before, and returns
+// where they will be.
+func (c *compaction) keep(off, n int64) (at int64, err error) {
+	at = c.to
+	c.to += n
+	if c.j == nil && off == at {
+		return at, nil
+	}
+	if c.j == nil {
+		if c.j, err = journal.New(c.b.f, c.b.d.journal()); err != nil {
+			return at, err
+		}
+		if err := c.j.At(at); err != nil {
+			return at, err
+		}
+	}
+	if off == c.from+c.n {
+		c.n += n
+		return at, nil
+	}
+	err = c.flush()
+	c.from, c.n = off, n
+	return at, err
+}
+
+func (c *compaction) flush() error {
+	if c.n == 0 {
+		return nil
+	}
+	return c.j.Copy(c.from, c.n)
+}
+
+func (c *compaction) commit() error {
+	if c.j == nil {
+		return nil
+	}
+	if err := c.flush(); err != nil {
+		return errors.Join(err, c.abort())
+	}
+	return c.j.Commit(c.to)
+}
+
+func (c *compaction) abort() error {
+	if c.j == nil {
+		return nil
+	}
+	return c.j.Abort()
+}
+
+// mark marks the messages of s as expunged, and drops them from the index.
+func (b *box) mark(s mailbox.Set) error {
+	if b.doomed(s) == 0 {
+		return nil
+	}
+	fi, err := b.f.Stat()
+	if err != nil {
+		return err
+	}
+	j, err := journal.New(b.f, b.d.journal())
+	if err != nil {
+		return err
+	}
+	if err := b.journalMarks(j, s); err != nil {
+		return errors.Join(err, j.Abort())
+	}
+	if err := j.Commit(fi.Size()); err != nil {
+		return err
+	}
+	kept := make([]record, 0, len(b.index))
+	for i := range b.index {
+		if !s.Contains(uint32(i) + 1) {
+			kept = append(kept, b.index[i])
+		}
+	}
+	b.index, b.hole = kept, true
+	b.count()
+	return b.touch()
+}
+
+// journalMarks writes the marks, and ours into the file block.
+func (b *box) journalMarks(j *journal.Journal, s mailbox.Set) error {
+	k := b.block
+	k.pid, k.hasPID = b.d.PID, true
+	p, err := k.print()
+	if err != nil {
+		return err
+	}
+	put := func(off int64, p []byte) error {
+		if err := j.At(off); err != nil {
+			return err
+		}
+		_, err := j.Write(p)
+		return err
+	}
+	if err := put(0, p); err != nil {
+		return err
+	}
+	b.block = k
+	var buf [flagsLen]byte
+	for seq := range s.Seqs(uint32(len(b.index))) {
+		if seq == 0 {
+			continue
+		}
+		r := b.index[seq-1]
+		if err := b.readFlagsOf(&r, seq); err != nil {
+			return err
+		}
+		r.flags |= bitOld | bitExpunged
+		if err := put(r.patch(), appendFlags(buf[:0], r.keywords, r.flags, r.uid)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

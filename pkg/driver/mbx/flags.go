@@ -1,0 +1,156 @@
+package mbx
+
+import (
+	"errors"
+
+	"mailutil/pkg/mailbox"
+)
+
+// Store changes flags. It is a patch of 21 octets a message, which lie in one
+// sector or two: a power cut may leave some messages changed and others not,
+// but no message unreadable. What counts as the old flags is what the file
+// has: others may have changed them.
+func (b *box) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
+	return b.d.fail("store", b.name, b.change(func() error { return b.store(s, op, f) }))
+}
+
+// change calls do with the temp lock held and the file block read.
+func (b *box) change(do func() error) error {
+	if b.broken != nil {
+		return b.broken
+	}
+	if b.readOnly {
+		return mailbox.ErrReadOnly
+	}
+	held, err := b.d.tempLock(bg, b.f)
+	if err != nil {
+		return err
+	}
+	err = b.look()
+	if err == nil {
+		err = do()
+	}
+	return errors.Join(err, held.Release())
+}
+
+// look sees what others did, without changing the index.
+func (b *box) look() error {
+	if err := b.finishChange(); err != nil {
+		return err
+	}
+	fi, err := b.f.Stat()
+	if err != nil {
+		return err
+	}
+	if fi.Size() < b.end {
+		return shrank(b.end, fi.Size())
+	}
+	if !fi.ModTime().Equal(b.changed) {
+		b.sweep = true
+		b.changed = fi.ModTime()
+	}
+	return b.readBlock()
+}
+
+func (b *box) store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
+	lines := len(b.block.lines)
+	with, err := b.toFlags(s, op, f)
+	if err != nil {
+		return err
+	}
+	changed, err := b.apply(s, op, with)
+	if err != nil {
+		return err
+	}
+	created := len(b.block.lines) > lines
+	if len(changed) == 0 && !created {
+		return nil
+	}
+	if err := b.signBlock(created); err != nil {
+		return err
+	}
+	for _, c := range changed {
+		if err := b.patch(&c.record); err != nil {
+			return err
+		}
+	}
+	if err := b.f.Sync(); err != nil {
+		return err
+	}
+	for _, c := range changed {
+		b.index[c.seq-1] = c.record
+	}
+	b.count()
+	return b.touch()
+}
+
+// toFlags looks the keywords up, and creates those that are to be set.
+func (b *box) toFlags(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) (g mailbox.Flags, err error) {
+	any := false
+	for range s.Seqs(uint32(len(b.index))) {
+		any = true
+		break
+	}
+	g.System = f.System
+	lines := b.block.lines
+	for _, name := range f.Keywords {
+		bit := b.block.bit(name)
+		if bit == 0 && op != mailbox.Remove && any {
+			if bit, err = b.block.create(name); err != nil {
+				b.block.lines = lines
+				return g, err
+			}
+		}
+		g.Keywords |= uint64(bit)
+	}
+	return g, nil
+}
+
+// A changedRecord is a message with its new flags.
+type changedRecord struct {
+	seq uint32
+	record
+}
+
+// apply returns the messages of s that get other flags than they have.
+func (b *box) apply(s mailbox.Set, op mailbox.FlagOp, with mailbox.Flags) (changed []changedRecord, err error) {
+	named := b.block.named()
+	for seq := range s.Seqs(uint32(len(b.index))) {
+		if seq == 0 {
+			continue
+		}
+		r := b.index[seq-1]
+		if err := b.readFlagsOf(&r, seq); err != nil {
+			return nil, err
+		}
+		old := mailbox.Flags{System: toSystem(r.flags), Keywords: uint64(r.keywords)}
+		now := old.Apply(op, with)
+		keywords := uint32(now.Keywords)&named | r.keywords&^named // bits without a name stay
+		flags := fromSystem(now.System) | bitOld | r.flags&bitExpunged
+		if keywords == r.keywords && flags == r.flags {
+			b.index[seq-1] = r
+			continue
+		}
+		r.keywords, r.flags = keywords, flags
+		changed = append(changed, changedRecord{seq, r})
+	}
+	return changed, nil
+}
+
+// signBlock writes the file block where keywords were created, durably, or
+// where another process was the last to change flags: by LASTPID others see
+// that they have to read them again.
+func (b *box) signBlock(created bool) error {
+	signed := b.block.hasPID && samePID(b.block.pid, b.d.PID)
+	if signed && !created {
+		return nil
+	}
+	b.block.pid, b.block.hasPID = b.d.PID, true
+	if err := b.writeBlock(); err != nil {
+		return err
+	}
+	if created { // before messages bear them
+		return b.f.Sync()
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package mbx
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/mailbox"
+)
+
+// heal looks whether f ends with a whole record, and cuts off what a killed
+// append of the original left, or garbage, after saving it in NAME.lost: mail
+// that is added behind it would be swallowed. Where messages may be in there
+// the file is left alone. The caller holds the temp lock.
+func (d *Driver) heal(f fsx.File) error {
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	s := newScanner(f, blockSize, fi.Size())
+	for {
+		_, ok, err := s.next()
+		if err == nil && ok {
+			continue
+		}
+		if err == nil || !errors.Is(err, mailbox.ErrCorrupt) {
+			return err
+		}
+		return d.cutTail(f, s.pos, fi.Size(), err)
+	}
+}
+
+// cutTail moves the octets [pos, size), which cannot be read for the reason
+// given, to NAME.lost.
+func (d *Driver) cutTail(f fsx.File, pos, size int64, cause error) error {
+	at, err := findLine(f, pos, size)
+	if err != nil {
+		return err
+	}
+	if at >= 0 {
+		return &mailbox.Error{Off: pos, Err: fmt.Errorf("%w, with messages behind the damage (%w): run mailutil repair",
+			mailbox.ErrCorrupt, cause)}
+	}
+	lost := f.Name() + ".lost"
+	if err := d.saveLost(lost, f, pos, size-pos); err != nil {
+		return err
+	}
+	if err := errors.Join(f.Truncate(pos), f.Sync()); err != nil {
+		return err
+	}
+	d.env.Notify(mailbox.Warn, fmt.Sprintf("%s ended with %d octets that are no whole message; they are in %s now",
+		f.Name(), size-pos, lost))
+	return nil
+}
+
+// saveLost adds n octets of f to the end of the file at path, durably.
+func (d *Driver) saveLost(path string, f io.ReaderAt, off, n int64) error {
+	to, err := d.FS.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	fi, err := to.Stat()
+	if err == nil {
+		_, err = io.Copy(io.NewOffsetWriter(to, fi.Size()), io.NewSectionReader(f, off, n))
+	}
+	if err == nil {
+		err = to.Sync()
+	}
+	if err = errors.Join(err, to.Close()); err != nil {
+		return err
+	}
+	return d.syncDirOf(path)
+}
+
+// findLine returns the offset of the first octets in [pos, size) that look
+// like an internal line as it is written, or -1. One at pos itself, whose text
+// is torn, does not count.
+func findLine(f io.ReaderAt, pos, size int64) (int64, error) {
+	buf := make([]byte, scanWindow)
+	for off := pos; off < size; {
+		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
+		if n == 0 {
+			if err == io.EOF {
+				return -1, mailbox.ErrChanged
+			}
+			return -1, err
+		}
+		b := buf[:n]
+		for from := 0; ; {
+			i := bytes.Index(b[from:], []byte("\r\n"))
+			if i < 0 {
+				break
+			}
+			from += i + 2
+			if start := lineEndingAt(b, from); start >= 0 && off+int64(start) != pos {
+				return off + int64(start), nil
+			}
+		}
+		if off+int64(n) == size {
+			break
+		}
+		off += int64(max(n-maxLine, 1)) // a line may lie across
+	}
+	return -1, nil
+}
+
+// lineEndingAt returns where the internal line begins that ends at b[:end],
+// -1 where none does. It takes only what is written, not all that is read.
+func lineEndingAt(b []byte, end int) int {
+	dash, semi := end-dashBack, end-semiBack
+	if semi < dateLen+2 || b[semi] != ';' || b[dash] != '-' ||
+		!allHex(b[semi+1:dash]) || !allHex(b[dash+1:end-2]) {
+		return -1
+	}
+	comma := semi - 1
+	for comma > 0 && isDigit(b[comma]) {
+		comma--
+	}
+	start := comma - dateLen
+	if b[comma] != ',' || comma == semi-1 || start < 0 || end-start > maxLine {
+		return -1
+	}
+	if !isDate(b[start:comma]) {
+		return -1
+	}
+	return start
+}
+
+// isDate reports whether b has the shape of a date: 9 stands for a digit, a
+// for a letter, + for a sign.
+func isDate(b []byte) bool {
+	const shape = "99-aaa-9999 99:99:99 +9999"
+	if len(b) != len(shape) {
+		return false
+	}
+	for i, c := range b {
+		ok := false
+		switch shape[i] {
+		case '9':
+			ok = isDigit(c) || i == 0 && c == ' '
+		case 'a':
+			ok = 'A' <= c&^0x20 && c&^0x20 <= 'Z'
+		case '+':
+			ok = c == '+' || c == '-'
+		default:
+			ok = c == shape[i]
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

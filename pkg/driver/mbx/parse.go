@@ -1,0 +1,239 @@
+package mbx
+
+import (
+	"time"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/mailbox"
+)
+
+// parse reads the records behind b.end and gives them UIDs. A read-write
+// session then writes those, and that the messages are not recent any more.
+// After an error the index is as it was and nothing has been written. The
+// caller holds the temp lock.
+func (b *box) parse() error {
+	fi, err := b.f.Stat()
+	if err != nil {
+		return err
+	}
+	if fi.Size() < b.end {
+		return shrank(b.end, fi.Size())
+	}
+	if err := b.readBlock(); err != nil {
+		return err
+	}
+	n := b.numbering(false)
+	index, hole, err := b.scan(b.index, b.end, fi.Size(), n)
+	if err == errNoUIDs {
+		n = b.numbering(true)
+		index, hole, err = b.scan(nil, blockSize, fi.Size(), n)
+	}
+	if err != nil {
+		return err
+	}
+	grew := fi.Size() > b.end
+	b.index, b.hole, b.end = index, b.hole || hole, fi.Size()
+	b.block.validity, b.block.uidLast = n.validity, n.uidLast
+	b.count()
+	b.changed = fi.ModTime()
+	if b.readOnly || !grew {
+		return nil
+	}
+	return b.save(n.rebuilt)
+}
+
+func shrank(old, now int64) error {
+	e := mailbox.Sayf(mailbox.ErrChanged, "Mailbox shrank from %d to %d!", old, now)
+	e.Off = now
+	return e
+}
+
+// readBlock reads the file block again: others may have given UIDs, created
+// keywords or changed flags.
+func (b *box) readBlock() error {
+	k, ok, err := readBlock(b.f)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return mailbox.Sayf(mailbox.ErrFormat, "Not a MBX-format mailbox: %.80s", b.name.Text)
+	}
+	known := b.block.pid
+	if known != 0 && !samePID(known, k.pid) {
+		b.sweep = true
+	}
+	if b.readOnly { // it knows numbers that no file holds
+		k.uidLast = max(k.uidLast, b.block.uidLast)
+	}
+	b.block = k
+	return nil
+}
+
+// numbering goes on behind the last message of the index; all starts again at
+// the first.
+func (b *box) numbering(all bool) *numbering {
+	k := &b.block
+	n := &numbering{uidLast: k.uidLast, validity: k.validity, all: all, warn: b.warnUID}
+	n.fresh = max(uint32(b.d.env.Now().Unix()), k.validity+1)
+	if k.validity+1 == 0 {
+		n.fresh = max(uint32(b.d.env.Now().Unix()), 1)
+	}
+	if all {
+		n.uidLast, n.validity, n.rebuilt = 0, n.fresh, true
+	} else if len(b.index) > 0 {
+		n.last = b.index[len(b.index)-1].uid
+	}
+	return n
+}
+
+func (b *box) warnUID(uid, seq uint32) {
+	b.d.env.Notify(mailbox.Warn, invalidUID(uid, seq))
+}
+
+// scan adds the visible records of [from, size) to index. hole says whether
+// expunged ones stand before others.
+func (b *box) scan(index []record, from, size int64, n *numbering) (_ []record, hole bool, err error) {
+	s := newScanner(b.f, from, size)
+	local := b.d.env.Now().Location()
+	end := int64(blockSize)
+	if len(index) > 0 {
+		end = index[len(index)-1].end()
+	}
+	for {
+		r, ok, err := s.next()
+		if err != nil || !ok {
+			return index, hole, err
+		}
+		if err := n.number(&r, uint32(len(index))+1); err != nil {
+			return nil, false, err
+		}
+		if r.flags&bitExpunged != 0 {
+			continue
+		}
+		if err := s.readDate(&r, local); err != nil {
+			return nil, false, err
+		}
+		hole = hole || r.off != end
+		end = r.end()
+		index = append(index, r)
+	}
+}
+
+// save is a patch: it writes the UIDs of messages that have none in the file,
+// and that they have been seen. UIDLAST is made durable before the numbers
+// that it must not be below. A power cut leaves some messages recent, without
+// a number, or both.
+func (b *box) save(rebuilt bool) error {
+	n := 0
+	for i := range b.index {
+		if b.index[i].unsaved {
+			n++
+		}
+	}
+	if n > 0 || rebuilt {
+		b.block.hasPID = true
+		if err := b.writeBlock(); err != nil {
+			return err
+		}
+		if err := b.f.Sync(); err != nil {
+			return err
+		}
+	}
+	if n > 0 {
+		for i := range b.index {
+			if r := &b.index[i]; r.unsaved {
+				r.flags |= bitOld
+				if err := b.patch(r); err != nil {
+					return err
+				}
+			}
+		}
+		if err := b.f.Sync(); err != nil {
+			return err
+		}
+		for i := range b.index {
+			b.index[i].unsaved = false
+		}
+	}
+	return b.touch()
+}
+
+// writeBlock is a patch of the 2048 octets at the start. They are 4 sectors: a
+// power cut may leave old keywords with a new UIDLAST, or the reverse, or cut
+// the name of a keyword that nothing bears yet.
+func (b *box) writeBlock() error { return writeBlock(b.f, &b.block) }
+
+func writeBlock(f fsx.File, k *block) error {
+	p, err := k.print()
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(p, 0)
+	return err
+}
+
+// patch writes flags and UID of r: 21 octets, which lie in one sector or two.
+func (b *box) patch(r *record) error {
+	var buf [flagsLen]byte
+	_, err := b.f.WriteAt(appendFlags(buf[:0], r.keywords, r.flags, r.uid), r.patch())
+	return err
+}
+
+// touch sets the times as after a change by the original: read now, changed
+// when it was written. The clock of files may be coarse: others must see that
+// something changed. That the times cannot be set does no harm to mail.
+func (b *box) touch() error {
+	fi, err := b.f.Stat()
+	if err != nil {
+		return err
+	}
+	m := fi.ModTime()
+	if !m.After(b.changed) {
+		m = b.changed.Add(time.Microsecond)
+	}
+	b.d.FS.Chtimes(b.path, b.d.env.Now(), m)
+	if fi, err = b.f.Stat(); err != nil {
+		return err
+	}
+	b.changed = fi.ModTime()
+	return nil
+}
+
+// readFlags reads the flags of all messages again, and drops those that others
+// expunged from the index.
+func (b *box) readFlags() error {
+	kept := b.index[:0:0]
+	for i := range b.index {
+		r := b.index[i]
+		if err := b.readFlagsOf(&r, uint32(i)+1); err != nil {
+			return err
+		}
+		if r.flags&bitExpunged != 0 {
+			b.hole = true
+			continue
+		}
+		kept = append(kept, r)
+	}
+	b.index, b.sweep = kept, false
+	b.count()
+	return nil
+}
+
+// readFlagsOf reads the flags of message seq again. As long as its flags were
+// never saved its UID is only known to us.
+func (b *box) readFlagsOf(r *record, seq uint32) error {
+	var buf [semiBack - dashBack + 1]byte
+	off := r.text() - semiBack
+	if n, err := b.f.ReadAt(buf[:], off); n < len(buf) {
+		if fi, statErr := b.f.Stat(); statErr == nil && fi.Size() < b.end {
+			return mailbox.Sayf(mailbox.ErrChanged, "Mailbox shrank from %d to %d in flag read!", b.end, fi.Size())
+		}
+		return err
+	}
+	if buf[0] != ';' || buf[len(buf)-1] != '-' || !allHex(buf[1:len(buf)-1]) {
+		return damage(off, "Invalid flags for message %d (%d %d): %.80s", seq, r.off, r.length, cString(buf[:]))
+	}
+	r.keywords = uint32(fromHex(buf[1:9]))
+	r.flags = uint16(fromHex(buf[9:13])) & bitsKnown
+	return nil
+}

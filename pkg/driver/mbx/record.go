@@ -1,0 +1,190 @@
+package mbx
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mailutil/pkg/mailbox"
+)
+
+// A recorder turns items into records, as the same octets go to a new mailbox
+// and to the end of an old one.
+type recorder struct {
+	d     *Driver
+	out   io.Writer
+	block *block // keywords are created here, in memory
+	o     mailbox.AppendOptions
+	dir   string // for spooled texts
+
+	bits  []uint32 // of o.Keywords; 0 where not looked up, or not possible
+	count int
+	first uint32 // UIDs kept
+	last  uint32
+	line  []byte
+	buf   []byte
+}
+
+func newRecorder(d *Driver, out io.Writer, k *block, o mailbox.AppendOptions, path string) *recorder {
+	r := &recorder{d: d, out: out, block: k, o: o, dir: filepath.Dir(path), bits: make([]uint32, len(o.Keywords))}
+	if o.AllKeywords {
+		for i := range o.Keywords {
+			r.keyword(i)
+		}
+	}
+	return r
+}
+
+// keyword returns the bit of o.Keywords[i], creating it; 0 where that is not
+// possible.
+func (r *recorder) keyword(i int) uint32 {
+	if r.bits[i] == 0 {
+		name := r.o.Keywords[i]
+		if r.bits[i] = r.block.bit(name); r.bits[i] == 0 {
+			r.bits[i], _ = r.block.create(name) // told by Altered
+		}
+	}
+	return r.bits[i]
+}
+
+// errEmpty is a message that no reader of the format would take.
+func errEmpty() error {
+	return mailbox.Sayf(mailbox.ErrUnsupported, "Append of zero-length message")
+}
+
+// add writes one record. A message that is refused with ErrUnsupported has
+// written nothing.
+func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
+	if it.Size < 0 {
+		spool, size, err := r.measure(it.Text)
+		if err != nil {
+			return a, err
+		}
+		defer spool.Close() // a temporary file
+		it.Text, it.Size = spool, size
+	}
+	switch {
+	case it.Size == 0:
+		return a, errEmpty()
+	case it.Size > maxSize:
+		return a, fmt.Errorf("%w: a message of %d octets", mailbox.ErrUnsupported, it.Size)
+	}
+	uid, err := r.uid(it.UID)
+	if err != nil {
+		return a, err
+	}
+	date, now := it.Date, it.Date.IsZero()
+	if !now && !storable(date) {
+		a.Dates, now = 1, true
+	}
+	if now {
+		date = mailbox.DateOf(r.d.env.Now())
+	}
+	var keywords uint32
+	for i := range r.o.Keywords {
+		if i >= mailbox.MaxKeywords || it.Flags.Keywords&(1<<i) == 0 {
+			continue
+		}
+		bit := r.keyword(i)
+		keywords |= bit
+		if bit == 0 {
+			a.Keywords++
+		}
+	}
+	r.line = appendLine(r.line[:0], date, now, it.Size, keywords, fromSystem(it.Flags.System), uid)
+	if _, err := r.out.Write(r.line); err != nil {
+		return a, err
+	}
+	if err := r.copy(it.Text, it.Size); err != nil {
+		return a, err
+	}
+	r.count++
+	return a, nil
+}
+
+// uid returns the UID to write: none, unless the caller brings them.
+func (r *recorder) uid(uid uint32) (uint32, error) {
+	if !r.o.New || r.o.UIDValidity == 0 {
+		return 0, nil
+	}
+	if uid <= r.last {
+		return 0, fmt.Errorf("UID %d after UID %d", uid, r.last)
+	}
+	if r.first == 0 {
+		r.first = uid
+	}
+	r.last = uid
+	return uid, nil
+}
+
+// storable reports whether a date survives being written and read.
+func storable(d mailbox.Date) bool {
+	var buf [48]byte
+	s := d.Append(buf[:0])
+	back, err := mailbox.ParseDate(string(s), time.UTC)
+	return err == nil && len(s) == dateLen && back == d
+}
+
+// copy copies the text, which must be exactly size octets.
+func (r *recorder) copy(text io.Reader, size int64) error {
+	if r.buf == nil {
+		r.buf = make([]byte, 64<<10)
+	}
+	w := exact{to: r.out, left: size}
+	if _, err := io.CopyBuffer(&w, text, r.buf); err != nil {
+		return err
+	}
+	if w.left > 0 {
+		return fmt.Errorf("the text is %d octets shorter than its size of %d", w.left, size)
+	}
+	return nil
+}
+
+// exact passes on as many octets as were announced.
+type exact struct {
+	to   io.Writer
+	left int64
+}
+
+func (e *exact) Write(p []byte) (int, error) {
+	if int64(len(p)) > e.left {
+		return 0, errors.New("the text is longer than its size")
+	}
+	n, err := e.to.Write(p)
+	e.left -= int64(n)
+	return n, err
+}
+
+// measure copies a text of unknown size to a temporary file.
+func (r *recorder) measure(text io.Reader) (*os.File, int64, error) {
+	f, err := spoolFile(r.dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	n, err := io.Copy(f, text)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, n, nil
+}
+
+// spoolFile returns a temporary file without a name, in dir if possible.
+func spoolFile(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, ".spool")
+	if err != nil {
+		f, err = os.CreateTemp("", "mailutil")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}

@@ -1,0 +1,61 @@
+package lock
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernelHolders returns who has locks of the kinds on the file st, by
+// /proc/locks; of any kind when none is given.
+func kernelHolders(st unix.Stat_t, kinds ...string) []Holder {
+	f, err := os.Open("/proc/locks")
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var all []Holder
+	for _, pid := range readLocks(f, st, kinds) {
+		all = append(all, Holder{PID: pid, Command: command(pid)})
+	}
+	return unique(all)
+}
+
+// readLocks returns the process ids in the lines of /proc/locks for st:
+//
+//	1: FLOCK  ADVISORY  WRITE 4711 fe:00:264711 0 EOF
+//
+// A line with "->" before the kind is a process that waits. Open-file locks
+// have no process and say -1.
+func readLocks(r io.Reader, st unix.Stat_t, kinds []string) []int {
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	var pids []int
+	for s := bufio.NewScanner(r); s.Scan(); {
+		w := strings.Fields(s.Text())
+		if len(w) < 6 || w[5] != file || len(kinds) > 0 && !slices.Contains(kinds, w[1]) {
+			continue
+		}
+		if pid, err := strconv.ParseInt(w[4], 10, 32); err == nil && pid > 0 {
+			pids = append(pids, int(pid))
+		}
+	}
+	return pids
+}
+
+// command returns the name of the program that pid runs, "" when unknown.
+func command(pid int) string {
+	if pid == 0 {
+		return ""
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(name))
+}
