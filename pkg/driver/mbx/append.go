@@ -202,7 +202,7 @@ func (d *Driver) Count(ctx context.Context, n mailbox.Name) (mailbox.Status, err
 		return st, err
 	}
 	if n.Inbox && st.Recent == 0 {
-		d.addSpool(ctx, &st)
+		err = d.addSpool(ctx, st.Path, &st)
 	}
-	return st, nil
+	return st, err
 }

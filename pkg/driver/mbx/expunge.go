@@ -207,7 +207,7 @@ func (b *box) mark(s mailbox.Set) error {
 	}
 	b.index, b.hole = kept, true
 	b.count()
-	return b.touch()
+	return b.alert()
 }
 
 // journalMarks writes the marks, and ours into the file block.

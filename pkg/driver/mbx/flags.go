@@ -81,7 +81,7 @@ func (b *box) store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error 
 		b.index[c.seq-1] = c.record
 	}
 	b.count()
-	return b.touch()
+	return b.alert()
 }
 
 // toFlags looks the keywords up, and creates those that are to be set.
