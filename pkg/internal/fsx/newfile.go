@@ -26,7 +26,7 @@ var ErrInUse = errors.New("being created by another process")
 // is fs.ErrExist where path exists. A hidden file left by a killed process is
 // thrown away; one that another process is writing gives ErrInUse.
 func CreateNew(fsys FS, path string, mode, dirMode fs.FileMode) (*NewFile, error) {
-	if err := mkdirs(fsys, filepath.Dir(path), dirMode); err != nil {
+	if err := MakeDirs(fsys, filepath.Dir(path), dirMode); err != nil {
 		return nil, err
 	}
 	if _, err := fsys.Lstat(path); err == nil {
@@ -96,14 +96,19 @@ func sameFile(fsys FS, f File, name string) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-// mkdirs makes dir and its missing parents, durably.
-func mkdirs(fsys FS, dir string, mode fs.FileMode) error {
-	_, err := fsys.Stat(dir)
+// MakeDirs makes dir and its missing parents, durably. A name that is taken by
+// something else is an error.
+func MakeDirs(fsys FS, dir string, mode fs.FileMode) error {
+	dir = filepath.Clean(dir)
+	fi, err := fsys.Stat(dir)
+	if err == nil && !fi.IsDir() {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
+	}
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	parent := filepath.Dir(dir)
-	if err := mkdirs(fsys, parent, mode); err != nil {
+	if err := MakeDirs(fsys, parent, mode); err != nil {
 		return err
 	}
 	if err := fsys.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -119,40 +124,46 @@ func (n *NewFile) Publish() error {
 	if err := n.File.Sync(); err != nil {
 		return err
 	}
-	err := n.fsys.Link(n.hidden, n.path)
-	switch {
-	case err == nil:
-		err = n.fsys.Remove(n.hidden)
-	case errors.Is(err, fs.ErrExist):
+	err := RenameNew(n.fsys, n.hidden, n.path)
+	if errors.Is(err, fs.ErrExist) {
 		return &fs.PathError{Op: "create", Path: n.path, Err: fs.ErrExist}
-	default:
-		if err := n.rename(err); err != nil {
-			return err
-		}
-	}
-	if err == nil {
-		err = n.fsys.SyncDir(filepath.Dir(n.path))
 	}
 	if err != nil {
-		return errors.Join(err, n.fsys.Remove(n.path))
+		if sameFile(n.fsys, n.File, n.path) {
+			err = errors.Join(err, n.fsys.Remove(n.path))
+		}
+		return err
 	}
 	n.published = true
 	return nil
 }
 
-// rename is for file systems without hard links. Others of us are kept off by
-// the lock on the hidden file; a stranger may only come in between the look
-// and the rename.
-func (n *NewFile) rename(linkErr error) error {
-	if _, err := n.fsys.Lstat(n.path); err == nil {
-		return &fs.PathError{Op: "create", Path: n.path, Err: fs.ErrExist}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(linkErr, err)
+// RenameNew renames a file durably and never replaces another (fs.ErrExist).
+// Where the file system has no hard links a stranger may come in between the
+// look and the rename.
+func RenameNew(fsys FS, old, new string) error {
+	err := fsys.Link(old, new)
+	switch {
+	case err == nil:
+		err = fsys.Remove(old)
+	case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.EXDEV), errors.Is(err, fs.ErrNotExist):
+		return err
+	default:
+		if _, err := fsys.Lstat(new); err == nil {
+			return &fs.PathError{Op: "rename", Path: new, Err: fs.ErrExist}
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		err = fsys.Rename(old, new)
 	}
-	if err := n.fsys.Rename(n.hidden, n.path); err != nil {
-		return errors.Join(linkErr, err)
+	if err != nil {
+		return err
 	}
-	return nil
+	err = fsys.SyncDir(filepath.Dir(new))
+	if filepath.Dir(old) != filepath.Dir(new) {
+		err = errors.Join(err, fsys.SyncDir(filepath.Dir(old)))
+	}
+	return err
 }
 
 // Abort removes the file if it was not published, and closes it; safe after

@@ -1,0 +1,452 @@
+package unix
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/spool"
+	"mailutil/pkg/internal/winread"
+	"mailutil/pkg/lock"
+	"mailutil/pkg/mailbox"
+)
+
+// Append begins to add mail: to a new mailbox, an empty file, or behind what
+// a mailbox holds. INBOX comes into being when mail is added to it.
+func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
+	if o.New && n.Inbox {
+		return nil, mailbox.Sayf(mailbox.ErrExist, "Can't create INBOX")
+	}
+	if o.New {
+		return d.appendNew(n, o)
+	}
+	return d.appendOld(ctx, n, o)
+}
+
+// A table maps the keywords of items to those of a mailbox.
+type table struct {
+	names []string
+	to    []int // index in names of the item's keyword, -1: cannot be held
+}
+
+// newTable adds the keywords wanted to those there are; as far as there is
+// room, and may.
+func newTable(have, want []string, create bool) table {
+	t := table{names: have, to: make([]int, len(want))}
+	for i, k := range want {
+		t.to[i] = keywordIndex(t.names, k)
+		if t.to[i] < 0 && create && len(t.names) < maxKeywords && mailbox.ValidKeyword(k) {
+			t.to[i] = len(t.names)
+			t.names = append(t.names[:len(t.names):len(t.names)], k)
+		}
+	}
+	return t
+}
+
+// flags maps the flags of an item; lost is how many keywords cannot be held.
+func (t table) flags(f mailbox.Flags) (_ mailbox.Flags, lost int) {
+	out := mailbox.Flags{System: f.System &^ mailbox.Recent}
+	for i := range mailbox.MaxKeywords {
+		switch {
+		case f.Keywords&(1<<i) == 0:
+		case i >= len(t.to) || t.to[i] < 0:
+			lost++
+		default:
+			out.Keywords |= 1 << t.to[i]
+		}
+	}
+	return out, lost
+}
+
+// A newBox is a mailbox that is being written for the first time, in the shape
+// "replace".
+type newBox struct {
+	d        *Driver
+	n        mailbox.Name
+	f        *fsx.NewFile
+	out      *bufio.Writer
+	form     *formatter
+	table    table
+	keep     bool // items keep their UIDs
+	validity uint32
+	uids     mailbox.UIDs
+}
+
+func (d *Driver) appendNew(n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
+	f, err := d.create(n.Path)
+	if err != nil {
+		return nil, d.says("create", n, err)
+	}
+	b := &newBox{d: d, n: n, f: f, keep: o.UIDValidity != 0, validity: o.UIDValidity}
+	if !b.keep {
+		b.validity = uint32(d.env.Now().Unix())
+	}
+	b.out = bufio.NewWriterSize(io.NewOffsetWriter(f, 0), windowSize)
+	b.form = newFormatter(d.env, b.out)
+	b.table = newTable(d.env.Config.Keywords, o.Keywords, true)
+	if _, err := b.out.Write(b.pseudo(false)); err != nil {
+		return nil, errors.Join(err, b.Abort())
+	}
+	return b, nil
+}
+
+func (b *newBox) pseudo(created bool) []byte {
+	return appendPseudo(nil, b.d.env, created, b.validity, b.uids.Last, b.table.names)
+}
+
+// Add writes one message.
+func (b *newBox) Add(it mailbox.Item) (mailbox.Altered, error) {
+	uid := b.uids.Last + 1
+	if b.keep {
+		uid = it.UID
+	}
+	if uid <= b.uids.Last {
+		return mailbox.Altered{}, fmt.Errorf("UID %d does not ascend", uid)
+	}
+	flags, lost := b.table.flags(it.Flags)
+	a, err := b.form.message(it, state{table: b.table.names, flags: flags, uid: uid})
+	a.Keywords += lost
+	b.uids.Last = uid
+	if b.uids.First == 0 {
+		b.uids.First = uid
+	}
+	return a, err
+}
+
+// Commit publishes the mailbox.
+func (b *newBox) Commit() (mailbox.UIDs, error) {
+	err := b.out.Flush()
+	if err == nil && b.uids.Last == 0 {
+		err = b.f.Truncate(0)
+	}
+	if err == nil {
+		_, err = b.f.WriteAt(b.pseudo(b.uids.Last == 0), 0)
+	}
+	if err == nil {
+		err = b.f.Publish()
+	}
+	if err != nil {
+		return mailbox.UIDs{}, b.d.says("create", b.n, errors.Join(err, b.Abort()))
+	}
+	b.uids.Validity = b.validity
+	return b.uids, b.f.Abort() // closes it
+}
+
+// Abort removes what was written.
+func (b *newBox) Abort() error { return b.f.Abort() }
+
+// An addition is mail for a mailbox that exists. It waits in a spool, so that
+// no lock is held while it arrives.
+type addition struct {
+	d       *Driver
+	ctx     context.Context
+	n       mailbox.Name
+	f       fsx.File
+	spool   spool.Spool
+	form    *formatter
+	table   table
+	session *box   // set when the mailbox must be rewritten because of new keywords
+	first   *state // set when the file is empty and its first message has the keywords
+	count   int
+	done    bool
+}
+
+func (d *Driver) appendOld(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (_ mailbox.Delivery, err error) {
+	a := &addition{d: d, ctx: ctx, n: n}
+	path := d.path(n)
+	a.f, err = d.fs.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if isGone(err) && n.Inbox {
+		a.f, err = d.newInbox(path)
+	}
+	if isGone(err) {
+		return nil, d.fail("append", n.Text, mailbox.ErrNotExist)
+	}
+	if err != nil {
+		return nil, mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrTemporary, err), "Can't open append mailbox: %v", cause(err))
+	}
+	a.spool.Dir = filepath.Dir(path)
+	a.form = newFormatter(d.env, &a.spool)
+	if err := a.sniff(o.Keywords); err != nil {
+		return nil, errors.Join(err, a.Abort())
+	}
+	return a, nil
+}
+
+// cause is the system's reason in an error.
+func cause(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+func (d *Driver) newInbox(path string) (fsx.File, error) {
+	f, err := d.create(path)
+	if err == nil {
+		err = errors.Join(f.Publish(), f.Abort())
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, err
+	}
+	return d.fs.OpenFile(path, os.O_RDWR, 0)
+}
+
+// sniff learns the keywords of the mailbox from its first message, and takes
+// the session lock where new ones are to be created. Where somebody else has
+// it, they cannot be.
+func (a *addition) sniff(want []string) error {
+	b := &box{d: a.d, ctx: a.ctx, name: a.n, f: a.f}
+	var ix index
+	err := b.shared(func() error {
+		fi, err := a.f.Stat()
+		if err != nil || fi.Size() == 0 {
+			return err
+		}
+		if ok, err := probe(a.f); !ok || err != nil {
+			return errors.Join(err, a.d.fail("append", a.n.Text, mailbox.ErrFormat))
+		}
+		quiet := *a.d.env // warnings are for who opens the mailbox
+		quiet.Notify = func(mailbox.Level, string) {}
+		s := scanner{env: &quiet, w: winread.New(a.f, 64<<10, fi.Size()), ix: &ix}
+		return s.head()
+	})
+	if err != nil {
+		return err
+	}
+	a.table = newTable(ix.keywords, want, true)
+	created := len(a.table.names) > len(ix.keywords)
+	switch {
+	case !created:
+	case ix.end == 0:
+		a.first = &state{base: true, validity: uint32(a.d.env.Now().Unix()), table: a.table.names}
+	default:
+		if err := a.openToCreate(); err != nil {
+			return err
+		}
+		if a.session == nil {
+			a.table = newTable(ix.keywords, want, false)
+		}
+	}
+	return nil
+}
+
+// openToCreate opens a silent session.
+func (a *addition) openToCreate() error {
+	s, err := lock.TakeSession(a.ctx, a.f.OS(), true, a.d.locks())
+	if errors.Is(err, lock.ErrBusy) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	quiet := *a.d
+	env := *a.d.env
+	env.Notify = func(l mailbox.Level, text string) {
+		if l == mailbox.Warn {
+			a.d.env.Notify(l, text)
+		}
+	}
+	quiet.env = &env
+	a.session = &box{d: &quiet, ctx: a.ctx, name: a.n, f: a.f, session: s, silent: true, w: winread.New(a.f, windowSize, 0)}
+	return a.session.shared(a.session.scan)
+}
+
+// head reads the header of the first message only.
+func (s *scanner) head() error {
+	if err := s.blanks(); err != nil {
+		return err
+	}
+	ln, err := s.w.Line(s.off)
+	if err != nil {
+		return err
+	}
+	s.off += int64(len(ln))
+	err = s.headers(&message{})
+	s.ix.end = s.off
+	return err
+}
+
+// Add takes one message into the spool.
+func (a *addition) Add(it mailbox.Item) (mailbox.Altered, error) {
+	flags, lost := a.table.flags(it.Flags)
+	st := state{table: a.table.names, flags: flags}
+	if a.first != nil && a.count == 0 {
+		st = *a.first
+		st.flags = flags
+	}
+	altered, err := a.form.message(it, st)
+	altered.Keywords += lost
+	a.count++
+	return altered, err
+}
+
+// Commit adds the spooled messages to the file, in the shape "append" or,
+// where keywords are created, "in place, by journal".
+func (a *addition) Commit() (uids mailbox.UIDs, err error) {
+	if a.count > 0 {
+		if err := a.ctx.Err(); err != nil {
+			return uids, errors.Join(err, a.Abort())
+		}
+		err = a.commit()
+	}
+	return uids, errors.Join(err, a.Abort())
+}
+
+func (a *addition) commit() error {
+	if a.session != nil {
+		return a.session.exclusive(func(bool) error { return a.rewrite(a.session) })
+	}
+	held, err := a.d.lock(a.ctx, a.f, lock.Exclusive)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.append(), held.Release())
+}
+
+// rewrite adds keywords and messages in one change.
+func (a *addition) rewrite(b *box) error {
+	b.ix.keywords = a.table.names
+	if len(b.ix.msgs) > 0 {
+		b.ix.msgs[0].bits |= bitChanged
+	}
+	b.tail = &a.spool
+	return b.update(mailbox.Set{})
+}
+
+// append adds the messages behind the end of the file.
+func (a *addition) append() error {
+	did, err := journal.Recover(a.f, a.d.journal())
+	if err != nil {
+		return err
+	}
+	if did != "" {
+		a.d.env.Notify(mailbox.Warn, did)
+	}
+	glue, err := a.glue()
+	if err != nil {
+		return err
+	}
+	t, err := journal.Append(a.f, a.d.journal())
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(t, glue)
+	if err == nil {
+		_, err = a.spool.WriteTo(t)
+	}
+	if err == nil {
+		err = t.Commit()
+	}
+	if err != nil {
+		return errors.Join(mailbox.Sayf(overQuota(err), "Message append failed: %v", cause(err)), t.Abort())
+	}
+	now := a.d.env.Now()
+	err = a.d.fs.Chtimes(a.f.Name(), now.Add(-second), now) // new mail
+	if errors.Is(err, os.ErrPermission) || isGone(err) {
+		return nil
+	}
+	return err
+}
+
+// overQuota makes a full disk an ErrOverQuota.
+func overQuota(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", mailbox.ErrOverQuota, err)
+	}
+	return err
+}
+
+// glue is what the file needs at its end so that the next message is seen: a
+// line end, and an empty line, twice where a header has not ended.
+func (a *addition) glue() (string, error) {
+	fi, err := a.f.Stat()
+	if err != nil || fi.Size() == 0 {
+		return "", err
+	}
+	torn, open, blank, err := tornEnd(a.f, fi.Size())
+	glue := ""
+	if open {
+		glue += "\n"
+	}
+	if torn {
+		glue += "\n\n"
+		a.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s ends inside the header of its last message, which was ended", a.f.Name()))
+	} else if !blank {
+		glue += "\n"
+	}
+	return glue, err
+}
+
+// tornEnd looks at the file from its end: open, the last line has no LF; torn,
+// the last From_ line is not followed by an empty line, so that the header
+// goes on; blank, the last line is empty.
+func tornEnd(f io.ReaderAt, size int64) (torn, open, blank bool, err error) {
+	const chunk = 64 << 10
+	var carry []byte // the beginning of the line that the chunk before began with
+	first := true
+	for end := size; end > 0; {
+		begin := max(0, end-chunk)
+		b := make([]byte, end-begin, end-begin+int64(len(carry)))
+		if n, err := f.ReadAt(b, begin); n < len(b) {
+			return false, false, false, err
+		}
+		b = append(b, carry...)
+		if first {
+			open, blank = b[len(b)-1] != '\n', endsBlank(b)
+			first = false
+		}
+		for {
+			i := bytes.LastIndexByte(bytes.TrimSuffix(b, []byte("\n")), '\n') + 1
+			if i == 0 && begin > 0 {
+				break // the line begins further up
+			}
+			ln := b[i:]
+			if len(ln) > 0 && isBlank(ln) {
+				return false, open, blank, nil
+			}
+			if _, ok := parseFrom(ln); ok {
+				return true, open, blank, nil
+			}
+			if b = b[:i]; i == 0 {
+				break
+			}
+		}
+		carry = append([]byte(nil), b...)
+		if len(carry) > maxLine { // no From_ line and no empty line is that long
+			carry = carry[:maxLine]
+		}
+		end = begin
+	}
+	return false, open, blank, nil
+}
+
+// maxLine is the longest From_ line that is looked for from the end.
+const maxLine = 1 << 20
+
+func endsBlank(b []byte) bool {
+	s := string(b[max(0, len(b)-4):])
+	return strings.HasSuffix(s, "\n\n") || strings.HasSuffix(s, "\n\r\n") || s == "\n" || s == "\r\n"
+}
+
+// Abort forgets the messages.
+func (a *addition) Abort() error {
+	if a.done {
+		return nil
+	}
+	a.done = true
+	var err error
+	if a.session != nil {
+		err = a.session.session.Release()
+	}
+	return errors.Join(err, a.spool.Close(), a.f.Close())
+}

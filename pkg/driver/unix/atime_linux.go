@@ -1,0 +1,5 @@
+package unix
+
+import "syscall"
+
+const noAtime = syscall.O_NOATIME

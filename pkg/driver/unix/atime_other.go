@@ -1,0 +1,5 @@
+//go:build !linux
+
+package unix
+
+const noAtime = 0

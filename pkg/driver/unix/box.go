@@ -1,0 +1,601 @@
+package unix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/winread"
+	"mailutil/pkg/lock"
+	"mailutil/pkg/mailbox"
+)
+
+// windowSize is how much of a file is read at a time.
+const windowSize = 1 << 20
+
+// A box is an open mailbox.
+type box struct {
+	d       *Driver
+	ctx     context.Context // of Open: later calls wait for locks within it
+	name    mailbox.Name
+	f       fsx.File
+	session *lock.Session // nil: read-only
+	silent  bool          // nobody looks at it: recent messages stay recent in the file
+	tail    io.WriterTo   // octets for the end of the file, at the next rewrite
+	ix      index
+	w       *winread.Window
+	text    content
+	known   stamp // of the file as it was scanned
+	edges   uint64
+	broken  error // set when the file is not what the index says
+	closed  bool
+}
+
+// A stamp tells whether somebody has written to a file.
+type stamp struct {
+	size  int64
+	mtime time.Time
+}
+
+// Open opens a mailbox. A read-write session holds the session lock to its
+// end; where it cannot be had, or the file not be written, the mailbox is
+// read-only, and the user is told why.
+func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
+	b := &box{d: d, ctx: ctx, name: n}
+	if err := b.open(m); err != nil {
+		return nil, errors.Join(err, b.release())
+	}
+	return b, nil
+}
+
+func (b *box) open(m mailbox.Mode) (err error) {
+	path := b.d.path(b.name)
+	if m == mailbox.ReadWrite {
+		b.f, err = b.d.fs.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			b.d.env.Notify(mailbox.Warn, "Can't get write access to mailbox, access is readonly")
+			m = mailbox.ReadOnly
+		}
+	}
+	if m == mailbox.ReadOnly {
+		b.f, err = openQuiet(b.d.fs, path)
+	}
+	if isGone(err) {
+		return b.d.fail("open", b.name.Text, mailbox.ErrNotExist)
+	}
+	if err != nil {
+		return err
+	}
+	if m == mailbox.ReadWrite {
+		if err := b.takeSession(); err != nil {
+			return err
+		}
+	}
+	b.w = winread.New(b.f, windowSize, 0)
+	return b.shared(b.scan)
+}
+
+func (b *box) takeSession() error {
+	s, err := lock.TakeSession(b.ctx, b.f.OS(), false, b.d.locks())
+	if errors.Is(err, lock.ErrBusy) {
+		b.d.env.Notify(mailbox.Warn, "Mailbox is open by another process, access is readonly")
+		return nil
+	}
+	b.session = s
+	return err
+}
+
+// shared calls do under the lock for reading, after any interrupted change was
+// finished.
+func (b *box) shared(do func() error) error {
+	for {
+		held, err := b.d.lock(b.ctx, b.f, lock.Shared)
+		if err != nil {
+			return err
+		}
+		pending, err := journal.Pending(b.f.Name(), b.d.journal())
+		if err == nil && !pending {
+			err = do()
+		}
+		if err := errors.Join(err, held.Release()); err != nil || !pending {
+			return err
+		}
+		if err := b.d.recover(b.ctx, b.f.Name()); err != nil {
+			return err
+		}
+	}
+}
+
+// recover finishes an interrupted change of the file at path.
+func (d *Driver) recover(ctx context.Context, path string) (err error) {
+	f, err := d.fs.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("%w: a change of %s was interrupted, its owner must open it: %w", mailbox.ErrTemporary, path, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	held, err := d.lock(ctx, f, lock.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.Release()) }()
+	did, err := journal.Recover(f, d.journal())
+	if did != "" {
+		d.env.Notify(mailbox.Warn, did)
+	}
+	return err
+}
+
+// exclusive calls do under the lock for writing, with the index up to date.
+// Do gets to know whether messages have other numbers than before.
+func (b *box) exclusive(do func(renumbered bool) error) (err error) {
+	if err := b.writable(); err != nil {
+		return err
+	}
+	held, err := b.d.lock(b.ctx, b.f, lock.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.Release()) }()
+	did, err := journal.Recover(b.f, b.d.journal())
+	if err != nil {
+		return err
+	}
+	if did != "" {
+		b.d.env.Notify(mailbox.Warn, did)
+	}
+	_, renumbered, err := b.refresh()
+	if err != nil {
+		return err
+	}
+	return do(renumbered)
+}
+
+func (b *box) writable() error {
+	if b.broken != nil {
+		return b.broken
+	}
+	if b.session == nil {
+		return b.d.fail("write", b.name.Text, mailbox.ErrReadOnly)
+	}
+	return nil
+}
+
+// scan reads the whole file into a new index. Messages that were recent in
+// this session stay so.
+func (b *box) scan() error {
+	st, err := b.stat()
+	if err != nil {
+		return err
+	}
+	if ok, err := probe(b.f); err != nil || !ok && st.size > 0 {
+		return errors.Join(err, b.d.fail("open", b.name.Text, mailbox.ErrFormat))
+	}
+	old := b.ix
+	b.ix = index{}
+	b.w.Reset(st.size)
+	s := scanner{env: b.d.env, w: b.w, ix: &b.ix, readOnly: b.session == nil}
+	if err := s.run(); err != nil {
+		b.ix = old
+		return b.named(err)
+	}
+	if len(b.ix.msgs) == 0 {
+		b.d.env.Notify(mailbox.Info, "Mailbox is empty")
+	}
+	b.ix.inherit(&old)
+	b.known = st
+	b.edges, err = b.sumEdges()
+	return err
+}
+
+// named puts the mailbox's name into an error of the scanner.
+func (b *box) named(err error) error {
+	var e *mailbox.Error
+	if errors.As(err, &e) && e.Name == "" {
+		e.Name = b.name.Text
+	}
+	return err
+}
+
+// inherit takes over from the index before what the file does not hold.
+func (ix *index) inherit(old *index) {
+	if ix.made && old.made {
+		ix.validity = old.validity
+	}
+	i := 0
+	for k := range ix.msgs {
+		m := &ix.msgs[k]
+		for i < len(old.msgs) && old.msgs[i].uid < m.uid {
+			i++
+		}
+		if i < len(old.msgs) && old.msgs[i].uid == m.uid {
+			m.system |= old.msgs[i].system & mailbox.Recent
+		}
+	}
+}
+
+func (b *box) stat() (stamp, error) {
+	fi, err := b.f.Stat()
+	if err != nil {
+		return stamp{}, err
+	}
+	return stamp{fi.Size(), fi.ModTime()}, nil
+}
+
+// edgeSize is how much of both ends of the file is compared.
+const edgeSize = 4096
+
+var seed = maphash.MakeSeed()
+
+// sumEdges digests both ends of the file as it was scanned.
+func (b *box) sumEdges() (uint64, error) {
+	n := min(edgeSize, b.ix.end)
+	buf := make([]byte, 2*n)
+	for i, off := range []int64{0, b.ix.end - n} {
+		part := buf[int64(i)*n:][:n]
+		if got, err := b.f.ReadAt(part, off); got < len(part) {
+			return 0, err
+		}
+	}
+	return maphash.Bytes(seed, buf), nil
+}
+
+// refresh sees what others did to the file. The lock is held.
+func (b *box) refresh() (changed, renumbered bool, err error) {
+	st, err := b.stat()
+	if err != nil || st == b.known {
+		return false, false, err
+	}
+	// Nobody but ours rewrites the file while we have the session lock, so that
+	// it only grows; all the same it is looked at.
+	if b.session != nil && st.size > b.known.size {
+		sum, err := b.sumEdges()
+		if err != nil {
+			return false, false, err
+		}
+		if sum == b.edges {
+			return true, false, b.scanTail(st)
+		}
+	}
+	old := b.ix
+	if err := b.scan(); err != nil {
+		return false, false, err
+	}
+	return true, !b.ix.extends(&old), nil
+}
+
+// scanTail reads messages that were added to the file.
+func (b *box) scanTail(st stamp) error {
+	old := b.ix
+	b.ix.msgs = slices.Clip(b.ix.msgs) // so that old stays as it is
+	b.w.Reset(st.size)
+	s := scanner{env: b.d.env, w: b.w, ix: &b.ix, readOnly: b.session == nil}
+	if err := s.run(); err != nil {
+		b.ix = old
+		return b.named(err)
+	}
+	b.known = st
+	var err error
+	b.edges, err = b.sumEdges()
+	return err
+}
+
+// extends reports whether all messages of old have their numbers still.
+func (ix *index) extends(old *index) bool {
+	if len(ix.msgs) < len(old.msgs) || ix.validity != old.validity {
+		return false
+	}
+	for i := range old.msgs {
+		if ix.msgs[i].uid != old.msgs[i].uid {
+			return false
+		}
+	}
+	return true
+}
+
+// Status returns what the last scan saw.
+func (b *box) Status() mailbox.Status {
+	st := mailbox.Status{
+		Driver: b.d.Name(), Path: b.f.Name(),
+		Messages: uint32(len(b.ix.msgs)), Recent: b.ix.recent(),
+		UIDValidity: b.ix.validity, UIDNext: b.ix.last + 1,
+		Keywords: b.ix.keywords, ReadOnly: b.session == nil,
+	}
+	for i := range b.ix.msgs {
+		if b.ix.msgs[i].system&mailbox.Seen == 0 {
+			st.Unseen++
+		}
+	}
+	return st
+}
+
+// Messages yields the index.
+func (b *box) Messages(s mailbox.Set) iter.Seq2[mailbox.Message, error] {
+	return func(yield func(mailbox.Message, error) bool) {
+		for seq := range s.Seqs(uint32(len(b.ix.msgs))) {
+			if int(seq) > len(b.ix.msgs) { // expunged while we were at it
+				return
+			}
+			m := &b.ix.msgs[seq-1]
+			if !yield(mailbox.Message{
+				Seq: seq, UID: m.uid, Date: m.date, Size: m.size,
+				Flags: mailbox.Flags{System: m.system, Keywords: uint64(m.keywords)},
+			}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// at returns message seq, if the file still holds it where it was.
+func (b *box) at(seq uint32) (message, error) {
+	if b.broken != nil {
+		return message{}, b.broken
+	}
+	if seq == 0 || int(seq) > len(b.ix.msgs) {
+		return message{}, b.d.fail("read", b.name.Text, fmt.Errorf("no message %d", seq))
+	}
+	m := b.ix.msgs[seq-1]
+	st, err := b.stat()
+	if err != nil || st == b.known {
+		return m, err
+	}
+	b.w.Reset(b.ix.end)
+	ln, err := b.w.Line(m.from)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return m, err
+	}
+	if _, ok := parseFrom(ln); !ok || len(ln) != int(m.header) {
+		return m, b.d.fail("read", b.name.Text, mailbox.ErrChanged)
+	}
+	return m, nil
+}
+
+// Open streams one message.
+func (b *box) Open(seq uint32) (mailbox.Content, error) {
+	m, err := b.at(seq)
+	if err != nil {
+		return nil, err
+	}
+	b.text.reset(b.w, m)
+	return &b.text, nil
+}
+
+// Sender returns the sender on the From_ line of message seq.
+func (b *box) Sender(seq uint32) (string, error) {
+	m, err := b.at(seq)
+	if err != nil {
+		return "", err
+	}
+	ln, err := b.w.Line(m.from)
+	if err != nil {
+		return "", err
+	}
+	f, _ := parseFrom(ln)
+	return string(f.sender), nil
+}
+
+// Prove digests the file as far as it was scanned.
+func (b *box) Prove() (mailbox.Proof, error) {
+	var sum maphash.Hash
+	sum.SetSeed(seed)
+	_, err := io.CopyBuffer(&sum, onlyReader{io.NewSectionReader(b.f, 0, b.ix.end)}, make([]byte, windowSize))
+	if err != nil {
+		return mailbox.Proof{}, err
+	}
+	st, err := b.stat()
+	return mailbox.Proof{Size: b.ix.end, Digest: sum.Sum64(), Now: st.size}, err
+}
+
+// onlyReader hides WriteTo, which reads in small pieces.
+type onlyReader struct{ io.Reader }
+
+// Ping looks for what others did. Asked to leave, the session ends and the
+// mailbox is read-only from then on.
+func (b *box) Ping() (changed bool, err error) {
+	if b.broken != nil {
+		return false, b.broken
+	}
+	if b.session != nil && b.session.Asked() {
+		if err := b.yield(); err != nil {
+			return false, err
+		}
+	}
+	st, err := b.stat()
+	if err != nil {
+		return false, err
+	}
+	if st != b.known {
+		err = b.shared(func() (err error) {
+			changed, _, err = b.refresh()
+			return err
+		})
+	}
+	if err == nil && b.session != nil && b.ix.late {
+		err = b.checkpoint()
+	}
+	return changed, err
+}
+
+// yield gives the session lock to somebody who has asked for it.
+func (b *box) yield() error {
+	err := b.finish()
+	err = errors.Join(err, b.session.Release())
+	b.session = nil
+	b.d.env.Notify(mailbox.Warn, "Another process takes over the mailbox, access is readonly")
+	return err
+}
+
+// finish writes what is pending at the end of a session.
+func (b *box) finish() error {
+	if b.ix.dirty && b.broken == nil {
+		return b.checkpoint()
+	}
+	now := b.d.env.Now()
+	mtime := b.known.mtime
+	if !mtime.Before(now) {
+		mtime = now.Add(-second)
+	}
+	err := b.d.fs.Chtimes(b.f.Name(), now, mtime)
+	if errors.Is(err, fs.ErrPermission) || isGone(err) {
+		return nil // not our file, or renamed: no harm done
+	}
+	return err
+}
+
+// checkpoint brings the file up to date.
+func (b *box) checkpoint() error {
+	return b.exclusive(func(bool) error {
+		if b.ix.end == 0 { // an empty file stays one
+			return nil
+		}
+		return b.update(mailbox.Set{})
+	})
+}
+
+// update rewrites the file without the messages in drop.
+func (b *box) update(drop mailbox.Set) error {
+	err := b.rewrite(drop)
+	if errors.Is(err, journal.ErrUnfinished) {
+		b.broken = b.d.fail("write", b.name.Text, err)
+		return b.broken
+	}
+	return err
+}
+
+// written notes that we are who wrote the file, and sets its times: read now,
+// written a second ago, so that nobody announces new mail.
+func (b *box) written() error {
+	now := b.d.env.Now()
+	if err := b.d.fs.Chtimes(b.f.Name(), now, now.Add(-second)); err != nil && !errors.Is(err, fs.ErrPermission) && !isGone(err) {
+		return err
+	}
+	var err error
+	if b.known, err = b.stat(); err != nil {
+		return err
+	}
+	b.edges, err = b.sumEdges()
+	return err
+}
+
+// Store changes flags, in the shape "in place, by journal".
+func (b *box) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
+	return b.exclusive(func(renumbered bool) error {
+		if renumbered {
+			return b.d.fail("store", b.name.Text, mailbox.ErrChanged)
+		}
+		old := b.ix
+		b.ix.msgs = slices.Clone(old.msgs)
+		b.ix.keywords = slices.Clone(old.keywords)
+		err := b.store(s, op, f)
+		if err != nil && b.broken == nil {
+			b.ix = old
+		}
+		return err
+	})
+}
+
+func (b *box) store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
+	bits, created, err := b.ix.bits(f.Keywords, op != mailbox.Remove)
+	if err != nil {
+		return b.d.fail("store", b.name.Text, err)
+	}
+	flags := mailbox.Flags{System: f.System &^ mailbox.Recent, Keywords: bits}
+	changed := created
+	for seq := range s.Seqs(uint32(len(b.ix.msgs))) {
+		m := &b.ix.msgs[seq-1]
+		was := mailbox.Flags{System: m.system, Keywords: uint64(m.keywords)}
+		if now := was.Apply(op, flags); now != was {
+			m.system, m.keywords = now.System, uint32(now.Keywords)
+			m.bits |= bitChanged
+			changed = true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	if created && len(b.ix.msgs) > 0 {
+		b.ix.msgs[0].bits |= bitChanged
+	}
+	return b.update(mailbox.Set{})
+}
+
+// bits returns the bits of keywords, which are created when asked for.
+func (ix *index) bits(keywords []string, create bool) (bits uint64, created bool, err error) {
+	for _, k := range keywords {
+		i := keywordIndex(ix.keywords, k)
+		if i < 0 && create {
+			if len(ix.keywords) == maxKeywords || !mailbox.ValidKeyword(k) {
+				return 0, false, fmt.Errorf("%w: keyword %s cannot be created", mailbox.ErrUnsupported, k)
+			}
+			i, created = len(ix.keywords), true
+			ix.keywords = append(ix.keywords, k)
+		}
+		if i >= 0 {
+			bits |= 1 << i
+		}
+	}
+	return bits, created, nil
+}
+
+// Expunge removes messages, in the shape "in place, by journal".
+func (b *box) Expunge(s mailbox.Set) (gone int, err error) {
+	err = b.exclusive(func(renumbered bool) error {
+		if renumbered {
+			return b.d.fail("expunge", b.name.Text, mailbox.ErrChanged)
+		}
+		n := 0
+		for range s.Seqs(uint32(len(b.ix.msgs))) {
+			n++
+		}
+		if n == 0 {
+			return nil
+		}
+		if err := b.update(s); err != nil {
+			return err
+		}
+		gone = n
+		return nil
+	})
+	return gone, err
+}
+
+// Close writes what is pending and releases the locks.
+func (b *box) Close() error {
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	var err error
+	if b.session != nil {
+		err = b.finish()
+	}
+	return errors.Join(err, b.release())
+}
+
+func (b *box) release() error {
+	var err error
+	if b.session != nil {
+		err = b.session.Release()
+		b.session = nil
+	}
+	if b.f != nil {
+		err = errors.Join(err, b.f.Close())
+	}
+	return err
+}
+
+var (
+	_ mailbox.Mailbox   = (*box)(nil)
+	_ mailbox.Enveloper = (*box)(nil)
+	_ mailbox.Prover    = (*box)(nil)
+)

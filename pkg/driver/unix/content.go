@@ -1,0 +1,227 @@
+package unix
+
+import (
+	"bytes"
+	"io"
+
+	"mailutil/pkg/internal/winread"
+	"mailutil/pkg/mailbox"
+)
+
+// pieceSize is about how much is converted at a time.
+const pieceSize = 128 << 10
+
+// A headerReader gives the header lines that are not ours.
+type headerReader struct {
+	w      *winread.Window
+	off    int64 // of the next octet
+	end    int64 // where the body begins
+	within bool  // in the middle of a line that is longer than the window
+	hidden bool  // in a field of ours
+}
+
+// next returns the next piece of at most one line; nil at the end. blank is
+// true for the empty line that ends the header. It is valid until the next
+// call.
+func (h *headerReader) next() (piece []byte, blank bool, err error) {
+	for h.off < h.end {
+		ln, err := h.w.Line(h.off)
+		if err != nil {
+			return nil, false, err
+		}
+		ln = ln[:min(int64(len(ln)), h.end-h.off)]
+		h.off += int64(len(ln))
+		blank = !h.within && (ln[0] == '\n' || len(ln) == 2 && ln[0] == '\r' && ln[1] == '\n')
+		switch {
+		case h.within:
+		case blank:
+			h.hidden = false
+		case ln[0] != ' ' && ln[0] != '\t':
+			f, _, _ := hiddenField(ln)
+			h.hidden = f != notOurs
+		}
+		h.within = ln[len(ln)-1] != '\n'
+		if !h.hidden {
+			return ln, blank, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// A content is the text of a message. There is one for a mailbox, used again
+// for each message.
+type content struct {
+	w    *winread.Window
+	m    message
+	h    headerReader
+	off  int64  // of the next octet of the body
+	cr   bool   // the octet before is CR
+	out  []byte // converted, not yet read
+	buf  []byte // backs out
+	head []byte // the header block, nil when not asked for
+}
+
+func (c *content) reset(w *winread.Window, m message) {
+	c.w, c.m = w, m
+	c.h = headerReader{w: w, off: m.from + int64(m.header), end: m.body}
+	c.off, c.cr, c.out, c.head = m.body, false, nil, nil
+	if c.buf == nil {
+		c.buf = make([]byte, 0, 2*pieceSize)
+	}
+}
+
+// fill converts the next piece into c.out; none at the end.
+func (c *content) fill() error {
+	c.out = c.buf[:0]
+	for c.h.off < c.h.end && len(c.out) < pieceSize/2 {
+		ln, _, err := c.h.next()
+		if err != nil {
+			return err
+		}
+		if len(ln) == 0 {
+			continue
+		}
+		c.out = appendCRLF(c.out, ln, c.cr)
+		c.cr = ln[len(ln)-1] == '\r'
+	}
+	if len(c.out) > 0 || c.off >= c.m.end {
+		return nil
+	}
+	b, err := c.w.From(c.off)
+	if err != nil {
+		return err
+	}
+	b = b[:min(int64(len(b)), c.m.end-c.off, pieceSize)]
+	c.out = appendCRLF(c.out, b, c.cr)
+	c.cr = b[len(b)-1] == '\r'
+	c.off += int64(len(b))
+	return nil
+}
+
+// appendCRLF appends p with CR LF for each line end. cr says that the octet
+// before p is CR.
+func appendCRLF(b, p []byte, cr bool) []byte {
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			return append(b, p...)
+		}
+		b = append(b, p[:i]...)
+		if i > 0 && p[i-1] == '\r' || i == 0 && cr {
+			b = append(b, '\n')
+		} else {
+			b = append(b, '\r', '\n')
+		}
+		p, cr = p[i+1:], false
+	}
+}
+
+// Read reads the text.
+func (c *content) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if len(c.out) == 0 {
+		if err := c.fill(); err != nil {
+			return 0, err
+		}
+		if len(c.out) == 0 {
+			return 0, io.EOF
+		}
+	}
+	n := copy(p, c.out)
+	c.out = c.out[n:]
+	return n, nil
+}
+
+// WriteTo writes what is left of the text.
+func (c *content) WriteTo(to io.Writer) (done int64, err error) {
+	for {
+		if len(c.out) == 0 {
+			if err := c.fill(); err != nil || len(c.out) == 0 {
+				return done, err
+			}
+		}
+		n, err := to.Write(c.out)
+		done += int64(n)
+		c.out = c.out[n:]
+		if err != nil {
+			return done, err
+		}
+	}
+}
+
+// Header returns the header block, at most mailbox.MaxHeader of it.
+func (c *content) Header() ([]byte, error) {
+	if c.head != nil {
+		return c.head, nil
+	}
+	h := headerReader{w: c.w, off: c.m.from + int64(c.m.header), end: c.m.body}
+	head, cr := []byte{}, false
+	for len(head) < mailbox.MaxHeader {
+		ln, _, err := h.next()
+		if err != nil {
+			return nil, err
+		}
+		if len(ln) == 0 {
+			break
+		}
+		head = appendCRLF(head, ln, cr)
+		cr = ln[len(ln)-1] == '\r'
+	}
+	c.head = head[:min(len(head), mailbox.MaxHeader)]
+	return c.head, nil
+}
+
+var _ mailbox.Content = (*content)(nil)
+
+// A lfAppender takes CR LF to LF. A CR that stands before another CR and LF
+// stays with both: it would be lost when the line is read.
+type lfAppender struct {
+	held int // CRs at the end of what was given
+	bare int // LFs without a CR, so far
+}
+
+// append appends the converted octets of p, which goes on where the last p
+// ended, to b.
+func (l *lfAppender) append(b, p []byte) []byte {
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			break
+		}
+		text := bytes.TrimRight(p[:i], "\r")
+		crs := i - len(text)
+		if len(text) > 0 {
+			b = l.flush(b)
+		}
+		crs += l.held
+		l.held = 0
+		b = append(b, text...)
+		switch crs {
+		case 0:
+			l.bare++
+		case 1:
+		default:
+			for range crs {
+				b = append(b, '\r')
+			}
+		}
+		b = append(b, '\n')
+		p = p[i+1:]
+	}
+	text := bytes.TrimRight(p, "\r")
+	if len(text) > 0 {
+		b = l.flush(b)
+	}
+	l.held += len(p) - len(text)
+	return append(b, text...)
+}
+
+// flush appends the CRs that were held back: no LF follows them.
+func (l *lfAppender) flush(b []byte) []byte {
+	for ; l.held > 0; l.held-- {
+		b = append(b, '\r')
+	}
+	return b
+}

@@ -1,0 +1,294 @@
+package unix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/lock"
+	"mailutil/pkg/mailbox"
+)
+
+// A Driver is the unix format in some surroundings.
+type Driver struct {
+	env *mailbox.Env
+	fs  fsx.FS
+}
+
+var (
+	_ mailbox.Driver   = (*Driver)(nil)
+	_ mailbox.Creator  = (*Driver)(nil)
+	_ mailbox.Deleter  = (*Driver)(nil)
+	_ mailbox.Renamer  = (*Driver)(nil)
+	_ mailbox.Appender = (*Driver)(nil)
+)
+
+// New returns the driver.
+func New(env *mailbox.Env) *Driver { return &Driver{env, fsx.OS{}} }
+
+// Name returns "unix".
+func (d *Driver) Name() string { return "unix" }
+
+// path is where a mailbox is; INBOX is the system's spool file.
+func (d *Driver) path(n mailbox.Name) string {
+	if n.Inbox {
+		return d.env.Spool
+	}
+	return n.Path
+}
+
+func (d *Driver) journal() journal.Options {
+	return journal.Options{FS: d.fs, StateDir: d.env.StateDir}
+}
+
+func (d *Driver) locks() lock.Options {
+	c := d.env.Config
+	return lock.Options{
+		Timeout: d.env.LockTimeout, Stale: c.DotLockTimeout, Dir: d.env.LockDir, Mode: c.LockMode, NoWarn: c.NoLockWarning,
+		Notify: func(text string) { d.env.Notify(mailbox.Warn, text) },
+	}
+}
+
+// lock takes the locks that are held while f is read or written.
+func (d *Driver) lock(ctx context.Context, f fsx.File, m lock.Mode) (lock.Held, error) {
+	o := d.locks()
+	o.NoWarn = o.NoWarn || m == lock.Shared // who only looks does no harm
+	held, err := lock.File(o).Lock(ctx, f.OS(), m)
+	if errors.Is(err, lock.ErrBusy) {
+		return nil, d.fail("lock", f.Name(), fmt.Errorf("%w: %w", mailbox.ErrBusy, err))
+	}
+	return held, err
+}
+
+func (d *Driver) fail(op, name string, err error) error {
+	return &mailbox.Error{Op: op, Driver: d.Name(), Name: name, Off: -1, Err: err}
+}
+
+// probeSize is how far a From_ line is looked for.
+const probeSize = 1023
+
+// Probe reports whether the file has, behind any blank lines, a whole From_
+// line in its first 1023 octets. A file with an interrupted change is taken
+// to be ours: Open finishes the change and looks again.
+func (d *Driver) Probe(n mailbox.Name) (bool, error) {
+	path := d.path(n)
+	if path == "" {
+		return false, nil
+	}
+	fi, err := d.fs.Stat(path)
+	if isGone(err) {
+		return false, nil
+	}
+	if err != nil || !fi.Mode().IsRegular() {
+		return false, err
+	}
+	f, err := openQuiet(d.fs, path)
+	if isGone(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close() // read only
+	ok, err := probe(f)
+	if ok || err != nil || fi.Size() == 0 {
+		return ok, err
+	}
+	return d.interrupted(f)
+}
+
+// isGone reports that there is no such file; a path through something that is
+// no directory has none either.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// interrupted reports whether a change of f was interrupted that is of this
+// format: mbx journals never touch the mark at the beginning of their files.
+func (d *Driver) interrupted(f fsx.File) (bool, error) {
+	pending, err := journal.Pending(f.Name(), d.journal())
+	if !pending || err != nil {
+		return false, err
+	}
+	mark := make([]byte, 5)
+	if _, err := f.ReadAt(mark, 0); err != nil && err != io.EOF {
+		return false, err
+	}
+	return string(mark) != "*mbx*", nil
+}
+
+// probe looks at the beginning of a file.
+func probe(f io.ReaderAt) (bool, error) {
+	b := make([]byte, probeSize)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return false, err
+	}
+	text := string(b[:n])
+	rest := strings.TrimLeft(text, "\n\r \t")
+	if blanks := text[:len(text)-len(rest)]; blanks != "" && !strings.HasSuffix(blanks, "\n") {
+		return false, nil
+	}
+	ln, _, whole := strings.Cut(rest, "\n")
+	if !whole {
+		return false, nil
+	}
+	_, ok := parseFrom([]byte(ln + "\n"))
+	return ok, nil
+}
+
+// openQuiet opens a file for reading so that its access time stays, where the
+// system lets us.
+func openQuiet(fsys fsx.FS, path string) (fsx.File, error) {
+	f, err := fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|noAtime, 0)
+	if noAtime != 0 && errors.Is(err, fs.ErrPermission) { // not our file
+		return fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	}
+	return f, err
+}
+
+// Create makes a new mailbox, which holds only the pseudo-message. A name that
+// ends in "/" makes a directory.
+func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
+	if n.Inbox {
+		return mailbox.Sayf(mailbox.ErrExist, "Can't create INBOX")
+	}
+	if strings.HasSuffix(n.Path, "/") {
+		return d.says("create", n, fsx.MakeDirs(d.fs, n.Path, d.env.Config.DirMode))
+	}
+	f, err := d.create(n.Path)
+	if err != nil {
+		return d.says("create", n, err)
+	}
+	validity := uint32(d.env.Now().Unix())
+	_, err = f.WriteAt(appendPseudo(nil, d.env, true, validity, 0, d.env.Config.Keywords), 0)
+	if err == nil {
+		err = f.Publish()
+	}
+	return d.says("create", n, errors.Join(err, f.Abort()))
+}
+
+func (d *Driver) create(path string) (*fsx.NewFile, error) {
+	return fsx.CreateNew(d.fs, path, d.env.Config.MailboxMode, d.env.Config.DirMode)
+}
+
+// says puts a system error into the original's words.
+func (d *Driver) says(op string, n mailbox.Name, err error) error {
+	if err == nil {
+		return nil
+	}
+	path := d.path(n)
+	kind, why := err, err.Error()
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		kind, why = mailbox.ErrExist, "File exists"
+	case errors.Is(err, fsx.ErrInUse):
+		kind = mailbox.ErrBusy
+	}
+	var errno syscall.Errno
+	if kind == err && errors.As(err, &errno) {
+		why = strings.ToUpper(errno.Error()[:1]) + errno.Error()[1:]
+	}
+	said := fmt.Sprintf("Can't %s mailbox %s: %s", op, n.Text, why)
+	if op == "create" {
+		said = fmt.Sprintf("Can't create mailbox node %s: %s", path, why)
+	}
+	if !errors.Is(kind, err) {
+		kind = fmt.Errorf("%w: %w", kind, err)
+	}
+	return &mailbox.Error{Op: op, Driver: d.Name(), Name: n.Text, Off: -1, Err: kind, Said: said}
+}
+
+// Delete removes the file, unless a read-write session has it open.
+func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
+	if n.Inbox {
+		return mailbox.Sayf(mailbox.ErrUnsupported, "Can't delete INBOX")
+	}
+	return d.alone(ctx, "delete", n, func(f fsx.File) error {
+		err := d.fs.Remove(f.Name())
+		return errors.Join(err, d.fs.SyncDir(filepath.Dir(f.Name())))
+	})
+}
+
+// Rename gives the file another name in the same file system. INBOX leaves an
+// empty file behind: mail goes on arriving there.
+func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
+	if to.Inbox {
+		return mailbox.Sayf(mailbox.ErrExist, "Can't rename %s: mailbox INBOX already exists", from.Text)
+	}
+	return d.alone(ctx, "rename", from, func(f fsx.File) error {
+		if err := fsx.MakeDirs(d.fs, filepath.Dir(to.Path), d.env.Config.DirMode); err != nil {
+			return err
+		}
+		old := f.Name()
+		if err := fsx.RenameNew(d.fs, old, to.Path); err != nil {
+			return err
+		}
+		if !from.Inbox {
+			return nil
+		}
+		inbox, err := d.create(old)
+		if err != nil {
+			return err
+		}
+		return errors.Join(inbox.Publish(), inbox.Abort())
+	})
+}
+
+// alone calls do while nobody else has a read-write session on the mailbox nor
+// reads or writes it.
+func (d *Driver) alone(ctx context.Context, op string, n mailbox.Name, do func(fsx.File) error) (err error) {
+	f, err := d.fs.OpenFile(d.path(n), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		f, err = d.fs.OpenFile(d.path(n), os.O_RDONLY, 0) // its directory decides
+	}
+	if isGone(err) {
+		return d.fail(op, n.Text, mailbox.ErrNotExist)
+	}
+	if err != nil {
+		return d.says(op, n, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	session, err := lock.TakeSession(ctx, f.OS(), false, d.locks())
+	if errors.Is(err, lock.ErrBusy) {
+		return mailbox.Sayf(mailbox.ErrBusy, "Mailbox %s is in use by another process", n.Text)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, session.Release()) }()
+	held, err := d.lockToRemove(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.Release()) }()
+	// A change that was interrupted goes with the name of the file.
+	if did, err := journal.Recover(f, d.journal()); err != nil {
+		return err
+	} else if did != "" {
+		d.env.Notify(mailbox.Warn, did)
+	}
+	return d.says(op, n, do(f))
+}
+
+// lockToRemove is lock with the strongest mode that f allows.
+func (d *Driver) lockToRemove(ctx context.Context, f fsx.File) (lock.Held, error) {
+	held, err := d.lock(ctx, f, lock.Exclusive)
+	if errors.Is(err, syscall.EBADF) { // fcntl wants a file that is open for writing
+		return d.lock(ctx, f, lock.Shared)
+	}
+	return held, err
+}
+
+// second is the step by which a rewritten mailbox is older than its last
+// reading: programs that announce new mail compare the two.
+const second = time.Second

@@ -1,0 +1,84 @@
+// Package winread reads a file through a sliding window of ReadAt calls. It is
+// not mmap on purpose: another program may truncate the file, and a mapped
+// read would then kill us.
+package winread
+
+import (
+	"bytes"
+	"io"
+)
+
+// page keeps reads aligned: read(2) into odd addresses or from odd offsets is
+// several times slower.
+const page = 4096
+
+// A Window is a view of some octets of a file. It is not safe for concurrent
+// use.
+type Window struct {
+	r    io.ReaderAt
+	end  int64 // octets from here on do not exist for us
+	buf  []byte
+	base int64 // offset in the file of buf[0]
+	n    int   // octets in buf
+}
+
+// New returns a window of the given size, at least two pages, on the octets of
+// r before end.
+func New(r io.ReaderAt, size int, end int64) *Window {
+	return &Window{r: r, end: end, buf: make([]byte, max(size, 2*page))}
+}
+
+// Reset forgets what was read and sets a new end: the file has changed.
+func (w *Window) Reset(end int64) { w.end, w.n = end, 0 }
+
+// End is the offset at which the window's file ends.
+func (w *Window) End() int64 { return w.end }
+
+// From returns the octets from off on, as many as the window holds, at least
+// one; none at the end. They are valid until the next call.
+func (w *Window) From(off int64) ([]byte, error) {
+	if off >= w.base && off < w.base+int64(w.n) {
+		return w.buf[off-w.base : w.n], nil
+	}
+	return w.Refill(off)
+}
+
+// Refill is From with as many octets as the window can hold, less a page.
+func (w *Window) Refill(off int64) ([]byte, error) {
+	if off >= w.end {
+		return nil, nil
+	}
+	w.base = off &^ (page - 1)
+	w.n = 0
+	want := min(int64(len(w.buf)), w.end-w.base)
+	n, err := w.r.ReadAt(w.buf[:want], w.base)
+	if int64(n) < want {
+		if err == nil || err == io.EOF {
+			err = io.ErrUnexpectedEOF // cut while we read
+		}
+		return nil, err
+	}
+	w.n = n
+	return w.buf[off-w.base : n], nil
+}
+
+// Line returns the line at off with its LF. A last line may have none, and of
+// a line longer than the window the beginning is returned. It is valid until
+// the next call.
+func (w *Window) Line(off int64) ([]byte, error) {
+	b, err := w.From(off)
+	if err != nil {
+		return nil, err
+	}
+	i := bytes.IndexByte(b, '\n')
+	if i < 0 && off+int64(len(b)) < w.end {
+		if b, err = w.Refill(off); err != nil {
+			return nil, err
+		}
+		i = bytes.IndexByte(b, '\n')
+	}
+	if i < 0 {
+		return b, nil
+	}
+	return b[:i+1], nil
+}
