@@ -24,7 +24,7 @@ func (b *box) snarfDue() bool {
 // goes from the spool: a power cut in between doubles it. What cannot be moved
 // stays, which is told, and is no reason to fail. The caller holds the temp
 // lock and has parsed the file to its end.
-func (b *box) snarf(ctx context.Context) error {
+func (b *box) snarf(ctx context.Context) {
 	b.snarfed = b.d.env.Now()
 	spool, err := b.d.openSpool(ctx, b.path, mailbox.ReadWrite)
 	if err == nil && spool != nil {
@@ -36,7 +36,6 @@ func (b *box) snarf(ctx context.Context) error {
 	if err != nil {
 		b.d.env.Notify(mailbox.Warn, fmt.Sprintf("Can't copy new mail: %v", err))
 	}
-	return nil
 }
 
 // openSpool opens the system INBOX; nil where there is none, or inbox is it.
