@@ -52,11 +52,6 @@ func (r *recorder) keyword(i int) uint32 {
 	return r.bits[i]
 }
 
-// errEmpty is a message that no reader of the format would take.
-func errEmpty() error {
-	return mailbox.Sayf(mailbox.ErrUnsupported, "Append of zero-length message")
-}
-
 // add writes one record. After an error nothing more can be added, but for a
 // message that is refused: it has written nothing.
 func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
