@@ -118,6 +118,7 @@ func TestDecodeBad(t *testing.T) {
 		{"utf-16", "\x00", "\uFFFD"},
 		{"iso-2022-jp", "a\x1b$Bx", "a\uFFFD"},
 		{"iso-2022-kr", "a\x1b", "a\x1b"},
+		{"iso-2022-kr", "\x0e0!\r\nab", "가\r\nab"},
 		{"iso-2022-kr", "a\x1bZb", "a\x1bZb"},
 		{"iso-2022-cn", "\x1b$)G\x0e!!\x0fa\x1bNxyz", "??a??z"},
 		{"shift_jis", "a\x81", "a\uFFFD"},

@@ -103,7 +103,6 @@ func (u *utf7) end(out []byte) []byte {
 	if u.high != 0 {
 		out = utf8.AppendRune(out, utf8.RuneError)
 	}
-	u.high = 0
 	return out
 }
 

@@ -75,7 +75,7 @@ func (d dot) try(ctx context.Context, f *os.File, name string) (Held, error) {
 		d.o.say("lock file %s is left behind: %v", post.Name(), cause(removeErr))
 	}
 	if !ours {
-		err = errors.Join(err, post.Close())
+		post.Close() // nothing in it matters
 	}
 	return got, err
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -54,7 +56,8 @@ const (
 	rounds   = 25
 )
 
-// roleCount KIND PATH adds 1 to the number in PATH, many times.
+// roleCount KIND PATH adds 1 to the number in PATH, many times, once its input
+// ends. With a third argument it ends with the lock in its hand.
 func roleCount(args []string) error {
 	f, err := os.OpenFile(args[1], os.O_RDWR, 0)
 	if err != nil {
@@ -62,7 +65,11 @@ func roleCount(args []string) error {
 	}
 	defer f.Close()
 	l := lockers[args[0]](Options{Dir: filepath.Dir(args[1])})
-	for range rounds {
+	fmt.Println("ready")
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return err
+	}
+	for i := range rounds {
 		h, err := l.Lock(context.Background(), f, Exclusive)
 		if err != nil {
 			return err
@@ -74,6 +81,9 @@ func roleCount(args []string) error {
 		n, _ := strconv.Atoi(string(text))
 		if _, err := f.WriteAt([]byte(strconv.Itoa(n+1)), 0); err != nil {
 			return err
+		}
+		if i == rounds-1 && len(args) > 2 {
+			return nil
 		}
 		if err := h.Release(); err != nil {
 			return err
@@ -88,22 +98,38 @@ func TestCount(t *testing.T) {
 	for _, kind := range []string{"dot", "fcntl", "flock", "temp", "file"} {
 		t.Run(kind, func(t *testing.T) {
 			f := mailbox(t)
-			var all []*child
-			for range counters {
-				all = append(all, start(t, "count", kind, f.Name()))
-			}
-			for _, c := range all {
-				c.expect("")
-				c.end()
-			}
-			text, err := os.ReadFile(f.Name())
-			if want := strconv.Itoa(counters * rounds); err != nil || string(text) != want {
-				t.Errorf("counted: got %s, %v, want %s", text, err, want)
-			}
+			count(t, f, kind, f.Name())
 			if got := files(t, f); len(got) != 1 {
 				t.Errorf("left behind: %q", got)
 			}
 		})
+	}
+}
+
+// TestCountDead has a dead process's lock in the way of many, again and again.
+func TestCountDead(t *testing.T) {
+	t.Setenv("LOCK_DEAD_AGE", "0")
+	f := mailbox(t)
+	count(t, f, "dot", f.Name(), "dies")
+}
+
+// count runs many at the same time, and looks at the sum.
+func count(t *testing.T, f *os.File, args ...string) {
+	t.Helper()
+	var all []*child
+	for range counters {
+		c := start(t, "count", args...)
+		c.expect("ready")
+		all = append(all, c)
+	}
+	var wg sync.WaitGroup
+	for _, c := range all {
+		wg.Go(c.end) // at once: one that is not waited for does not seem dead
+	}
+	wg.Wait()
+	text, err := os.ReadFile(f.Name())
+	if want := strconv.Itoa(counters * rounds); err != nil || string(text) != want {
+		t.Errorf("counted: got %s, %v, want %s", text, err, want)
 	}
 }
 

@@ -51,13 +51,18 @@ func (k kernel) release(f *os.File) error {
 	return &os.PathError{Op: k.name, Path: f.Name(), Err: err}
 }
 
-// holder returns who has the lock that we want.
+// holder returns who has the lock that we want. Open-file locks have no name
+// on them: then it is who has another lock on the file, but for us, who may
+// well have the locks that go before this one.
 func (k kernel) holder(f *os.File) Holder {
 	st, err := stat(f)
 	if err != nil {
 		return Holder{}
 	}
-	return firstOf(kernelHolders(st, k.kinds...), kernelHolders(st), []Holder{dotHolder(dotName(f.Name()))})
+	all := kernelHolders(st, k.kinds...)
+	others := slices.Concat(all, kernelHolders(st), []Holder{dotHolder(dotName(f.Name()))})
+	others = slices.DeleteFunc(others, func(h Holder) bool { return h.PID == os.Getpid() })
+	return firstOf(others, all)
 }
 
 // noLocks reports whether err means that the file system has no such locks.

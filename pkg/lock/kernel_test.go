@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,6 +47,9 @@ func TestKernelModes(t *testing.T) {
 		pid := c.cmd.Process.Pid
 		if errors.As(err, &busy) && busy.Holder.PID != pid && runtime.GOOS == "linux" && tt.theirs != "fcntl" {
 			t.Errorf("%s against %s: got holder %+v, want pid %d", tt.ours, tt.theirs, busy.Holder, pid)
+		}
+		if errors.As(err, &busy) && busy.Holder.PID == os.Getpid() {
+			t.Errorf("%s against %s: we are called the holder", tt.ours, tt.theirs)
 		}
 		c.end()
 		if h != nil {
@@ -150,6 +154,9 @@ func TestWaiting(t *testing.T) {
 				var busy *BusyError
 				if !errors.As(err, &busy) || busy.Waited != tt.want || len(n) != tt.said {
 					t.Errorf("%s, %s: got %#v, said %q, want to wait %v and hear %d", name, kind, err, n, tt.want, tt.said)
+				}
+				if want := "waiting: " + f.Name() + " is locked by "; len(n) > 0 && !strings.HasPrefix(n[0], want) {
+					t.Errorf("%s, %s: said %q, want %q and a holder", name, kind, n[0], want)
 				}
 			})
 			if err := h.Release(); err != nil {

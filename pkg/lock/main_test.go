@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // The test binary runs itself as other processes, by the role in $LOCK_ROLE.
@@ -104,7 +103,7 @@ func start(t *testing.T, role string, args ...string) *child {
 
 func startCmd(t *testing.T, role string, cmd *exec.Cmd) *child {
 	t.Helper()
-	cmd.Env = append(os.Environ(), "LOCK_ROLE="+role)
+	cmd.Env = append(os.Environ(), "LOCK_ROLE="+role, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -215,6 +214,3 @@ func (n *notes) add(text string) { *n = append(*n, text) }
 
 // now is Options for one try.
 func now(n *notes) Options { return Options{Timeout: -1, Notify: n.add} }
-
-// long is Options that would wait forever, but for the test's own end.
-func long(n *notes) Options { return Options{Timeout: time.Hour, Notify: n.add} }

@@ -58,6 +58,7 @@ func fakeMlock(t *testing.T, how string, o Options) (dot, *notes) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("GORACE", "atexit_sleep_ms=0")
 	t.Setenv("LOCK_ROLE", "mlock")
 	t.Setenv("LOCK_MLOCK", how)
 	n := new(notes)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -172,6 +173,24 @@ func TestSessionBusy(t *testing.T) {
 			c.end()
 		})
 	}
+}
+
+// One who is asked has 15 s to leave, in the time of the bubble.
+func TestSessionPatience(t *testing.T) {
+	f, dir := mailbox(t), t.TempDir()
+	c := start(t, "session", f.Name(), dir, "stubborn")
+	c.expect("held")
+	asks.count() // what listens to signals must not be in the bubble
+	for limit, want := range map[time.Duration]time.Duration{0: 15 * time.Second, time.Hour: 15 * time.Second, time.Second: time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			_, err := TakeSession(t.Context(), f, false, Options{Dir: dir, Timeout: limit})
+			var busy *BusyError
+			if !errors.As(err, &busy) || busy.Waited != want {
+				t.Errorf("timeout %v: got %#v, want to wait %v", limit, err, want)
+			}
+		})
+	}
+	c.end()
 }
 
 // Process ids in lock files are not to be trusted.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"slices"
 
 	"mailutil/pkg/mailbox"
 )
@@ -162,12 +163,37 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 	if !ok {
 		return fail("append", dst, mailbox.ErrUnsupported)
 	}
-	ao := mailbox.AppendOptions{New: c.o.Create, AllKeywords: c.o.Keywords == KeepAll}
-	if c.o.Keywords != Drop {
-		ao.Keywords = c.status.Keywords
+	ao := mailbox.AppendOptions{New: c.o.Create, AllKeywords: true}
+	if ao.Keywords, err = c.keywords(); err != nil {
+		return err
 	}
 	c.to, err = a.Append(ctx, n, ao)
 	return err
+}
+
+// keywords are the names that the target is to have, "" for bits that it need
+// not know.
+func (c *copier) keywords() ([]string, error) {
+	switch c.o.Keywords {
+	case Drop:
+		return nil, nil
+	case KeepAll:
+		return c.status.Keywords, nil
+	}
+	var borne uint64
+	for m, err := range c.from.Messages(mailbox.All) {
+		if err != nil {
+			return nil, err
+		}
+		borne |= m.Flags.Keywords
+	}
+	names := slices.Clone(c.status.Keywords)
+	for i := range names {
+		if borne&(1<<i) == 0 {
+			names[i] = ""
+		}
+	}
+	return names, nil
 }
 
 // run copies all messages, commits, and proves that the source stayed as it

@@ -30,6 +30,11 @@ var walkTests = []struct{ name, in, want string }{
 		"never closed", multi + "--b\n\nx", `[in message multipart/mixed 0 "Content-Type: multipart/mixed; boundary=b\n\n"]|[part text/plain 0 "\n"]x|`,
 	},
 	{
+		"hyphens, a long line of them", multi + strings.Repeat("-", 3+maxPadding) + "--b\n" + strings.Repeat("--b ", 200) + "--b\n",
+		`[in message multipart/mixed 0 "Content-Type: multipart/mixed; boundary=b\n\n"]` + strings.Repeat("-", 3+maxPadding) + "--b\n" + strings.Repeat("--b ", 200) + "--b\n|",
+	},
+	{"no field", "no field\nA: b\n\nx", `[message text/plain 0 "no field\nA: b\n\n"]x|`},
+	{
 		"no boundary", "Content-Type: multipart/mixed\n\nx\n--\n", `[message text/plain 0 "Content-Type: multipart/mixed\n\n"]` + "x\n--\n|",
 	},
 	{

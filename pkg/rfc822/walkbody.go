@@ -87,13 +87,12 @@ func (w *Walker) match(line []byte) (k int, last bool) {
 // with index k.
 func (w *Walker) boundary(k int, last bool) {
 	w.endBody()
-	w.depth = w.bounds[k].depth + 1
 	if !last {
+		w.depth = w.bounds[k].depth + 1
 		w.bounds = w.bounds[:k+1]
 		w.beginHeader(false)
 		return
 	}
-	w.depth--
 	w.bounds = w.bounds[:k]
 	w.inHeader, w.lineStart = false, true
 	w.part = Part{Type: plainText, Leaf: true}

@@ -112,12 +112,11 @@ func (f *foldFinder) search() bool {
 }
 
 // ascii takes ASCII. The needle is not all ASCII, so what is far from other
-// characters cannot be part of it.
+// characters cannot be part of it, nor can it be in both ends put together.
 func (f *foldFinder) ascii(p []byte) {
 	k := len(f.n.text) - 1
 	if len(p) > 2*k+64 {
 		f.fold(p[:k])
-		f.buf = append(f.buf, 0xFF) // keeps both ends apart
 		p = p[len(p)-k:]
 	}
 	f.fold(p)

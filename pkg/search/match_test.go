@@ -97,6 +97,8 @@ func TestHeaders(t *testing.T) {
 	} {
 		check(t, in, msg, want)
 	}
+	check(t, `subject "a b"`, "Subject: a\n b\n\n", true)
+	check(t, "text \"a\tb\"", "Subject: a\n\tb\n\n", true)
 	check(t, "sentbefore 1-Jan-2050", "Date: sometime\n\n", false)
 	check(t, "sentbefore 1-Jan-2050", "\n\n", false)
 	check(t, "senton 2-Feb-2024", "Date: 2 Feb 2024\n 10:00:00 +0000\n\n", true)
@@ -158,6 +160,8 @@ func TestBodies(t *testing.T) {
 		{"body one body two", mime("\none", "\ntwo"), true},
 		{"body one body three", mime("\none", "\ntwo"), false},
 		{`body "one two"`, mime("\none ", "\ntwo"), false},
+		{"body {8}\r\none\r\ntwo", mime("\none\n--=_b\n\ntwo"), false},
+		{"body {8}\r\none\r\ntwo", mime("\none\ntwo"), true},
 		{"or body three text two", mime("\none", "\ntwo"), true},
 		{"body one not body two", mime("\none", "\ntwo"), false},
 		{"body one not body three", mime("\none", "\ntwo"), true},
@@ -281,6 +285,46 @@ func TestMatchErrors(t *testing.T) {
 	}
 	if ok, err := m.Match(mailbox.Message{}, open("nosuch: x")); !ok || err != nil {
 		t.Errorf("after errors: got %v, %v", ok, err)
+	}
+	_, err = m.Match(mailbox.Message{}, func() (mailbox.Content, error) {
+		return &content{text: "\r\nx", piece: 9, err: broken}, nil
+	})
+	if err != broken {
+		t.Errorf("WriteTo after a match: got %v, want %v", err, broken)
+	}
+}
+
+// What was seen of one message must not matter for the next.
+func TestManyMessages(t *testing.T) {
+	m := matcher(t, "or (subject a body b) text z")
+	for _, tt := range []struct {
+		text string
+		want bool
+	}{
+		{"Subject: a\r\n\r\nb", true}, {"Subject: b\r\n\r\nb", false}, {"Subject: a\r\n\r\nx", false},
+		{"\r\nz", true}, {"\r\nx", false}, {"", false}, {"Z: x", true},
+	} {
+		if got, err := m.Match(mailbox.Message{}, open(tt.text)); err != nil || got != tt.want {
+			t.Errorf("%q\n got %v, %v\nwant %v", tt.text, got, err, tt.want)
+		}
+	}
+}
+
+// Text is looked at in windows: a string may be anywhere about their ends.
+func TestWindows(t *testing.T) {
+	for _, needle := range []string{"xyz", "x", "éxyz"} {
+		m := matcher(t, "body "+needle)
+		for size := window - 8; size < window+8; size++ {
+			for _, before := range []int{0, window} {
+				text := "\r\n" + strings.Repeat("-", before+size) + needle
+				for _, text := range []string{text, text + "-", text + strings.Repeat("-", window), text[:len(text)-1]} {
+					got, err := m.Match(mailbox.Message{}, open(text))
+					if want := strings.Contains(text, needle); err != nil || got != want {
+						t.Fatalf("%q after %d of %d octets: got %v, %v", needle, before+size, len(text), got, err)
+					}
+				}
+			}
+		}
 	}
 }
 

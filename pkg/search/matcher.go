@@ -66,11 +66,8 @@ func (m *Matcher) Match(msg mailbox.Message, open func() (mailbox.Content, error
 		if v := m.c.terms.verdict(m); v != unknown {
 			return v == yes, nil
 		}
-		for i := range m.headers { // the view may not outlive a read
-			m.headerVerdict(i)
-		}
 	}
-	m.header = nil
+	m.header = nil // no longer needed: what the verdict rests on was looked at
 	m.known = withText
 	m.scan.reset()
 	if _, err := content.WriteTo(&m.scan); err != nil && !m.scan.done {
@@ -110,7 +107,7 @@ func (m *Matcher) textVerdict(i int) verdict {
 // bears reports whether msg bears the keyword, in any case of its name.
 func (m *Matcher) bears(msg *mailbox.Message, name string) bool {
 	for i, k := range m.keywords {
-		if i < mailbox.MaxKeywords && msg.Flags.Keywords&(1<<i) != 0 && strings.EqualFold(k, name) {
+		if msg.Flags.Keywords&(1<<i) != 0 && strings.EqualFold(k, name) {
 			return true
 		}
 	}

@@ -146,10 +146,10 @@ func (p *parser) parentheses() (term, error) {
 	return terms, nil
 }
 
-// text reads a string argument, blanks before it included. ok is false where
-// there is none; it may be "" only where a field name stands before it.
+// text reads a string argument after one blank; a second one is an error, as in
+// the original. ok is false where there is none, or it is not closed.
 func (p *parser) text() (s string, ok bool) {
-	p.skipBlanks()
+	p.s = strings.TrimPrefix(p.s, " ")
 	switch {
 	case strings.HasPrefix(p.s, `"`):
 		s, p.s, ok = strings.Cut(p.s[1:], `"`)

@@ -156,7 +156,7 @@ func (p *parser) size(word string) (term, bool, error) {
 			return msg.Size > n
 		}
 		return msg.Size < n
-	}), ok, nil
+	}), ok && n > 0, nil
 }
 
 // age reads an age, RFC 5032, 3: not 0, and exact ages meet both words.

@@ -24,7 +24,7 @@ type rewriter struct {
 // rewrite makes the file what the index says, without the messages in drop.
 // The exclusive lock is held and the index is up to date. It changes the
 // mailbox in the shape "in place, by journal"; after an error the index is as
-// before.
+// before, or the box is broken.
 func (b *box) rewrite(drop mailbox.Set) error {
 	j, err := journal.New(b.f, b.d.journal())
 	if err != nil {
@@ -48,7 +48,10 @@ func (b *box) rewrite(drop mailbox.Set) error {
 	r.next.end, r.next.dirty, r.next.late, r.next.made = end, false, false, false
 	b.ix = r.next
 	b.w.Reset(end)
-	return b.written()
+	if err := b.written(); err != nil {
+		b.broken = b.d.fail("write", b.name.Text, err)
+	}
+	return b.broken
 }
 
 func (r *rewriter) all(drop mailbox.Set) error {

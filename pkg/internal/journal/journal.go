@@ -153,10 +153,9 @@ func (j *Journal) Copy(off, n int64) error {
 func (j *Journal) Offset() int64 { return j.w.next }
 
 // Commit makes the change: journal durable, file changed and cut or grown to
-// size, file durable, journal gone. An error before the journal was durable
-// means that the file is untouched; one after it means that the next Recover
-// finishes the change (errors.Is ErrUnfinished), except where octets were only
-// added to the end of the file, which is then cut back.
+// size, file durable, journal gone. After an error the file is untouched (cut
+// back, where octets were only added to its end), or the next Recover finishes
+// the change (errors.Is ErrUnfinished): then nobody may write before that.
 func (j *Journal) Commit(size int64) error {
 	if err := reserve(j.f, j.old, size); err != nil {
 		return errors.Join(err, j.Abort())
@@ -169,19 +168,25 @@ func (j *Journal) Commit(size int64) error {
 		err = j.fsys.SyncDir(filepath.Dir(j.name))
 	}
 	if err != nil {
-		return errors.Join(err, j.Abort())
+		if aerr := j.Abort(); aerr != nil { // the commit record may stand
+			return fmt.Errorf("%w: %w", ErrUnfinished, errors.Join(err, aerr))
+		}
+		return err
 	}
 	if err := apply(j.f, j.side, j.old, size); err != nil {
-		return j.undo(err)
+		return j.undo(err, size)
 	}
 	j.done = true
-	return errors.Join(j.fsys.Remove(j.name), j.fsys.SyncDir(filepath.Dir(j.name)), j.side.Close())
+	if err := errors.Join(j.fsys.Remove(j.name), j.fsys.SyncDir(filepath.Dir(j.name)), j.side.Close()); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnfinished, err) // all but the side file
+	}
+	return nil
 }
 
 // undo gives up a change that could not be carried out: an append is cut back,
 // anything else waits for Recover.
-func (j *Journal) undo(cause error) error {
-	if j.low < j.old {
+func (j *Journal) undo(cause error, size int64) error {
+	if j.low < j.old || size < j.old {
 		j.done = true
 		return fmt.Errorf("%w: %w", ErrUnfinished, errors.Join(cause, j.side.Close()))
 	}

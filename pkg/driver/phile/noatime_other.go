@@ -1,0 +1,5 @@
+//go:build !linux
+
+package phile
+
+const noAtime = 0
