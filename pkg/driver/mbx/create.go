@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
@@ -86,8 +87,15 @@ func (d *Driver) rename(path, target string) error {
 	if err := d.mkdirs(filepath.Dir(target)); err != nil {
 		return err
 	}
-	if err := d.FS.Link(path, target); err != nil {
+	err := d.FS.Link(path, target)
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.EXDEV) {
 		return err
+	}
+	if err != nil { // a file system without links
+		if err := d.FS.Rename(path, target); err != nil {
+			return err
+		}
+		return errors.Join(d.syncDirOf(target), d.syncDirOf(path))
 	}
 	// The new name first: a power cut may leave both, never none.
 	if err := d.syncDirOf(target); err != nil {

@@ -233,7 +233,7 @@ func (b *box) Close() error {
 }
 
 func (b *box) lastReclaim() error {
-	if !b.hole || b.readOnly {
+	if !b.hole || b.readOnly || b.broken != nil {
 		return nil
 	}
 	held, err := b.d.tempLock(bg, b.f)

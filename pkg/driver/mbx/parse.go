@@ -36,10 +36,10 @@ func (b *box) parse() error {
 	b.block.validity, b.block.uidLast = n.validity, n.uidLast
 	b.count()
 	b.changed = fi.ModTime()
-	if b.readOnly || !grew {
+	if b.readOnly {
 		return nil
 	}
-	return b.save(n.rebuilt)
+	return b.save(n.rebuilt, grew)
 }
 
 func shrank(old, now int64) error {
@@ -123,36 +123,40 @@ func (b *box) scan(index []record, from, size int64, n *numbering) (_ []record, 
 // and that they have been seen. UIDLAST is made durable before the numbers
 // that it must not be below. A power cut leaves some messages recent, without
 // a number, or both.
-func (b *box) save(rebuilt bool) error {
+func (b *box) save(rebuilt, grew bool) error {
 	n := 0
 	for i := range b.index {
 		if b.index[i].unsaved {
 			n++
 		}
 	}
-	if n > 0 || rebuilt {
-		b.block.hasPID = true
-		if err := b.writeBlock(); err != nil {
+	if n == 0 && !rebuilt && !grew {
+		return nil
+	}
+	if n == 0 && !rebuilt {
+		return b.setTimes(func(written time.Time) time.Time { return written })
+	}
+	b.block.hasPID = true
+	if err := b.writeBlock(); err != nil {
+		return err
+	}
+	if err := b.f.Sync(); err != nil {
+		return err
+	}
+	for i := range b.index {
+		r := &b.index[i]
+		if !r.unsaved {
+			continue
+		}
+		r.flags |= bitOld
+		if err := b.patch(r); err != nil {
 			return err
 		}
-		if err := b.f.Sync(); err != nil {
-			return err
-		}
+		r.unsaved = false
 	}
 	if n > 0 {
-		for i := range b.index {
-			if r := &b.index[i]; r.unsaved {
-				r.flags |= bitOld
-				if err := b.patch(r); err != nil {
-					return err
-				}
-			}
-		}
 		if err := b.f.Sync(); err != nil {
 			return err
-		}
-		for i := range b.index {
-			b.index[i].unsaved = false
 		}
 	}
 	return b.touch()
