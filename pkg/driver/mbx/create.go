@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
@@ -13,7 +14,7 @@ import (
 
 // Create makes an empty mailbox; it appears whole.
 func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
-	f, err := d.createNew(n)
+	f, err := d.createNew(ctx, n)
 	if err != nil {
 		return d.fail("create", n, err)
 	}
@@ -26,7 +27,10 @@ func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 }
 
 // createNew begins the file of a new mailbox.
-func (d *Driver) createNew(n mailbox.Name) (*fsx.NewFile, error) {
+func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (*fsx.NewFile, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	path, err := d.place(n)
 	if err != nil {
 		return nil, err
@@ -83,8 +87,15 @@ func (d *Driver) rename(path, target string) error {
 	if err := d.mkdirs(filepath.Dir(target)); err != nil {
 		return err
 	}
-	if err := d.FS.Link(path, target); err != nil {
+	err := d.FS.Link(path, target)
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.EXDEV) {
 		return err
+	}
+	if err != nil { // a file system without links
+		if err := d.FS.Rename(path, target); err != nil {
+			return err
+		}
+		return errors.Join(d.syncDirOf(target), d.syncDirOf(path))
 	}
 	// The new name first: a power cut may leave both, never none.
 	if err := d.syncDirOf(target); err != nil {

@@ -110,7 +110,8 @@ func (b *box) catchUp(ctx context.Context) error {
 		}
 	}
 	if b.snarfDue() {
-		if err := b.snarf(ctx); err != nil {
+		b.snarf(ctx)
+		if err := b.finishChange(); err != nil {
 			return err
 		}
 		if err := b.parse(); err != nil {
@@ -232,7 +233,7 @@ func (b *box) Close() error {
 }
 
 func (b *box) lastReclaim() error {
-	if !b.hole || b.readOnly {
+	if !b.hole || b.readOnly || b.broken != nil {
 		return nil
 	}
 	held, err := b.d.tempLock(bg, b.f)

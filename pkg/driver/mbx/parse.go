@@ -36,10 +36,10 @@ func (b *box) parse() error {
 	b.block.validity, b.block.uidLast = n.validity, n.uidLast
 	b.count()
 	b.changed = fi.ModTime()
-	if b.readOnly || !grew {
+	if b.readOnly {
 		return nil
 	}
-	return b.save(n.rebuilt)
+	return b.save(n.rebuilt, grew)
 }
 
 func shrank(old, now int64) error {
@@ -123,36 +123,40 @@ func (b *box) scan(index []record, from, size int64, n *numbering) (_ []record, 
 // and that they have been seen. UIDLAST is made durable before the numbers
 // that it must not be below. A power cut leaves some messages recent, without
 // a number, or both.
-func (b *box) save(rebuilt bool) error {
+func (b *box) save(rebuilt, grew bool) error {
 	n := 0
 	for i := range b.index {
 		if b.index[i].unsaved {
 			n++
 		}
 	}
-	if n > 0 || rebuilt {
-		b.block.hasPID = true
-		if err := b.writeBlock(); err != nil {
+	if n == 0 && !rebuilt && !grew {
+		return nil
+	}
+	if n == 0 && !rebuilt {
+		return b.setTimes(func(written time.Time) time.Time { return written })
+	}
+	b.block.hasPID = true
+	if err := b.writeBlock(); err != nil {
+		return err
+	}
+	if err := b.f.Sync(); err != nil {
+		return err
+	}
+	for i := range b.index {
+		r := &b.index[i]
+		if !r.unsaved {
+			continue
+		}
+		r.flags |= bitOld
+		if err := b.patch(r); err != nil {
 			return err
 		}
-		if err := b.f.Sync(); err != nil {
-			return err
-		}
+		r.unsaved = false
 	}
 	if n > 0 {
-		for i := range b.index {
-			if r := &b.index[i]; r.unsaved {
-				r.flags |= bitOld
-				if err := b.patch(r); err != nil {
-					return err
-				}
-			}
-		}
 		if err := b.f.Sync(); err != nil {
 			return err
-		}
-		for i := range b.index {
-			b.index[i].unsaved = false
 		}
 	}
 	return b.touch()
@@ -180,18 +184,38 @@ func (b *box) patch(r *record) error {
 }
 
 // touch sets the times as after a change by the original: read now, changed
-// when it was written. The clock of files may be coarse: others must see that
-// something changed. That the times cannot be set does no harm to mail.
+// when it was written. That they cannot be set does no harm to mail.
 func (b *box) touch() error {
+	return b.setTimes(func(written time.Time) time.Time {
+		if !written.After(b.changed) { // the clock of files may be coarse
+			return b.changed.Add(time.Microsecond)
+		}
+		return written
+	})
+}
+
+// alert is touch after a change that sessions of the original should see. They
+// compare whole seconds: in the second of the change before, they would not
+// look, so the next one is written.
+func (b *box) alert() error {
+	return b.setTimes(func(written time.Time) time.Time {
+		next := b.changed.Truncate(time.Second).Add(time.Second)
+		if written.Before(next) && next.Sub(written) <= time.Second {
+			return next
+		}
+		if !written.After(b.changed) {
+			return b.changed.Add(time.Microsecond)
+		}
+		return written
+	})
+}
+
+func (b *box) setTimes(change func(written time.Time) time.Time) error {
 	fi, err := b.f.Stat()
 	if err != nil {
 		return err
 	}
-	m := fi.ModTime()
-	if !m.After(b.changed) {
-		m = b.changed.Add(time.Microsecond)
-	}
-	b.d.FS.Chtimes(b.path, b.d.env.Now(), m)
+	b.d.FS.Chtimes(b.path, b.d.env.Now(), change(fi.ModTime()))
 	if fi, err = b.f.Stat(); err != nil {
 		return err
 	}
