@@ -16,15 +16,15 @@ MANUALS  := $(wildcard man/*.1)
 
 export CGO_ENABLED = 0
 
-.PHONY: build test check format vet staticcheck manuals deps cross race bench fuzz install clean
+.PHONY: build test check format vet staticcheck manuals deps cross race kills bench fuzz install clean
 
 build: ## all programs, into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
 
 test: ## what needs no network and no root
-	$(GO) test ./...
+	$(GO) test -short ./...
 
-check: format vet staticcheck manuals deps cross build test race
+check: format vet staticcheck manuals deps cross build test race kills
 
 format:
 	@out=$$($(GOFUMPT) -l cmd pkg) && if [ -n "$$out" ]; then echo "not formatted: $$out"; exit 1; fi
@@ -48,8 +48,11 @@ cross: ## that it compiles elsewhere, tests included
 	done
 
 race:
-	@if command -v gcc >/dev/null || command -v clang >/dev/null; then CGO_ENABLED=1 $(GO) test -race ./...; \
+	@if command -v gcc >/dev/null || command -v clang >/dev/null; then CGO_ENABLED=1 $(GO) test -race -short ./...; \
 	else echo "race: no C compiler, not run"; fi
+
+kills: ## the program killed at every system call that changes something; minutes
+	$(GO) test -run TestKilled -timeout 60m ./cmd/mailutil
 
 bench: ## for benchstat; BENCH_MB=1000 for the large mailbox
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./pkg/ops -mb $(BENCH_MB)
