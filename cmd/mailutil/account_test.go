@@ -50,7 +50,8 @@ func TestAccount(t *testing.T) {
 		{"all well, -v", options{verbose: true}, func(*ops.Account) {}, []string{"3 found = 3 copied + 0 skipped + 0 failed"}},
 		{"quiet", options{quiet: true}, func(a *ops.Account) { a.AlteredMessages = 1 }, nil},
 		{
-			"altered", options{},
+			"altered",
+			options{},
 			func(a *ops.Account) {
 				a.AlteredMessages, a.Altered = 1, mailbox.Altered{QuotedFrom: 2}
 				a.Exceptions = []ops.Exception{{Seq: 2, Altered: a.Altered}}
@@ -61,7 +62,8 @@ func TestAccount(t *testing.T) {
 			},
 		},
 		{
-			"altered, -v", options{verbose: true},
+			"altered, -v",
+			options{verbose: true},
 			func(a *ops.Account) {
 				a.AlteredMessages, a.Altered = 1, mailbox.Altered{Newlines: 1}
 				a.Exceptions = []ops.Exception{{Seq: 2, Altered: a.Altered}}
@@ -73,7 +75,8 @@ func TestAccount(t *testing.T) {
 			},
 		},
 		{
-			"skipped", options{},
+			"skipped",
+			options{},
 			func(a *ops.Account) {
 				a.Copied, a.Skipped = 2, 1
 				a.Exceptions = []ops.Exception{{Seq: 3, Err: mailbox.ErrUnsupported}}
@@ -81,11 +84,15 @@ func TestAccount(t *testing.T) {
 			[]string{"message 3 was not copied: not possible in this format", "3 found = 2 copied + 1 skipped + 0 failed"},
 		},
 		{
-			"grew", options{}, func(a *ops.Account) { a.SourceGrew = 80 },
+			"grew",
+			options{},
+			func(a *ops.Account) { a.SourceGrew = 80 },
 			[]string{"80 octets of new mail arrived in /s meanwhile and were not copied", "3 found = 3 copied + 0 skipped + 0 failed"},
 		},
 		{
-			"not proven", options{}, func(a *ops.Account) { a.SourceProven = false },
+			"not proven",
+			options{},
+			func(a *ops.Account) { a.SourceProven = false },
 			[]string{"it cannot be proven that /s stayed as it was", "3 found = 3 copied + 0 skipped + 0 failed"},
 		},
 	} {
