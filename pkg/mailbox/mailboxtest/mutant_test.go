@@ -25,6 +25,7 @@ type mutant struct {
 	text         func(string) string
 	altered      mailbox.Altered
 	abortCommits bool
+	early        bool // each message is committed when it is added
 	uids         func(*mailbox.UIDs)
 
 	// of a mailbox
@@ -32,6 +33,7 @@ type mutant struct {
 	status               func(*mailbox.Status)
 	content              func(mailbox.Content) mailbox.Content
 	storesNothing, blind bool
+	looksFirst           bool // Store pings
 	doomed               func(mailbox.Set) mailbox.Set
 	listsAll, opensAny   bool
 	closesOnce           bool
@@ -101,12 +103,16 @@ func (d *mutantDriver) Append(ctx context.Context, n mailbox.Name, o mailbox.App
 	if err != nil {
 		return nil, err
 	}
-	return &mutantDelivery{del, d.m}, nil
+	return &mutantDelivery{del, d.m, func() mailbox.Delivery {
+		one, _ := d.Memory.Append(ctx, n, o)
+		return one
+	}}, nil
 }
 
 type mutantDelivery struct {
 	mailbox.Delivery
-	m *mutant
+	m     *mutant
+	again func() mailbox.Delivery // another one
 }
 
 func (d *mutantDelivery) Add(it mailbox.Item) (mailbox.Altered, error) {
@@ -119,6 +125,11 @@ func (d *mutantDelivery) Add(it mailbox.Item) (mailbox.Altered, error) {
 			return mailbox.Altered{}, err
 		}
 		it.Text, it.Size = strings.NewReader(d.m.text(string(text))), -1
+	}
+	if d.m.early {
+		one := d.again()
+		defer one.Commit()
+		return one.Add(it)
 	}
 	alt, err := d.Delivery.Add(it)
 	return alt.Plus(d.m.altered), err
@@ -225,6 +236,9 @@ func (c *rewound) WriteTo(w io.Writer) (int64, error) { return bytes.NewReader(c
 func (b *mutantMailbox) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
 	if b.m.storesNothing {
 		return nil
+	}
+	if b.m.looksFirst {
+		b.Mailbox.Ping()
 	}
 	return b.Mailbox.Store(s, op, f)
 }

@@ -71,6 +71,11 @@ var mutants = []struct {
 	{"gives no header", "Texts", mutant{content: func(c mailbox.Content) mailbox.Content { return headless{c} }}},
 	{"writes from the start", "Texts", mutant{content: func(c mailbox.Content) mailbox.Content { return forgetful(c) }}},
 	{"reads no more after Header", "Texts", mutant{content: func(c mailbox.Content) mailbox.Content { return tired{c} }}},
+	{"shows mail before Commit", "Uncommitted", mutant{early: true}},
+	{"shows mail before Commit", "Deliveries", mutant{early: true}},
+	{"flags mail that nobody has seen", "Interleaved", mutant{looksFirst: true}},
+	{"expunges the first too", "Many", mutant{doomed: func(s mailbox.Set) mailbox.Set { s.Add(1); return s }}},
+	{"loses flags", "Model", mutant{storesNothing: true}},
 	{"closes once", "ReadOnlyRefuses", mutant{closesOnce: true}},
 	{"reads from one reader only", "Sources", mutant{item: func(it *mailbox.Item) { it.Text = oneRead(it.Text) }}},
 }
