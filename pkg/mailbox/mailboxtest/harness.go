@@ -85,6 +85,8 @@ func Run(t *testing.T, h Harness) {
 		{"Interleaved", true, testInterleaved},
 		{"Many", true, testMany},
 		{"Model", true, testModel},
+		{"Foreign", true, testForeign},
+		{"SameFile", true, testSameFile},
 		{"Delete", true, testDelete},
 		{"Rename", true, testRename},
 		{"Busy", true, testBusy},
