@@ -146,7 +146,11 @@ type stored struct {
 }
 
 func (c *copier) openTarget(ctx context.Context, dst string) error {
-	n, err := c.s.Env.ResolveTarget(dst)
+	resolve := c.s.Env.ResolveTarget
+	if c.o.Create {
+		resolve = c.s.resolveNew
+	}
+	n, err := resolve(dst)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (s *Session) Check(ctx context.Context, name string) (mailbox.Status, error
 // Create makes a new, empty mailbox in the format that the name or the
 // configuration says.
 func (s *Session) Create(ctx context.Context, name string) error {
-	n, err := s.Env.ResolveTarget(name)
+	n, err := s.resolveNew(name)
 	if err != nil {
 		return err
 	}
@@ -49,9 +49,26 @@ func (s *Session) Create(ctx context.Context, name string) error {
 	return c.Create(ctx, n)
 }
 
-// Delete removes a mailbox or an empty directory.
+// resolveNew resolves the name of a mailbox that is to be made. INBOX comes
+// into being by its first message, or where its format is given.
+func (s *Session) resolveNew(name string) (mailbox.Name, error) {
+	n, err := s.Env.ResolveNew(name)
+	if err == nil && n.Inbox && n.Format == "" {
+		err = mailbox.Sayf(mailbox.ErrName, "Can't create INBOX")
+	}
+	return n, err
+}
+
+// Delete removes a mailbox or an empty directory, but never INBOX.
 func (s *Session) Delete(ctx context.Context, name string) error {
-	n, d, err := s.find(name)
+	n, err := s.Env.Resolve(name)
+	if err != nil {
+		return err
+	}
+	if n.Inbox {
+		return mailbox.Sayf(mailbox.ErrName, "Can't delete INBOX")
+	}
+	d, err := s.Drivers.Find(n)
 	if err != nil {
 		return err
 	}
@@ -72,7 +89,7 @@ func (s *Session) Rename(ctx context.Context, from, to string) error {
 	if !ok {
 		return fail("rename", from, mailbox.ErrUnsupported)
 	}
-	target, err := s.Env.ResolveTarget(to)
+	target, err := s.Env.ResolveNew(to)
 	if err != nil {
 		return err
 	}
@@ -101,10 +118,10 @@ func (s *Session) newFormat(n mailbox.Name) (mailbox.Driver, error) {
 	if format == "" {
 		format = s.Env.Config.NewFormat
 	}
-	if d := s.Drivers.Named(format); d != nil {
+	if d := s.Drivers.Default(format); d != nil {
 		return d, nil
 	}
-	return nil, mailbox.Sayf(mailbox.ErrUnsupported, "Can't create mailbox #driver.%s/%s: unknown driver", n.Format, n.Text)
+	return nil, mailbox.Sayf(mailbox.ErrUnsupported, "Can't create mailbox #driver.%s/%s: unknown driver", format, n.Text)
 }
 
 func fail(op, name string, kind error) error {

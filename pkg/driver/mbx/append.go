@@ -20,7 +20,7 @@ import (
 // must not. Until Commit or Abort others can neither append nor see new mail.
 func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
 	if o.New {
-		t, err := d.appendNew(n, o)
+		t, err := d.appendNew(ctx, n, o)
 		if err != nil {
 			return nil, d.fail("append", n, err)
 		}
@@ -124,6 +124,9 @@ func (t *delivery) Commit() (mailbox.UIDs, error) {
 }
 
 func (t *delivery) commit() error {
+	if t.rec.broken != nil {
+		return t.rec.broken
+	}
 	if t.spool != nil {
 		if err := t.unspool(); err != nil {
 			return err
@@ -202,7 +205,7 @@ func (d *Driver) Count(ctx context.Context, n mailbox.Name) (mailbox.Status, err
 		return st, err
 	}
 	if n.Inbox && st.Recent == 0 {
-		d.addSpool(ctx, &st)
+		err = d.addSpool(ctx, st.Path, &st)
 	}
-	return st, nil
+	return st, err
 }

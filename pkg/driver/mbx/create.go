@@ -13,7 +13,7 @@ import (
 
 // Create makes an empty mailbox; it appears whole.
 func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
-	f, err := d.createNew(n)
+	f, err := d.createNew(ctx, n)
 	if err != nil {
 		return d.fail("create", n, err)
 	}
@@ -26,7 +26,10 @@ func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 }
 
 // createNew begins the file of a new mailbox.
-func (d *Driver) createNew(n mailbox.Name) (*fsx.NewFile, error) {
+func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (*fsx.NewFile, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	path, err := d.place(n)
 	if err != nil {
 		return nil, err

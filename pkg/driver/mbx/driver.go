@@ -64,7 +64,7 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 	if err != nil {
 		return false, d.fail("open", n, err)
 	}
-	f, err := d.FS.OpenFile(path, os.O_RDONLY, 0)
+	f, err := d.openFile(path, os.O_RDONLY)
 	if missing(err) {
 		return false, nil
 	}
@@ -79,6 +79,18 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 		d.FS.Chtimes(path, before.access, before.data) // only the owner may
 	}
 	return ok, d.fail("open", n, err)
+}
+
+// openFile opens a file. Who only reads leaves the access time as it was,
+// where the system lets the owner of a file do so.
+func (d *Driver) openFile(path string, flag int) (fsx.File, error) {
+	if flag == os.O_RDONLY && noAtime != 0 {
+		f, err := d.FS.OpenFile(path, flag|noAtime, 0)
+		if !errors.Is(err, fs.ErrPermission) {
+			return f, err
+		}
+	}
+	return d.FS.OpenFile(path, flag, 0)
 }
 
 // readBlock reads the file block; ok is false where there is none.
@@ -187,7 +199,7 @@ func inUse(n mailbox.Name) error {
 // them: then what is at path now is opened.
 func (d *Driver) openLocked(ctx context.Context, path string, flag int) (fsx.File, lock.Held, error) {
 	for {
-		f, err := d.FS.OpenFile(path, flag, 0)
+		f, err := d.openFile(path, flag)
 		if err != nil {
 			return nil, nil, err
 		}

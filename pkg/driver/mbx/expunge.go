@@ -13,35 +13,56 @@ import (
 // reclaims their space later. Both ways go through the journal: it happens as
 // a whole or not at all.
 func (b *box) Expunge(s mailbox.Set) (int, error) {
-	before := len(b.index)
 	if b.readOnly {
 		return 0, b.d.fail("expunge", b.name, mailbox.Sayf(mailbox.ErrReadOnly, "Expunge ignored on readonly mailbox"))
 	}
-	err := b.change(func() error { return b.expunge(s) })
-	n := before - len(b.index)
-	if err == nil && n > 0 {
+	n := 0
+	err := b.change(func() (err error) {
+		n, err = b.expunge(s)
+		return err
+	})
+	if err != nil {
+		return 0, b.d.fail("expunge", b.name, err)
+	}
+	if n > 0 {
 		b.d.env.Notify(mailbox.Info, fmt.Sprintf("Expunged %d messages", n))
 	}
-	return n, b.d.fail("expunge", b.name, err)
+	return n, nil
 }
 
-func (b *box) expunge(s mailbox.Set) error {
-	done, reclaimed, err := b.tryCompact(s)
-	if err == nil && !done {
-		return b.mark(s)
+func (b *box) expunge(s mailbox.Set) (int, error) {
+	n, err := b.doomed(s)
+	if err != nil {
+		return 0, err
 	}
-	if err == nil && reclaimed > 0 && b.doomed(s) == 0 {
+	done, reclaimed, err := b.tryCompact(s)
+	if err != nil {
+		return 0, err
+	}
+	if !done {
+		return n, b.mark(s)
+	}
+	if n == 0 && reclaimed > 0 {
 		b.tellReclaimed(reclaimed)
 	}
-	return err
+	return n, nil
 }
 
-// doomed is how many messages s has.
-func (b *box) doomed(s mailbox.Set) (n int) {
-	for range s.Seqs(uint32(len(b.index))) {
-		n++
+// doomed is how many messages of s nobody else has expunged yet.
+func (b *box) doomed(s mailbox.Set) (n int, err error) {
+	for seq := range s.Seqs(uint32(len(b.index))) {
+		if seq == 0 {
+			continue
+		}
+		r := b.index[seq-1]
+		if err := b.readFlagsOf(&r, seq); err != nil {
+			return 0, err
+		}
+		if r.flags&bitExpunged == 0 {
+			n++
+		}
 	}
-	return n
+	return n, nil
 }
 
 // reclaim drops the space of expunged records, if some stand before others and
@@ -182,7 +203,7 @@ func (c *compaction) abort() error {
 
 // mark marks the messages of s as expunged, and drops them from the index.
 func (b *box) mark(s mailbox.Set) error {
-	if b.doomed(s) == 0 {
+	if !b.has(s) {
 		return nil
 	}
 	fi, err := b.f.Stat()
@@ -207,7 +228,7 @@ func (b *box) mark(s mailbox.Set) error {
 	}
 	b.index, b.hole = kept, true
 	b.count()
-	return b.touch()
+	return b.alert()
 }
 
 // journalMarks writes the marks, and ours into the file block.

@@ -81,16 +81,12 @@ func (b *box) store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error 
 		b.index[c.seq-1] = c.record
 	}
 	b.count()
-	return b.touch()
+	return b.alert()
 }
 
 // toFlags looks the keywords up, and creates those that are to be set.
 func (b *box) toFlags(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) (g mailbox.Flags, err error) {
-	any := false
-	for range s.Seqs(uint32(len(b.index))) {
-		any = true
-		break
-	}
+	any := b.has(s)
 	g.System = f.System
 	lines := b.block.lines
 	for _, name := range f.Keywords {
@@ -104,6 +100,16 @@ func (b *box) toFlags(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) (g m
 		g.Keywords |= uint64(bit)
 	}
 	return g, nil
+}
+
+// has reports whether some message is in s.
+func (b *box) has(s mailbox.Set) bool {
+	for seq := range s.Seqs(uint32(len(b.index))) {
+		if seq > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // A changedRecord is a message with its new flags.

@@ -110,7 +110,8 @@ func (b *box) catchUp(ctx context.Context) error {
 		}
 	}
 	if b.snarfDue() {
-		if err := b.snarf(ctx); err != nil {
+		b.snarf(ctx)
+		if err := b.finishChange(); err != nil {
 			return err
 		}
 		if err := b.parse(); err != nil {

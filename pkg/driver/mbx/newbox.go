@@ -1,6 +1,7 @@
 package mbx
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -18,8 +19,8 @@ type newDelivery struct {
 	rec   *recorder
 }
 
-func (d *Driver) appendNew(n mailbox.Name, o mailbox.AppendOptions) (*newDelivery, error) {
-	f, err := d.createNew(n)
+func (d *Driver) appendNew(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (*newDelivery, error) {
+	f, err := d.createNew(ctx, n)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +43,10 @@ func (t *newDelivery) Add(it mailbox.Item) (mailbox.Altered, error) {
 // Commit makes the mailbox appear.
 func (t *newDelivery) Commit() (mailbox.UIDs, error) {
 	t.block.uidLast = max(t.block.uidLast, t.rec.last)
-	err := t.out.flush()
+	err := t.rec.broken
+	if err == nil {
+		err = t.out.flush()
+	}
 	if err == nil {
 		err = writeBlock(t.f, &t.block)
 	}

@@ -180,18 +180,38 @@ func (b *box) patch(r *record) error {
 }
 
 // touch sets the times as after a change by the original: read now, changed
-// when it was written. The clock of files may be coarse: others must see that
-// something changed. That the times cannot be set does no harm to mail.
+// when it was written. That they cannot be set does no harm to mail.
 func (b *box) touch() error {
+	return b.setTimes(func(written time.Time) time.Time {
+		if !written.After(b.changed) { // the clock of files may be coarse
+			return b.changed.Add(time.Microsecond)
+		}
+		return written
+	})
+}
+
+// alert is touch after a change that sessions of the original should see. They
+// compare whole seconds: in the second of the change before, they would not
+// look, so the next one is written.
+func (b *box) alert() error {
+	return b.setTimes(func(written time.Time) time.Time {
+		next := b.changed.Truncate(time.Second).Add(time.Second)
+		if written.Before(next) && next.Sub(written) <= time.Second {
+			return next
+		}
+		if !written.After(b.changed) {
+			return b.changed.Add(time.Microsecond)
+		}
+		return written
+	})
+}
+
+func (b *box) setTimes(change func(written time.Time) time.Time) error {
 	fi, err := b.f.Stat()
 	if err != nil {
 		return err
 	}
-	m := fi.ModTime()
-	if !m.After(b.changed) {
-		m = b.changed.Add(time.Microsecond)
-	}
-	b.d.FS.Chtimes(b.path, b.d.env.Now(), m)
+	b.d.FS.Chtimes(b.path, b.d.env.Now(), change(fi.ModTime()))
 	if fi, err = b.f.Stat(); err != nil {
 		return err
 	}

@@ -26,6 +26,8 @@ type recorder struct {
 	last  uint32
 	line  []byte
 	buf   []byte
+
+	broken error // why nothing may be added any more
 }
 
 func newRecorder(d *Driver, out io.Writer, k *block, o mailbox.AppendOptions, path string) *recorder {
@@ -50,28 +52,44 @@ func (r *recorder) keyword(i int) uint32 {
 	return r.bits[i]
 }
 
-// errEmpty is a message that no reader of the format would take.
-func errEmpty() error {
-	return mailbox.Sayf(mailbox.ErrUnsupported, "Append of zero-length message")
-}
-
-// add writes one record. A message that is refused with ErrUnsupported has
-// written nothing.
+// add writes one record. After an error nothing more can be added, but for a
+// message that is refused: it has written nothing.
 func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
+	if r.broken != nil {
+		return a, r.broken
+	}
 	if it.Size < 0 {
 		spool, size, err := r.measure(it.Text)
 		if err != nil {
-			return a, err
+			return a, r.fail(err)
 		}
 		defer spool.Close() // a temporary file
 		it.Text, it.Size = spool, size
 	}
 	switch {
-	case it.Size == 0:
-		return a, errEmpty()
+	case it.Size == 0: // no reader of the format would take it
+		return a, mailbox.Sayf(mailbox.ErrUnsupported, "Append of zero-length message")
 	case it.Size > maxSize:
 		return a, fmt.Errorf("%w: a message of %d octets", mailbox.ErrUnsupported, it.Size)
 	}
+	if a, err = r.writeLine(it); err == nil {
+		err = r.copy(it.Text, it.Size)
+	}
+	if err != nil {
+		return a, r.fail(err)
+	}
+	r.count++
+	return a, nil
+}
+
+func (r *recorder) fail(err error) error {
+	r.broken = fmt.Errorf("an earlier message failed: %w", err)
+	return err
+}
+
+// writeLine writes the internal line of it, as far as the format can hold what
+// it says.
+func (r *recorder) writeLine(it mailbox.Item) (a mailbox.Altered, err error) {
 	uid, err := r.uid(it.UID)
 	if err != nil {
 		return a, err
@@ -84,8 +102,8 @@ func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
 		date = mailbox.DateOf(r.d.env.Now())
 	}
 	var keywords uint32
-	for i := range r.o.Keywords {
-		if i >= mailbox.MaxKeywords || it.Flags.Keywords&(1<<i) == 0 {
+	for i := range min(len(r.bits), mailbox.MaxKeywords) {
+		if it.Flags.Keywords&(1<<i) == 0 {
 			continue
 		}
 		bit := r.keyword(i)
@@ -95,14 +113,8 @@ func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
 		}
 	}
 	r.line = appendLine(r.line[:0], date, now, it.Size, keywords, fromSystem(it.Flags.System), uid)
-	if _, err := r.out.Write(r.line); err != nil {
-		return a, err
-	}
-	if err := r.copy(it.Text, it.Size); err != nil {
-		return a, err
-	}
-	r.count++
-	return a, nil
+	_, err = r.out.Write(r.line)
+	return a, err
 }
 
 // uid returns the UID to write: none, unless the caller brings them.

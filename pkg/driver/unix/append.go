@@ -26,6 +26,9 @@ func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOpt
 	if o.New && n.Inbox {
 		return nil, mailbox.Sayf(mailbox.ErrExist, "Can't create INBOX")
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if o.New {
 		return d.appendNew(n, o)
 	}
@@ -77,6 +80,7 @@ type newBox struct {
 	form     *formatter
 	table    table
 	keep     bool // items keep their UIDs
+	failed   error
 	validity uint32
 	uids     mailbox.UIDs
 }
@@ -104,16 +108,20 @@ func (b *newBox) pseudo(created bool) []byte {
 }
 
 // Add writes one message.
-func (b *newBox) Add(it mailbox.Item) (mailbox.Altered, error) {
+func (b *newBox) Add(it mailbox.Item) (a mailbox.Altered, err error) {
+	if b.failed != nil {
+		return a, b.failed
+	}
+	defer func() { b.failed = err }()
 	uid := b.uids.Last + 1
 	if b.keep {
 		uid = it.UID
 	}
 	if uid <= b.uids.Last {
-		return mailbox.Altered{}, fmt.Errorf("UID %d does not ascend", uid)
+		return a, fmt.Errorf("UID %d does not ascend", uid)
 	}
 	flags, lost := b.table.flags(it.Flags)
-	a, err := b.form.message(it, state{table: b.table.names, flags: flags, uid: uid})
+	a, err = b.form.message(it, state{table: b.table.names, flags: flags, uid: uid})
 	a.Keywords += lost
 	b.uids.Last = uid
 	if b.uids.First == 0 {
@@ -124,7 +132,10 @@ func (b *newBox) Add(it mailbox.Item) (mailbox.Altered, error) {
 
 // Commit publishes the mailbox.
 func (b *newBox) Commit() (mailbox.UIDs, error) {
-	err := b.out.Flush()
+	err := b.failed
+	if err == nil {
+		err = b.out.Flush()
+	}
 	if err == nil && b.uids.Last == 0 {
 		err = b.f.Truncate(0)
 	}
@@ -157,6 +168,7 @@ type addition struct {
 	session *box   // set when the mailbox must be rewritten because of new keywords
 	first   *state // set when the file is empty and its first message has the keywords
 	count   int
+	failed  error
 	done    bool
 }
 
@@ -278,6 +290,9 @@ func (s *scanner) head() error {
 
 // Add takes one message into the spool.
 func (a *addition) Add(it mailbox.Item) (mailbox.Altered, error) {
+	if a.failed != nil {
+		return mailbox.Altered{}, a.failed
+	}
 	flags, lost := a.table.flags(it.Flags)
 	st := state{table: a.table.names, flags: flags}
 	if a.first != nil && a.count == 0 {
@@ -287,16 +302,14 @@ func (a *addition) Add(it mailbox.Item) (mailbox.Altered, error) {
 	altered, err := a.form.message(it, st)
 	altered.Keywords += lost
 	a.count++
+	a.failed = err
 	return altered, err
 }
 
 // Commit adds the spooled messages to the file, in the shape "append" or,
 // where keywords are created, "in place, by journal".
 func (a *addition) Commit() (uids mailbox.UIDs, err error) {
-	if a.count > 0 {
-		if err := a.ctx.Err(); err != nil {
-			return uids, errors.Join(err, a.Abort())
-		}
+	if err = errors.Join(a.failed, a.ctx.Err()); err == nil && a.count > 0 {
 		err = a.commit()
 	}
 	return uids, errors.Join(err, a.Abort())

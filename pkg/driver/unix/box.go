@@ -564,6 +564,7 @@ func (b *box) Expunge(s mailbox.Set) (gone int, err error) {
 			return err
 		}
 		gone = n
+		b.d.env.Notify(mailbox.Info, fmt.Sprintf("Expunged %d messages", n))
 		return nil
 	})
 	return gone, err

@@ -159,6 +159,9 @@ func openQuiet(fsys fsx.FS, path string) (fsx.File, error) {
 // Create makes a new mailbox, which holds only the pseudo-message. A name that
 // ends in "/" makes a directory.
 func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if n.Inbox {
 		return mailbox.Sayf(mailbox.ErrExist, "Can't create INBOX")
 	}

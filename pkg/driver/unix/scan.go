@@ -283,7 +283,7 @@ func (s *scanner) number() int { return len(s.ix.msgs) + 1 }
 // take takes a line of ours into the state.
 func (s *scanner) take(m *message, ln []byte, f field, exact bool, value []byte) {
 	if !exact {
-		name := ln[:bytes.IndexFunc(ln, func(r rune) bool { return r <= ' ' || r == ':' || r == 0x7F })]
+		name := ln[:len(fieldNames[f])] // in another case
 		s.env.Notify(mailbox.Warn, fmt.Sprintf("Discarding bogus %s header in message %d", name, s.number()))
 		return
 	}

@@ -1,0 +1,69 @@
+# Go, make and git are all that this needs. Linters come through the module
+# proxy; what is not installed (mandoc, a C compiler) is left out, and said so.
+
+GO       ?= go
+PREFIX   ?= /usr/local
+FUZZTIME ?= 60s
+BENCH    ?= .
+BENCH_MB ?= 100
+
+GOFUMPT     = $(GO) run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+PROGRAMS := $(notdir $(wildcard cmd/*))
+MANUALS  := $(wildcard man/*.1)
+
+export CGO_ENABLED = 0
+
+.PHONY: build test check format vet staticcheck manuals deps cross race bench fuzz install clean
+
+build: ## all programs, into bin/
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+test: ## what needs no network and no root
+	$(GO) test ./...
+
+check: format vet staticcheck manuals deps cross build test race
+
+format:
+	@out=$$($(GOFUMPT) -l cmd pkg) && if [ -n "$$out" ]; then echo "not formatted: $$out"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+staticcheck:
+	$(STATICCHECK) ./...
+
+manuals:
+	@if command -v mandoc >/dev/null; then mandoc -Tlint -Wwarning $(MANUALS); \
+	else echo "manuals: mandoc is not installed, not checked"; fi
+
+deps: ## who may import whom
+	$(GO) test -run TestDependencies ./pkg/deptest
+
+cross: ## that it compiles elsewhere, tests included
+	@for os in linux darwin freebsd; do \
+		echo "cross: $$os" && GOOS=$$os $(GO) build -o /dev/null ./... && GOOS=$$os $(GO) vet ./... || exit 1; \
+	done
+
+race:
+	@if command -v gcc >/dev/null || command -v clang >/dev/null; then CGO_ENABLED=1 $(GO) test -race ./...; \
+	else echo "race: no C compiler, not run"; fi
+
+bench: ## for benchstat; BENCH_MB=1000 for the large mailbox
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./pkg/ops -mb $(BENCH_MB)
+
+fuzz: ## each fuzz target for FUZZTIME
+	@grep -rHo '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' cmd pkg | while IFS=: read -r file func; do \
+		target=$${func#func } && echo "$$target in $${file%/*}" && \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; \
+	done
+
+install: build
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1'
+	install -m 755 $(PROGRAMS:%=bin/%) '$(DESTDIR)$(PREFIX)/bin'
+	install -m 644 $(MANUALS) '$(DESTDIR)$(PREFIX)/share/man/man1'
+
+clean:
+	rm -rf bin

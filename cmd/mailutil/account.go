@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+
+	"mailutil/pkg/ops"
+)
+
+// account says on standard error what became of the messages: always when
+// there is more to say than that all were copied, else with -v. Standard
+// output has what the original prints and nothing else.
+func (c *cli) account(acc ops.Account, err error) {
+	plain := err == nil && acc.Balanced() && acc.Skipped == 0 && acc.Failed == 0 && acc.AlteredMessages == 0 &&
+		acc.SourceGrew == 0 && (acc.SourceProven || acc.Copied == 0)
+	if c.opt.quiet || plain && !c.opt.verbose {
+		return
+	}
+	c.exceptions(acc)
+	if acc.AlteredMessages > 0 {
+		c.warn(fmt.Sprintf("mailutil: %s cannot hold %d of the messages as they are: %s", acc.Target, acc.AlteredMessages, acc.Altered))
+	}
+	if acc.SourceGrew > 0 {
+		c.warn(fmt.Sprintf("mailutil: %d octets of new mail arrived in %s meanwhile and were not copied", acc.SourceGrew, acc.Source))
+	}
+	if err == nil && acc.Copied > 0 && !acc.SourceProven {
+		c.warn(fmt.Sprintf("mailutil: it cannot be proven that %s stayed as it was", acc.Source))
+	}
+	c.warn("mailutil: " + acc.Equation())
+}
+
+// exceptions lists the messages that were skipped; with -v those that were
+// altered, too.
+func (c *cli) exceptions(acc ops.Account) {
+	for _, e := range acc.Exceptions {
+		switch {
+		case e.Err != nil:
+			c.warn(fmt.Sprintf("mailutil: message %d was not copied: %v", e.Seq, e.Err))
+		case c.opt.verbose:
+			c.warn(fmt.Sprintf("mailutil: message %d: %s", e.Seq, e.Altered))
+		}
+	}
+	if len(acc.Exceptions) == ops.MaxExceptions {
+		c.warn(fmt.Sprintf("mailutil: only the first %d such messages are listed", ops.MaxExceptions))
+	}
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailutil/pkg/driver/all"
+	"mailutil/pkg/mailbox"
+	"mailutil/pkg/ops"
+)
+
+// A cli is one run of the program.
+type cli struct {
+	prog     string // as it was called
+	out, err io.Writer
+	opt      options
+	session  ops.Session
+	lost     error // the first result that could not be written
+}
+
+// options go with every command.
+type options struct {
+	debug, verbose, quiet, restrict bool
+	user, config                    string
+	lockTimeout                     time.Duration
+}
+
+// say writes a line to standard output. A reader that has gone away, as head
+// does, is no failure of ours; a full disk is.
+func (c *cli) say(line string) {
+	_, err := fmt.Fprintln(c.out, line)
+	if err != nil && !errors.Is(err, syscall.EPIPE) && c.lost == nil {
+		c.lost = err
+	}
+}
+
+// warn writes a line to standard error.
+func (c *cli) warn(line string) { fmt.Fprintln(c.err, line) }
+
+// fail reports that op failed with the mailbox that the user called name, and
+// helps one who meant a file of the current directory.
+func (c *cli) fail(op operation, name string, err error) {
+	for _, e := range split(err) {
+		if errors.Is(e, context.Canceled) {
+			c.warn("mailutil: interrupted")
+			continue
+		}
+		c.warn(c.sentence(op, name, e))
+		if errors.Is(e, mailbox.ErrNotExist) {
+			c.hint(name)
+		}
+	}
+}
+
+// sentence says an error; one of the system about a new mailbox with the path
+// that it is about.
+func (c *cli) sentence(op operation, name string, err error) string {
+	if op == opCreate && errors.As(err, new(syscall.Errno)) {
+		if n, unknown := c.session.Env.ResolveTarget(name); unknown == nil && n.Path != "" {
+			return sentence(opNode, n.Path, err)
+		}
+	}
+	return sentence(op, name, err)
+}
+
+func (c *cli) hint(name string) {
+	if hint := c.session.Env.Hint(name); hint != "" {
+		c.warn("mailutil: " + hint)
+	}
+}
+
+// failed reports like fail and returns the error that ends the command.
+func (c *cli) failed(op operation, name string, err error) error {
+	c.fail(op, name, err)
+	return said(exitFailed)
+}
+
+// notify shows what drivers say.
+func (c *cli) notify(l mailbox.Level, text string) {
+	if c.opt.quiet || l == mailbox.Info && !c.opt.verbose {
+		return
+	}
+	c.warn(notice(l, text))
+}
+
+// newEnv finds the surroundings of the user who runs us; tests have their own.
+var newEnv = mailbox.NewEnv
+
+// start makes the session, once the command line is known to be good.
+func (c *cli) start(cmd *cobra.Command, _ []string) error {
+	find := newEnv
+	if c.opt.user != "" {
+		find = func() (*mailbox.Env, error) { return becomeUser(c.opt.user) }
+	}
+	env, err := find()
+	if err != nil {
+		return err
+	}
+	env.Notify = c.notify
+	if err := c.configure(env, cmd.Flags().Changed("config")); err != nil {
+		return err
+	}
+	env.Config.Restricted = env.Config.Restricted || c.opt.restrict
+	env.LockTimeout = c.opt.lockTimeout
+	if env.LockTimeout == 0 && cmd.Flags().Changed("lock-timeout") {
+		env.LockTimeout = -1 // do not wait
+	}
+	c.session = ops.Session{Env: env, Drivers: all.Drivers(env)}
+	return nil
+}
+
+// configure reads the configuration file, which must exist when it was asked
+// for.
+func (c *cli) configure(env *mailbox.Env, asked bool) error {
+	if asked {
+		if _, err := os.Stat(c.opt.config); err != nil {
+			return err
+		}
+	}
+	return env.Configure(c.opt.config)
+}
+
+// report says what is left to say about the outcome and returns the exit
+// status.
+func (c *cli) report(err error) int {
+	status := exitStatus(err)
+	if status != exitDone && !errors.As(err, new(said)) {
+		c.reportOnce(err)
+	}
+	if c.lost != nil {
+		c.warn("mailutil: standard output: " + c.lost.Error())
+		status = max(status, exitFailed)
+	}
+	return status
+}
+
+func (c *cli) reportOnce(err error) {
+	var wrong usageError
+	var refused notAllowed
+	switch {
+	case errors.As(err, &wrong):
+		c.say(strings.TrimSuffix(string(wrong), "\n"))
+	case errors.As(err, &refused):
+		c.warn(refused.Error())
+	default:
+		c.warn("mailutil: " + err.Error())
+	}
+}

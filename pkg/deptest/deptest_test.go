@@ -1,0 +1,138 @@
+package deptest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A rule says what a package may import of this module and of others; the
+// standard library is free but for what forbidden names. Patterns are those
+// of path.Match. The first rule that fits a package holds.
+type rule struct {
+	pkg       string
+	may       []string
+	forbidden []string // also through others
+}
+
+// unlikely is what nothing below the commands needs.
+var unlikely = []string{"net/http", "github.com/spf13/cobra", "log"}
+
+var rules = []rule{
+	{
+		"mailutil/cmd/mailutil",
+		[]string{
+			"mailutil/pkg/ops", "mailutil/pkg/mailbox", "mailutil/pkg/search", "mailutil/pkg/driver/all",
+			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term",
+		},
+		nil,
+	},
+	{"mailutil/pkg/mailbox", nil, append([]string{"net", "regexp"}, unlikely...)},
+	{"mailutil/pkg/mailbox/mailboxtest", []string{"mailutil/pkg/mailbox"}, nil},
+	{"mailutil/pkg/rfc822", nil, append([]string{"os", "net"}, unlikely...)},
+	{"mailutil/pkg/charset", []string{"golang.org/x/text/*", "golang.org/x/text/*/*"}, unlikely},
+	{
+		"mailutil/pkg/search",
+		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/rfc822", "mailutil/pkg/charset", "golang.org/x/text/*", "golang.org/x/text/*/*"},
+		unlikely,
+	},
+	{"mailutil/pkg/lock", []string{"golang.org/x/sys/unix"}, unlikely},
+	{"mailutil/pkg/ops", []string{"mailutil/pkg/mailbox", "mailutil/pkg/rfc822", "mailutil/pkg/search"}, unlikely},
+	{"mailutil/pkg/driver/all", []string{"mailutil/pkg/mailbox", "mailutil/pkg/driver/*"}, unlikely},
+	{
+		"mailutil/pkg/driver/*",
+		[]string{
+			"mailutil/pkg/mailbox", "mailutil/pkg/rfc822", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix",
+		},
+		append([]string{"mailutil/pkg/charset"}, unlikely...),
+	},
+	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
+	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests
+	{"mailutil/pkg/deptest", nil, nil},
+}
+
+type listed struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string // by the package itself
+	Deps       []string // and by those it imports
+}
+
+func TestDependencies(t *testing.T) {
+	for _, p := range list(t) {
+		i := slices.IndexFunc(rules, func(r rule) bool { return matches(r.pkg, p.ImportPath) })
+		if i < 0 {
+			t.Errorf("%s: there is no rule for this package", p.ImportPath)
+			continue
+		}
+		for _, dep := range p.Imports {
+			if !allowed(rules[i], dep) {
+				t.Errorf("%s imports %s: it may import the standard library and %v", p.ImportPath, dep, rules[i].may)
+			}
+		}
+		for _, dep := range p.Deps {
+			if slices.Contains(rules[i].forbidden, dep) {
+				t.Errorf("%s imports %s, directly or through others", p.ImportPath, dep)
+			}
+		}
+	}
+}
+
+// The rules can fail.
+func TestRulesForbid(t *testing.T) {
+	for _, tt := range []struct{ pkg, dep string }{
+		{"mailutil/pkg/mailbox", "mailutil/pkg/lock"},
+		{"mailutil/pkg/driver/unix", "mailutil/pkg/driver/mbx"},
+		{"mailutil/pkg/ops", "mailutil/pkg/driver/all"},
+		{"mailutil/cmd/mailutil", "mailutil/pkg/driver/mbx"},
+	} {
+		i := slices.IndexFunc(rules, func(r rule) bool { return matches(r.pkg, tt.pkg) })
+		if allowed(rules[i], tt.dep) {
+			t.Errorf("%s may import %s", tt.pkg, tt.dep)
+		}
+	}
+}
+
+func list(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Standard,Imports,Deps", "mailutil/...")
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		t.Fatalf("go list: %s", exit.Stderr)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []listed
+	d := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p listed
+		if err := d.Decode(&p); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// allowed reports whether r lets a package import dep. The standard library
+// has no dot in the first element.
+func allowed(r rule, dep string) bool {
+	first, _, _ := strings.Cut(dep, "/")
+	if first != "mailutil" && !strings.Contains(first, ".") {
+		return !slices.Contains(r.forbidden, dep)
+	}
+	return slices.ContainsFunc(r.may, func(p string) bool { return matches(p, dep) })
+}
+
+func matches(pattern, name string) bool {
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
+}

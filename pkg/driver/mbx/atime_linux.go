@@ -1,0 +1,5 @@
+package mbx
+
+import "syscall"
+
+const noAtime = syscall.O_NOATIME

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package mbx
+
+const noAtime = 0

@@ -1,0 +1,22 @@
+package unix
+
+import (
+	"testing"
+
+	"mailutil/pkg/mailbox"
+	"mailutil/pkg/mailbox/mailboxtest"
+)
+
+func TestContract(t *testing.T) {
+	mailboxtest.Run(t, mailboxtest.Harness{
+		New: func(t *testing.T) (mailbox.Driver, *mailbox.Env) {
+			env := mailboxtest.NewEnv(t)
+			return New(env), env
+		},
+		Foreign:     "*mbx*\r\n",
+		Zone:        true,
+		Sender:      true,
+		MaxKeywords: maxKeywords,
+		Busy:        true,
+	})
+}
