@@ -2,15 +2,25 @@
 package all
 
 import (
+	"mailutil/pkg/driver/dummy"
 	"mailutil/pkg/driver/mbx"
+	"mailutil/pkg/driver/phile"
 	"mailutil/pkg/driver/unix"
 	"mailutil/pkg/mailbox"
 )
 
 // Drivers returns the local formats in the order in which they are asked
 // whether a mailbox is theirs. The order is behaviour: the first that says so
-// has it.
+// has it. phile takes every file that the ones before it leave, dummy what
+// has nothing in it.
 func Drivers(env *mailbox.Env) mailbox.Drivers {
-	u := unix.New(env)
-	return mailbox.Drivers{mbx.New(env, u), u}
+	spool := unix.New(env)
+	var ds mailbox.Drivers
+	ds = mailbox.Drivers{
+		mbx.New(env, spool),
+		spool,
+		phile.New(env),
+		dummy.New(env, func() mailbox.Driver { return ds.Default(env.Config.EmptyFormat) }),
+	}
+	return ds
 }
