@@ -11,6 +11,7 @@ import (
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
@@ -58,14 +59,14 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 		return false, err
 	}
 	fi, err := d.FS.Stat(path)
-	if missing(err) || err == nil && !fi.Mode().IsRegular() {
+	if node.Gone(err) || err == nil && !fi.Mode().IsRegular() {
 		return false, nil
 	}
 	if err != nil {
 		return false, d.fail("open", n, err)
 	}
 	f, err := d.openFile(path, os.O_RDONLY)
-	if missing(err) {
+	if node.Gone(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -107,11 +108,6 @@ func readBlock(f fsx.File) (k block, ok bool, err error) {
 	return k, ok, nil
 }
 
-// missing reports whether err means that there is no such file.
-func missing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
-}
-
 // fail makes err an *Error about n. One that is an *Error gets what it lacks.
 func (d *Driver) fail(op string, n mailbox.Name, err error) error {
 	if err == nil {
@@ -146,7 +142,7 @@ func classify(err error) error {
 		return kind(mailbox.ErrTemporary)
 	case errors.Is(err, fs.ErrExist):
 		return kind(mailbox.ErrExist)
-	case missing(err):
+	case node.Gone(err):
 		return kind(mailbox.ErrNotExist)
 	}
 	return err
@@ -228,7 +224,7 @@ func (d *Driver) isAt(f fsx.File, path string) (bool, error) {
 		return false, err
 	}
 	b, err := d.FS.Stat(path)
-	if missing(err) {
+	if node.Gone(err) {
 		return false, nil
 	}
 	return err == nil && os.SameFile(a, b), err
