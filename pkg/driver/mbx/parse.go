@@ -16,7 +16,7 @@ func (b *box) parse() error {
 	if err != nil {
 		return err
 	}
-	if fi.Size() < b.end {
+	if fi.Size() < b.end && b.first > 0 {
 		return shrank(b.end, fi.Size())
 	}
 	if err := b.readBlock(); err != nil {
