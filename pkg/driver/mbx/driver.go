@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"mailutil/pkg/internal/fsx"
@@ -195,7 +196,12 @@ func inUse(n mailbox.Name) error {
 // them: then what is at path now is opened.
 func (d *Driver) openLocked(ctx context.Context, path string, flag int) (fsx.File, lock.Held, error) {
 	for {
-		f, err := d.openFile(path, flag)
+		// Side files are found by the file's own name, whatever links lead there.
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		f, err := d.openFile(real, flag)
 		if err != nil {
 			return nil, nil, err
 		}
