@@ -69,7 +69,7 @@ func (b *box) doomed(s mailbox.Set) (n int, err error) {
 // nobody else has the mailbox open. That it cannot is no reason to fail. The
 // caller holds the temp lock.
 func (b *box) reclaim() error {
-	if b.readOnly || !b.hole {
+	if b.readOnly || !b.hole || b.broken != nil {
 		return nil
 	}
 	_, reclaimed, err := b.tryCompact(mailbox.Set{})

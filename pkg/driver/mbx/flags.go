@@ -137,7 +137,7 @@ func (b *box) apply(s mailbox.Set, op mailbox.FlagOp, with mailbox.Flags) (chang
 			b.index[seq-1] = r
 			continue
 		}
-		r.keywords, r.flags = keywords, flags
+		r.keywords, r.flags, r.unsaved = keywords, flags, false
 		changed = append(changed, changedRecord{seq, r})
 	}
 	return changed, nil
