@@ -44,6 +44,9 @@ func (c *cli) copy(ctx context.Context, src, dst string, o ops.CopyOptions) erro
 	started := false
 	o.Started = func(source mailbox.Status) {
 		started = true
+		if source.Driver == "dummy" { // nothing is there, and so it has no path in the original
+			source.Path = src
+		}
 		c.sayCopying(source.Path, source.Messages, dst)
 	}
 	acc, err := c.session.Copy(ctx, src, dst, o)

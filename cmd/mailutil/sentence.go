@@ -43,10 +43,10 @@ func sentence(op operation, name string, err error) string {
 	switch {
 	case !ok:
 		return "mailutil: " + err.Error()
-	case e.Said != "":
-		return e.Said
 	case errors.Is(e, mailbox.ErrNotMailbox) && op == opStatus:
 		return fmt.Sprintf("warning: Can't open %s: not a selectable mailbox", name)
+	case e.Said != "":
+		return e.Said
 	case errors.Is(e, mailbox.ErrNotMailbox) && op == opOpen:
 		return fmt.Sprintf("Can't open %s: not a selectable mailbox", name)
 	case errors.Is(e, mailbox.ErrNotMailbox) && op == opAppend:

@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"mailutil/pkg/mailbox"
 )
@@ -94,6 +95,8 @@ func (s *Session) Rename(ctx context.Context, from, to string) error {
 		return err
 	}
 	switch _, err := s.Drivers.Find(target); {
+	case strings.HasSuffix(target.Path, "/"):
+		return fail("rename", to, mailbox.ErrName)
 	case err == nil:
 		return mailbox.Sayf(mailbox.ErrExist, "Can't rename %s: mailbox %s already exists", from, to)
 	case !errors.Is(err, mailbox.ErrNotExist):
