@@ -32,10 +32,8 @@ type recorder struct {
 
 func newRecorder(d *Driver, out io.Writer, k *block, o mailbox.AppendOptions, path string) *recorder {
 	r := &recorder{d: d, out: out, block: k, o: o, dir: filepath.Dir(path), bits: make([]uint32, len(o.Keywords)), buf: make([]byte, 64<<10)}
-	if o.AllKeywords {
-		for i := range o.Keywords {
-			r.keyword(i)
-		}
+	for i := range o.Keywords {
+		r.keyword(i)
 	}
 	return r
 }

@@ -30,8 +30,11 @@ var mutants = []struct {
 	{"renames what is not there", "Rename", mutant{forgives: mailbox.ErrNotExist}},
 	{"adds to an old mailbox as if new", "New", mutant{options: func(o *mailbox.AppendOptions) { o.New = false }, makes: true}},
 	{"gives its own UIDs", "KeepUIDs", mutant{options: func(o *mailbox.AppendOptions) { o.UIDValidity = 0 }}},
-	{"creates no keyword unborne", "AllKeywords", mutant{options: func(o *mailbox.AppendOptions) { o.AllKeywords = false }}},
-	{"creates keywords unborne", "Keywords", mutant{options: func(o *mailbox.AppendOptions) { o.AllKeywords = true }}},
+	{"creates no keyword unborne", "AllKeywords", mutant{options: func(o *mailbox.AppendOptions) {
+		if len(o.Keywords) == 3 && o.Keywords[0] == "One" {
+			o.Keywords = []string{"", "", "Three"}
+		}
+	}}},
 
 	{"drops keywords", "Keywords", mutant{item: func(it *mailbox.Item) { it.Flags.Keywords = 0 }}},
 	{"drops too many keywords in silence", "TooManyKeywords", mutant{item: func(it *mailbox.Item) { it.Flags.Keywords &= 1 }}},
