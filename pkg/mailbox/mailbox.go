@@ -70,11 +70,10 @@ type AppendOptions struct {
 	New bool
 
 	// Keywords names the keyword bits in the Flags of the items added, bit n
-	// being Keywords[n]. Names that the mailbox lacks are created in it when
-	// a message bears them, as far as the format can; what it cannot hold is
-	// counted in Altered. AllKeywords creates every one, borne or not.
-	Keywords    []string
-	AllKeywords bool
+	// being Keywords[n]; "" stands for a bit that no item bears. The names that
+	// the mailbox lacks are created in it, as far as the format can; what it
+	// cannot hold is counted in Altered.
+	Keywords []string
 
 	// UIDValidity, when not zero, goes with New: the mailbox gets this
 	// UIDVALIDITY, and items keep the UIDs they bring (they must ascend).

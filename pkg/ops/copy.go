@@ -167,7 +167,7 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 	if !ok {
 		return fail("append", dst, mailbox.ErrUnsupported)
 	}
-	ao := mailbox.AppendOptions{New: c.o.Create, AllKeywords: true}
+	ao := mailbox.AppendOptions{New: c.o.Create}
 	if ao.Keywords, err = c.keywords(); err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package mbx
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -12,6 +11,8 @@ import (
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
+	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
@@ -47,10 +48,8 @@ type delivery struct {
 	tail   *journal.Tail
 
 	// Keywords that have to be created must be durable before the journal
-	// begins, but are known only at the end: until then mail is kept in a
-	// temporary file.
-	spool    *os.File
-	spooling *bufio.Writer
+	// begins, but are known only at the end: until then mail is kept apart.
+	spool *spool.Spool
 }
 
 func (t *delivery) begin(ctx context.Context, o mailbox.AppendOptions) error {
@@ -59,7 +58,7 @@ func (t *delivery) begin(ctx context.Context, o mailbox.AppendOptions) error {
 		return err
 	}
 	t.f, t.held, err = t.d.openLocked(ctx, path, os.O_RDWR)
-	if missing(err) {
+	if node.Gone(err) {
 		return mailbox.Sayf(mailbox.ErrNotExist, "[TRYCREATE] Must create mailbox before append")
 	}
 	if mayNotWrite(err) {
@@ -91,9 +90,8 @@ func (t *delivery) openOutput(path string, o mailbox.AppendOptions) (err error) 
 	lacks := func(name string) bool { return t.block.bit(name) == 0 }
 	var out io.Writer
 	if slices.ContainsFunc(o.Keywords, lacks) {
-		t.spool, err = spoolFile(filepath.Dir(path))
-		t.spooling = bufio.NewWriterSize(t.spool, windowSize)
-		out = t.spooling
+		t.spool = &spool.Spool{Dir: filepath.Dir(path)}
+		out = t.spool
 	} else {
 		t.tail, err = journal.Append(t.f, t.d.journal())
 		out = t.tail
@@ -142,20 +140,14 @@ func (t *delivery) commit() error {
 // records that bear them to the tail. A power cut in between leaves keywords
 // that nothing bears.
 func (t *delivery) unspool() error {
-	err := t.spooling.Flush()
-	if err == nil {
-		err = t.saveKeywords()
-	}
+	err := t.saveKeywords()
 	if err != nil {
 		return err
 	}
 	if t.tail, err = journal.Append(t.f, t.d.journal()); err != nil {
 		return err
 	}
-	if _, err := t.spool.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	_, err = io.CopyBuffer(struct{ io.Writer }{t.tail}, struct{ io.Reader }{t.spool}, make([]byte, windowSize))
+	_, err = t.spool.WriteTo(t.tail)
 	return err
 }
 

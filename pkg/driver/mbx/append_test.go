@@ -159,7 +159,7 @@ func TestAppendKeywords(t *testing.T) {
 	if a := w.deliver(n, mailbox.AppendOptions{Keywords: []string{"x(y"}}, it(1)); a.Keywords != 1 {
 		t.Errorf("a keyword that cannot be: got %+v", a)
 	}
-	w.deliver(n, mailbox.AppendOptions{Keywords: []string{"All"}, AllKeywords: true}, it(0))
+	w.deliver(n, mailbox.AppendOptions{Keywords: []string{"All"}}, it(0))
 	b := w.open(n, mailbox.ReadOnly)
 	var got []string
 	for m := range b.Messages(mailbox.All) {

@@ -79,3 +79,27 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkDeliver(b *testing.B) {
+	for _, bb := range []struct {
+		name string
+		n    int
+	}{{"empty", 0}, {"45000", 45000}} {
+		b.Run(bb.name, func(b *testing.B) {
+			d, n := benchBox(b, bb.n, 20000)
+			text := strings.Repeat("Subject: x\r\n", 1700)
+			for b.Loop() {
+				del, err := d.Append(context.Background(), n, mailbox.AppendOptions{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := del.Add(item(text)); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := del.Commit(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
 
@@ -39,8 +40,8 @@ func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (*fsx.NewFile, e
 		return nil, mailbox.ErrName
 	}
 	f, err := fsx.CreateNew(d.FS, path, d.env.Config.MailboxMode, d.env.Config.DirMode)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, mailbox.Sayf(mailbox.ErrExist, "Can't create mailbox node %.80s: File exists", path)
+	if err != nil && !errors.Is(err, fsx.ErrInUse) {
+		err = mailbox.Sayf(classify(err), "Can't create mailbox node %s: %s", path, node.Reason(err))
 	}
 	return f, err
 }
@@ -58,7 +59,8 @@ func (d *Driver) newBlock() block {
 
 // Delete removes n. Nobody else may have it open.
 func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
-	return d.fail("delete", n, d.alone(ctx, n, d.remove))
+	err := d.alone(ctx, n, func(path string) error { return node.Delete(d.FS, n, path) })
+	return d.fail("delete", n, err)
 }
 
 // Rename gives from the name to. Nobody else may have it open. Where INBOX
@@ -69,7 +71,10 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 		if err != nil {
 			return err
 		}
-		return d.rename(path, target)
+		if err := d.rename(path, target); err != nil {
+			return mailbox.Sayf(classify(err), "Can't rename mailbox %s to %s: %s", from.Text, to.Text, node.Reason(err))
+		}
+		return nil
 	})
 	if err == nil && from.Inbox {
 		err = d.Create(ctx, from)
@@ -80,8 +85,8 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 // rename never replaces a file: the new name is made before the old one goes.
 func (d *Driver) rename(path, target string) error {
 	if _, err := d.FS.Lstat(target); err == nil {
-		return mailbox.ErrExist
-	} else if !missing(err) {
+		return &os.LinkError{Op: "rename", Old: path, New: target, Err: syscall.EEXIST}
+	} else if !node.Gone(err) {
 		return err
 	}
 	if err := d.mkdirs(filepath.Dir(target)); err != nil {

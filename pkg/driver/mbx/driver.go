@@ -7,10 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
@@ -58,14 +60,14 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 		return false, err
 	}
 	fi, err := d.FS.Stat(path)
-	if missing(err) || err == nil && !fi.Mode().IsRegular() {
+	if node.Gone(err) || err == nil && !fi.Mode().IsRegular() {
 		return false, nil
 	}
 	if err != nil {
 		return false, d.fail("open", n, err)
 	}
 	f, err := d.openFile(path, os.O_RDONLY)
-	if missing(err) {
+	if node.Gone(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -107,11 +109,6 @@ func readBlock(f fsx.File) (k block, ok bool, err error) {
 	return k, ok, nil
 }
 
-// missing reports whether err means that there is no such file.
-func missing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
-}
-
 // fail makes err an *Error about n. One that is an *Error gets what it lacks.
 func (d *Driver) fail(op string, n mailbox.Name, err error) error {
 	if err == nil {
@@ -146,7 +143,7 @@ func classify(err error) error {
 		return kind(mailbox.ErrTemporary)
 	case errors.Is(err, fs.ErrExist):
 		return kind(mailbox.ErrExist)
-	case missing(err):
+	case node.Gone(err):
 		return kind(mailbox.ErrNotExist)
 	}
 	return err
@@ -199,7 +196,12 @@ func inUse(n mailbox.Name) error {
 // them: then what is at path now is opened.
 func (d *Driver) openLocked(ctx context.Context, path string, flag int) (fsx.File, lock.Held, error) {
 	for {
-		f, err := d.openFile(path, flag)
+		// Side files are found by the file's own name, whatever links lead there.
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		f, err := d.openFile(real, flag)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -228,7 +230,7 @@ func (d *Driver) isAt(f fsx.File, path string) (bool, error) {
 		return false, err
 	}
 	b, err := d.FS.Stat(path)
-	if missing(err) {
+	if node.Gone(err) {
 		return false, nil
 	}
 	return err == nil && os.SameFile(a, b), err

@@ -204,13 +204,13 @@ func observe(t *testing.T, b *box, m mailbox.Message) goldenMessage {
 
 type corruptFile struct {
 	File     string
-	Message  *string  `json:"oracle_message"`
-	RW       []string `json:"oracle_message_rw"`
+	Message  *string  `json:"original_message"`
+	RW       []string `json:"original_message_rw"`
 	Off      *float64 `json:"offset"`
-	Opens    bool     `json:"oracle_opens"`
-	Driver   string   `json:"oracle_driver"`
+	Opens    bool     `json:"original_opens"`
+	Driver   string   `json:"original_driver"`
 	Modifies bool     `json:"rw_open_modifies_file"`
-	Messages []any    `json:"oracle_messages"`
+	Messages []any    `json:"original_messages"`
 	Truth    []string `json:"sha256_before_damage"`
 }
 

@@ -26,11 +26,13 @@ type box struct {
 	readOnly bool
 
 	block   block
+	onDisk  uint32 // UIDVALIDITY of the file, 0 until it was read
 	index   []record
 	end     int64     // octets parsed
 	first   int64     // the size when it was opened
 	changed time.Time // mtime that we know
 	sweep   bool      // others may have changed flags: read them again
+	news    bool      // others changed what Ping has not told yet
 	hole    bool      // expunged records stand before others
 	snarfed time.Time // when the spool was looked at last
 
@@ -198,7 +200,9 @@ func (b *box) ping(ctx context.Context) (bool, error) {
 	}
 	before := b.summary()
 	err = b.catchUp(ctx)
-	return b.summary() != before, errors.Join(err, held.Release())
+	changed := b.news || b.summary() != before
+	b.news = false
+	return changed, errors.Join(err, held.Release())
 }
 
 // summary is a digest of all that Messages and Status tell.

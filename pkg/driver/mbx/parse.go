@@ -1,6 +1,7 @@
 package mbx
 
 import (
+	"slices"
 	"time"
 
 	"mailutil/pkg/internal/fsx"
@@ -16,7 +17,7 @@ func (b *box) parse() error {
 	if err != nil {
 		return err
 	}
-	if fi.Size() < b.end {
+	if fi.Size() < b.end && b.first > 0 {
 		return shrank(b.end, fi.Size())
 	}
 	if err := b.readBlock(); err != nil {
@@ -58,14 +59,19 @@ func (b *box) readBlock() error {
 	if !ok {
 		return mailbox.Sayf(mailbox.ErrFormat, "Not a MBX-format mailbox: %.80s", b.name.Text)
 	}
-	known := b.block.pid
-	if known != 0 && !samePID(known, k.pid) {
+	known, validity := b.block, b.onDisk
+	b.block, b.onDisk = k, k.validity
+	if known.pid != 0 && !samePID(known.pid, k.pid) {
 		b.sweep = true
 	}
-	if b.readOnly { // it knows numbers that no file holds
-		k.uidLast = max(k.uidLast, b.block.uidLast)
+	switch {
+	case validity == 0: // for the first time
+	case validity != k.validity: // others gave new numbers
+		b.sweep, b.news = true, true
+		return b.refresh()
+	case b.readOnly: // it knows numbers that no file holds
+		b.block.validity, b.block.uidLast = known.validity, max(k.uidLast, known.uidLast)
 	}
-	b.block = k
 	return nil
 }
 
@@ -165,7 +171,10 @@ func (b *box) save(rebuilt, grew bool) error {
 // writeBlock is a patch of the 2048 octets at the start. They are 4 sectors: a
 // power cut may leave old keywords with a new UIDLAST, or the reverse, or cut
 // the name of a keyword that nothing bears yet.
-func (b *box) writeBlock() error { return writeBlock(b.f, &b.block) }
+func (b *box) writeBlock() error {
+	b.onDisk = b.block.validity
+	return writeBlock(b.f, &b.block)
+}
 
 func writeBlock(f fsx.File, k *block) error {
 	p, err := k.print()
@@ -226,27 +235,31 @@ func (b *box) setTimes(change func(written time.Time) time.Time) error {
 // readFlags reads the flags of all messages again, and drops those that others
 // expunged from the index.
 func (b *box) readFlags() error {
-	kept := b.index[:0:0]
-	for i := range b.index {
-		r := b.index[i]
-		if err := b.readFlagsOf(&r, uint32(i)+1); err != nil {
-			return err
-		}
-		if r.flags&bitExpunged != 0 {
-			b.hole = true
-			continue
-		}
-		kept = append(kept, r)
+	if err := b.refresh(); err != nil {
+		return err
 	}
+	kept := slices.DeleteFunc(b.index, func(r record) bool { return r.flags&bitExpunged != 0 })
+	b.hole = b.hole || len(kept) < len(b.index)
 	b.index, b.sweep = kept, false
 	b.count()
 	return nil
 }
 
-// readFlagsOf reads the flags of message seq again. As long as its flags were
-// never saved its UID is only known to us.
+// refresh reads the flags of all messages again.
+func (b *box) refresh() error {
+	for i := range b.index {
+		if err := b.readFlagsOf(&b.index[i], uint32(i)+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readFlagsOf reads the flags of message seq again, and its UID: another
+// session may have given it, or a new one. As long as the file has none ours
+// holds.
 func (b *box) readFlagsOf(r *record, seq uint32) error {
-	var buf [semiBack - dashBack + 1]byte
+	var buf [semiBack - len("\r\n")]byte
 	off := r.text() - semiBack
 	if n, err := b.f.ReadAt(buf[:], off); n < len(buf) {
 		if fi, statErr := b.f.Stat(); statErr == nil && fi.Size() < b.end {
@@ -254,10 +267,14 @@ func (b *box) readFlagsOf(r *record, seq uint32) error {
 		}
 		return err
 	}
-	if buf[0] != ';' || buf[len(buf)-1] != '-' || !allHex(buf[1:len(buf)-1]) {
-		return damage(off, "Invalid flags for message %d (%d %d): %.80s", seq, r.off, r.length, cString(buf[:]))
+	const dash = semiBack - dashBack
+	if buf[0] != ';' || buf[dash] != '-' || !allHex(buf[1:dash]) || !allHex(buf[dash+1:]) {
+		return damage(off, "Invalid flags for message %d (%d %d): %.80s", seq, r.off, r.length, cString(buf[:dash+1]))
 	}
 	r.keywords = uint32(fromHex(buf[1:9]))
-	r.flags = uint16(fromHex(buf[9:13])) & bitsKnown
+	r.flags = uint16(fromHex(buf[9:dash])) & bitsKnown
+	if uid := uint32(fromHex(buf[dash+1:])); uid != 0 {
+		r.uid = uid
+	}
 	return nil
 }

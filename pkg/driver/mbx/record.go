@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
+	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/mailbox"
 )
 
@@ -31,11 +31,9 @@ type recorder struct {
 }
 
 func newRecorder(d *Driver, out io.Writer, k *block, o mailbox.AppendOptions, path string) *recorder {
-	r := &recorder{d: d, out: out, block: k, o: o, dir: filepath.Dir(path), bits: make([]uint32, len(o.Keywords))}
-	if o.AllKeywords {
-		for i := range o.Keywords {
-			r.keyword(i)
-		}
+	r := &recorder{d: d, out: out, block: k, o: o, dir: filepath.Dir(path), bits: make([]uint32, len(o.Keywords)), buf: make([]byte, 64<<10)}
+	for i := range o.Keywords {
+		r.keyword(i)
 	}
 	return r
 }
@@ -58,13 +56,20 @@ func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
 	if r.broken != nil {
 		return a, r.broken
 	}
+	write := func(w io.Writer) error {
+		_, err := io.CopyBuffer(w, it.Text, r.buf)
+		return err
+	}
 	if it.Size < 0 {
-		spool, size, err := r.measure(it.Text)
-		if err != nil {
+		text := spool.Spool{Dir: r.dir}
+		defer text.Close() // nothing that is kept
+		if it.Size, err = io.CopyBuffer(&text, it.Text, r.buf); err != nil {
 			return a, r.fail(err)
 		}
-		defer spool.Close() // a temporary file
-		it.Text, it.Size = spool, size
+		write = func(w io.Writer) error {
+			_, err := text.WriteTo(w)
+			return err
+		}
 	}
 	switch {
 	case it.Size == 0: // no reader of the format would take it
@@ -73,7 +78,7 @@ func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
 		return a, fmt.Errorf("%w: a message of %d octets", mailbox.ErrUnsupported, it.Size)
 	}
 	if a, err = r.writeLine(it); err == nil {
-		err = r.copy(it.Text, it.Size)
+		err = r.exactly(it.Size, write)
 	}
 	if err != nil {
 		return a, r.fail(err)
@@ -140,13 +145,10 @@ func storable(d mailbox.Date) bool {
 	return err == nil && len(s) == dateLen && back == d
 }
 
-// copy copies the text, which must be exactly size octets.
-func (r *recorder) copy(text io.Reader, size int64) error {
-	if r.buf == nil {
-		r.buf = make([]byte, 64<<10)
-	}
+// exactly writes a text, which must be size octets.
+func (r *recorder) exactly(size int64, write func(io.Writer) error) error {
 	w := exact{to: r.out, left: size}
-	if _, err := io.CopyBuffer(&w, text, r.buf); err != nil {
+	if err := write(&w); err != nil {
 		return err
 	}
 	if w.left > 0 {
@@ -168,35 +170,4 @@ func (e *exact) Write(p []byte) (int, error) {
 	n, err := e.to.Write(p)
 	e.left -= int64(n)
 	return n, err
-}
-
-// measure copies a text of unknown size to a temporary file.
-func (r *recorder) measure(text io.Reader) (*os.File, int64, error) {
-	f, err := spoolFile(r.dir)
-	if err != nil {
-		return nil, 0, err
-	}
-	n, err := io.Copy(f, text)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
-	}
-	return f, n, nil
-}
-
-// spoolFile returns a temporary file without a name, in dir if possible.
-func spoolFile(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, ".spool")
-	if err != nil {
-		f, err = os.CreateTemp("", "mailutil")
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }

@@ -16,14 +16,15 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
-// unfinished leaves an expunge that was interrupted once it was durable.
-func (w *world) unfinished() mailbox.Name {
+// unfinished leaves an expunge that was interrupted once it was durable. The
+// mailbox is opened by another name, if there is one.
+func (w *world) unfinished(by ...mailbox.Name) mailbox.Name {
 	w.t.Helper()
 	for call := 1; ; call++ {
 		n := w.golden("mbx/flags.mbx")
 		y := &fsxtest.Faulty{FS: fsx.OS{}, N: call, Err: syscall.EIO}
 		w.FS = y
-		err := session(w, n, func(b mailbox.Mailbox) error {
+		err := session(w, append(by, n)[0], func(b mailbox.Mailbox) error {
 			_, err := b.Expunge(mailbox.Range(2, 5))
 			if errors.Is(err, journal.ErrUnfinished) {
 				w.stays(b, err)
@@ -94,5 +95,28 @@ func TestFinishInterrupted(t *testing.T) {
 		if len(w.heard) != 1 || !strings.HasPrefix(w.heard[0], "finished an interrupted change") {
 			t.Errorf("%s: said %q", how, w.heard)
 		}
+	}
+}
+
+// The side file of an interrupted change is found by every name that leads to
+// the mailbox.
+func TestFinishInterruptedThroughLink(t *testing.T) {
+	w := newWorld(t)
+	link := w.name("link")
+	if err := os.Symlink("flags.mbx", link.Path); err != nil {
+		t.Fatal(err)
+	}
+	n := w.unfinished(link)
+	b := w.open(n, mailbox.ReadOnly)
+	if got := b.Status().Messages; got != 4 {
+		t.Errorf("got %d messages, want 4", got)
+	}
+	b.Close()
+	w.deliver(link, mailbox.AppendOptions{}, item("A: b\r\n\r\n"))
+	if err := w.Delete(context.Background(), link); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.open(n, mailbox.ReadOnly).Status().Messages; got != 5 {
+		t.Errorf("got %d messages once the link was deleted, want 5", got)
 	}
 }

@@ -340,3 +340,79 @@ func TestProve(t *testing.T) {
 		t.Errorf("a changed octet: got %+v after %+v, %v", third, first, err)
 	}
 }
+
+// TestForeignRebuild has another session give new UIDs while one is open.
+func TestForeignRebuild(t *testing.T) {
+	w := newWorld(t)
+	n := w.golden("mbx/flags.mbx")
+	b := w.open(n, mailbox.ReadWrite)
+	file := w.read(n)
+	k, _ := parseBlock(file)
+	k.uidLast, k.validity = 20, k.validity+1
+	p, _ := k.print()
+	copy(file, p)
+	for i := range b.index { // what the other wrote
+		r := &b.index[i]
+		copy(file[r.patch():], appendFlags(nil, r.keywords, r.flags, r.uid+10))
+	}
+	w.file("flags.mbx", file)
+	w.store(b, 3, mailbox.Add, mailbox.FlagList{System: mailbox.Seen})
+	if changed, err := b.Ping(); !changed || err != nil {
+		t.Errorf("Ping: got %v, %v", changed, err)
+	}
+	if b.index[0].uid != 11 || b.index[2].uid != 13 || b.Status().UIDValidity != k.validity {
+		t.Errorf("got %+v", b.Status())
+	}
+	if got := w.open(n, mailbox.ReadOnly); got.index[2].uid != 13 || got.Status().UIDValidity != k.validity {
+		t.Errorf("in the file: got %+v", got.Status())
+	}
+	// A line that is none any more is not written to.
+	copy(file[b.index[4].patch():], "XXXX")
+	w.file("flags.mbx", file)
+	err := b.Store(mailbox.One(5), mailbox.Add, mailbox.FlagList{System: mailbox.Seen})
+	if !errors.Is(err, mailbox.ErrCorrupt) || !strings.HasPrefix(err.Error(), "Invalid flags for message 5 (2941 54): ;XXXX") {
+		t.Errorf("a damaged line: got %v", err)
+	}
+	if _, err := b.Expunge(mailbox.One(5)); !errors.Is(err, mailbox.ErrCorrupt) {
+		t.Errorf("a damaged line: got %v", err)
+	}
+	if string(w.read(n)) != string(file) {
+		t.Error("the damaged mailbox was written to")
+	}
+	// Nor is one that became shorter.
+	if err := os.Truncate(n.Path, 2300); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Ping(); !errors.Is(err, mailbox.ErrChanged) || err.Error() != "Mailbox shrank from 3833 to 2300!" {
+		t.Errorf("Ping of a shorter mailbox: got %v", err)
+	}
+}
+
+// TestForeignRebuildLower has another session give lower UIDs, and mail come.
+func TestForeignRebuildLower(t *testing.T) {
+	for _, mode := range []mailbox.Mode{mailbox.ReadOnly, mailbox.ReadWrite} {
+		w := newWorld(t)
+		n := w.golden("mbx/uid-gaps.mbx") // 1, 4, 5
+		b := w.open(n, mode)
+		file := w.read(n)
+		k, _ := parseBlock(file)
+		k.uidLast, k.validity = 3, k.validity+1
+		p, _ := k.print()
+		copy(file, p)
+		for i := range b.index {
+			copy(file[b.index[i].patch():], appendFlags(nil, 0, bitOld, uint32(i)+1))
+		}
+		w.file("uid-gaps.mbx", file)
+		w.deliver(n, mailbox.AppendOptions{}, item("A: b\r\n\r\n"))
+		if changed, err := b.Ping(); !changed || err != nil {
+			t.Errorf("Ping: got %v, %v", changed, err)
+		}
+		var uids []uint32
+		for m := range b.Messages(mailbox.All) {
+			uids = append(uids, m.UID)
+		}
+		if !slices.Equal(uids, []uint32{1, 2, 3, 4}) || b.Status().UIDValidity != k.validity || len(w.heard) > 0 {
+			t.Errorf("got UIDs %v, %+v, said %q", uids, b.Status(), w.heard)
+		}
+	}
+}

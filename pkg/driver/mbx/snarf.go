@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
 
@@ -42,7 +43,7 @@ func (b *box) snarf(ctx context.Context) {
 func (d *Driver) openSpool(ctx context.Context, inbox string, m mailbox.Mode) (mailbox.Mailbox, error) {
 	n := mailbox.Name{Text: d.env.Spool, Path: d.env.Spool}
 	fi, err := d.FS.Stat(n.Path)
-	if missing(err) || err == nil && fi.Size() == 0 {
+	if node.Gone(err) || err == nil && fi.Size() == 0 {
 		return nil, nil
 	}
 	if err != nil {

@@ -489,6 +489,7 @@ func (b *box) written() error {
 
 // Store changes flags, in the shape "in place, by journal".
 func (b *box) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
+	seen := uint32(len(b.ix.msgs)) // what arrives now is not meant
 	return b.exclusive(func(renumbered bool) error {
 		if renumbered {
 			return b.d.fail("store", b.name.Text, mailbox.ErrChanged)
@@ -496,7 +497,7 @@ func (b *box) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error 
 		old := b.ix
 		b.ix.msgs = slices.Clone(old.msgs)
 		b.ix.keywords = slices.Clone(old.keywords)
-		err := b.store(s, op, f)
+		err := b.store(s, seen, op, f)
 		if err != nil && b.broken == nil {
 			b.ix = old
 		}
@@ -504,14 +505,14 @@ func (b *box) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error 
 	})
 }
 
-func (b *box) store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
+func (b *box) store(s mailbox.Set, last uint32, op mailbox.FlagOp, f mailbox.FlagList) error {
 	bits, created, err := b.ix.bits(f.Keywords, op != mailbox.Remove)
 	if err != nil {
 		return b.d.fail("store", b.name.Text, err)
 	}
 	flags := mailbox.Flags{System: f.System &^ mailbox.Recent, Keywords: bits}
 	changed := created
-	for seq := range s.Seqs(uint32(len(b.ix.msgs))) {
+	for seq := range s.Seqs(last) {
 		m := &b.ix.msgs[seq-1]
 		was := mailbox.Flags{System: m.system, Keywords: uint64(m.keywords)}
 		if now := was.Apply(op, flags); now != was {
@@ -549,18 +550,21 @@ func (ix *index) bits(keywords []string, create bool) (bits uint64, created bool
 
 // Expunge removes messages, in the shape "in place, by journal".
 func (b *box) Expunge(s mailbox.Set) (gone int, err error) {
+	seen := uint32(len(b.ix.msgs))
 	err = b.exclusive(func(renumbered bool) error {
 		if renumbered {
 			return b.d.fail("expunge", b.name.Text, mailbox.ErrChanged)
 		}
 		n := 0
-		for range s.Seqs(uint32(len(b.ix.msgs))) {
+		var drop mailbox.Set
+		for seq := range s.Seqs(seen) {
+			drop.Add(seq)
 			n++
 		}
 		if n == 0 {
 			return nil
 		}
-		if err := b.update(s); err != nil {
+		if err := b.update(drop); err != nil {
 			return err
 		}
 		gone = n

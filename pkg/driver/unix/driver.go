@@ -280,7 +280,19 @@ func (d *Driver) alone(ctx context.Context, op string, n mailbox.Name, do func(f
 	} else if did != "" {
 		d.env.Notify(mailbox.Warn, did)
 	}
+	if ok, err := d.ours(f); !ok {
+		return errors.Join(err, d.fail(op, n.Text, mailbox.ErrFormat))
+	}
 	return d.says(op, n, do(f))
+}
+
+// ours reports whether f is of this format, or empty.
+func (d *Driver) ours(f fsx.File) (bool, error) {
+	fi, err := f.Stat()
+	if err != nil || fi.Size() == 0 {
+		return err == nil, err
+	}
+	return probe(f)
 }
 
 // lockToRemove is lock with the strongest mode that f allows.

@@ -159,8 +159,13 @@ func (r *rewriter) skip(m message, end int64) error {
 }
 
 // end ends a message with an empty line. One whose last line had no end gets
-// that only, as from the original.
+// that only, as from the original; but not where that would make a message of
+// the line.
 func (r *rewriter) end(m message) error {
+	if m.bits&bitTornFrom != 0 {
+		r.next.msgs = append(r.next.msgs, m)
+		return nil
+	}
 	err := r.write([]byte{'\n'})
 	if m.bits&bitOpen != 0 {
 		m.bits &^= bitOpen

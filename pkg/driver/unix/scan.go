@@ -30,6 +30,7 @@ const (
 	bitOpen                // the last line of the body has no LF
 	bitChanged             // the status block in the file is not what it should be
 	bitUIDless             // the file does not have its UID
+	bitTornFrom            // the last line of the body would be a From_ line, if it had an LF
 )
 
 // An index is what a scan of the file gave.
@@ -375,6 +376,9 @@ func (s *scanner) text(m *message) error {
 				}
 			}
 			if n == 0 {
+				if bol && s.off+int64(len(b)) == end && tornFrom(rest) {
+					m.bits |= bitTornFrom
+				}
 				bol, blank, cr = false, 0, rest[len(rest)-1] == '\r'
 				i = len(b)
 				break
@@ -403,6 +407,15 @@ func (s *scanner) text(m *message) error {
 		}
 	}
 	return s.close(m, lines, crs, blank, !bol)
+}
+
+// tornFrom reports whether a line without LF is a whole From_ line otherwise.
+func tornFrom(ln []byte) bool {
+	if ln[0] != 'F' {
+		return false
+	}
+	_, ok := parseFrom(append(bytes.Clone(ln), '\n'))
+	return ok
 }
 
 // close ends the body at s.off.

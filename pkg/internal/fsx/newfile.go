@@ -145,7 +145,13 @@ func RenameNew(fsys FS, old, new string) error {
 	err := fsys.Link(old, new)
 	switch {
 	case err == nil:
-		err = fsys.Remove(old)
+		if err := fsys.SyncDir(filepath.Dir(new)); err != nil { // the new name first
+			return err
+		}
+		if err := fsys.Remove(old); err != nil {
+			return err
+		}
+		return fsys.SyncDir(filepath.Dir(old))
 	case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.EXDEV), errors.Is(err, fs.ErrNotExist):
 		return err
 	default:

@@ -95,7 +95,7 @@ func testAbort(b *bench) {
 	n, _ := b.some("box")
 	records, before := b.fresh(n), b.tree()
 	for _, count := range []int{0, 1, 3} {
-		del := b.begin(n, mailbox.AppendOptions{Keywords: []string{"Never"}, AllKeywords: true})
+		del := b.begin(n, mailbox.AppendOptions{Keywords: []string{"Never"}})
 		for range count {
 			it := item("Subject: never\r\n\r\n" + strings.Repeat("never\r\n", 50000))
 			it.Flags.Keywords = 1

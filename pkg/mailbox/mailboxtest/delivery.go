@@ -141,8 +141,8 @@ func (v *delivery) Commit() (mailbox.UIDs, error) {
 	v.state = errCommitted
 	v.box.users--
 	uids := v.place()
-	if v.o.AllKeywords { // those that messages bear came first: room was promised
-		for _, k := range v.o.Keywords {
+	for _, k := range v.o.Keywords { // those that messages bear came first: room was promised
+		if k != "" {
 			v.box.keyword(k)
 		}
 	}

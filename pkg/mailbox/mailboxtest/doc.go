@@ -10,7 +10,7 @@
 //				env := mailboxtest.NewEnv(t)
 //				return mbx.New(env, nil), env
 //			},
-//			Foreign: "junk\n", BareLF: true, NUL: true, Zone: true, MaxKeywords: 30,
+//			Foreign: "junk\n", Exact: true, Zone: true, MaxKeywords: 30, Shared: true, Busy: true,
 //		})
 //	}
 //

@@ -16,8 +16,13 @@ import (
 type Memory struct {
 	format string
 	env    *mailbox.Env
-	mu     sync.Mutex
-	boxes  map[string]*box // by key
+	*disk
+}
+
+// A disk is where mailboxes are, of one format or more.
+type disk struct {
+	mu    sync.Mutex
+	boxes map[string]*box // by key
 }
 
 var (
@@ -31,11 +36,16 @@ var (
 // NewMemory returns a driver without mailboxes. The format is what Name
 // returns: "unix" makes it stand in for the driver of that name.
 func NewMemory(env *mailbox.Env, format string) *Memory {
-	return &Memory{format: format, env: env, boxes: map[string]*box{}}
+	return &Memory{format, env, &disk{boxes: map[string]*box{}}}
 }
+
+// Beside returns a driver of another format on the same disk: the mailboxes of
+// the one are foreign files to the other.
+func (d *Memory) Beside(format string) *Memory { return &Memory{format, d.env, d.disk} }
 
 // A box is what is durable of one mailbox.
 type box struct {
+	format   string
 	validity uint32
 	next     uint32 // UID of the next message
 	keywords []string
@@ -63,19 +73,24 @@ func key(n mailbox.Name) string {
 // Name returns the format's name.
 func (d *Memory) Name() string { return d.format }
 
-// Probe reports whether n was created.
+// Probe reports whether n was created in this format.
 func (d *Memory) Probe(n mailbox.Name) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.boxes[key(n)] != nil, nil
+	b := d.boxes[key(n)]
+	return b != nil && b.format == d.format, nil
 }
 
 // find returns a mailbox. d.mu is held.
 func (d *Memory) find(op string, n mailbox.Name) (*box, error) {
-	if b := d.boxes[key(n)]; b != nil {
-		return b, nil
+	b := d.boxes[key(n)]
+	switch {
+	case b == nil:
+		return nil, d.fail(op, n, mailbox.ErrNotExist)
+	case b.format != d.format:
+		return nil, d.fail(op, n, mailbox.ErrFormat)
 	}
-	return nil, d.fail(op, n, mailbox.ErrNotExist)
+	return b, nil
 }
 
 func (d *Memory) fail(op string, n mailbox.Name, err error) error {
@@ -87,7 +102,7 @@ func (d *Memory) newBox(validity uint32) *box {
 	if validity == 0 {
 		validity = uint32(d.env.Now().Unix())
 	}
-	return &box{validity: validity, next: 1, keywords: slices.Clone(d.env.Config.Keywords)}
+	return &box{format: d.format, validity: validity, next: 1, keywords: slices.Clone(d.env.Config.Keywords)}
 }
 
 // Create makes an empty mailbox.
@@ -181,7 +196,7 @@ func (d *Memory) String() string {
 	defer d.mu.Unlock()
 	var out []string
 	for k, b := range d.boxes {
-		out = append(out, fmt.Sprintf("%s: %d messages", k, len(b.letters)))
+		out = append(out, fmt.Sprintf("%s: %d messages, %s", k, len(b.letters), b.format))
 	}
 	slices.Sort(out)
 	return strings.Join(out, "\n")
