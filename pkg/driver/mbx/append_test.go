@@ -154,7 +154,7 @@ func TestAppendKeywords(t *testing.T) {
 		it.Flags.Keywords = bits
 		return it
 	}
-	w.deliver(n, mailbox.AppendOptions{New: true, Keywords: []string{"Borne", "Not", "default"}}, it(0b101))
+	w.deliver(n, mailbox.AppendOptions{New: true, Keywords: []string{"Borne", "", "default"}}, it(0b101))
 	w.deliver(n, mailbox.AppendOptions{Keywords: []string{"x(y", "BORNE", "Later"}}, it(0b110), it(0b010))
 	if a := w.deliver(n, mailbox.AppendOptions{Keywords: []string{"x(y"}}, it(1)); a.Keywords != 1 {
 		t.Errorf("a keyword that cannot be: got %+v", a)

@@ -14,6 +14,7 @@ import (
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/lock"
@@ -88,7 +89,7 @@ type newBox struct {
 func (d *Driver) appendNew(n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
 	f, err := d.create(n.Path)
 	if err != nil {
-		return nil, d.says("create", n, err)
+		return nil, d.says(n, err)
 	}
 	b := &newBox{d: d, n: n, f: f, keep: o.UIDValidity != 0, validity: o.UIDValidity}
 	if !b.keep {
@@ -146,7 +147,7 @@ func (b *newBox) Commit() (mailbox.UIDs, error) {
 		err = b.f.Publish()
 	}
 	if err != nil {
-		return mailbox.UIDs{}, b.d.says("create", b.n, errors.Join(err, b.Abort()))
+		return mailbox.UIDs{}, b.d.says(b.n, errors.Join(err, b.Abort()))
 	}
 	b.uids.Validity = b.validity
 	return b.uids, b.f.Abort() // closes it
@@ -176,10 +177,10 @@ func (d *Driver) appendOld(ctx context.Context, n mailbox.Name, o mailbox.Append
 	a := &addition{d: d, ctx: ctx, n: n}
 	path := d.path(n)
 	a.f, err = d.fs.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
-	if isGone(err) && n.Inbox {
+	if node.Gone(err) && n.Inbox {
 		a.f, err = d.newInbox(path)
 	}
-	if isGone(err) {
+	if node.Gone(err) {
 		return nil, d.fail("append", n.Text, mailbox.ErrNotExist)
 	}
 	if err != nil {
@@ -365,7 +366,7 @@ func (a *addition) append() error {
 	}
 	now := a.d.env.Now()
 	err = a.d.fs.Chtimes(a.f.Name(), now.Add(-second), now) // new mail
-	if errors.Is(err, os.ErrPermission) || isGone(err) {
+	if errors.Is(err, os.ErrPermission) || node.Gone(err) {
 		return nil
 	}
 	return err

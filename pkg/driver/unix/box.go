@@ -15,6 +15,7 @@ import (
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -70,7 +71,7 @@ func (b *box) open(m mailbox.Mode) (err error) {
 	if m == mailbox.ReadOnly {
 		b.f, err = openQuiet(b.d.fs, path)
 	}
-	if isGone(err) {
+	if node.Gone(err) {
 		return b.d.fail("open", b.name.Text, mailbox.ErrNotExist)
 	}
 	if err != nil {
@@ -446,7 +447,7 @@ func (b *box) finish() error {
 		mtime = now.Add(-second)
 	}
 	err := b.d.fs.Chtimes(b.f.Name(), now, mtime)
-	if errors.Is(err, fs.ErrPermission) || isGone(err) {
+	if errors.Is(err, fs.ErrPermission) || node.Gone(err) {
 		return nil // not our file, or renamed: no harm done
 	}
 	return err
@@ -476,7 +477,7 @@ func (b *box) update(drop mailbox.Set) error {
 // written a second ago, so that nobody announces new mail.
 func (b *box) written() error {
 	now := b.d.env.Now()
-	if err := b.d.fs.Chtimes(b.f.Name(), now, now.Add(-second)); err != nil && !errors.Is(err, fs.ErrPermission) && !isGone(err) {
+	if err := b.d.fs.Chtimes(b.f.Name(), now, now.Add(-second)); err != nil && !errors.Is(err, fs.ErrPermission) && !node.Gone(err) {
 		return err
 	}
 	var err error

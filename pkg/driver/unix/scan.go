@@ -26,11 +26,11 @@ type message struct {
 
 // Bits of a message.
 const (
-	bitCR      = 1 << iota // some line of the body ends in CR LF
-	bitOpen                // the last line of the body has no LF
-	bitChanged             // the status block in the file is not what it should be
-	bitUIDless             // the file does not have its UID
-	bitTornFrom            // the last line of the body would be a From_ line, if it had an LF
+	bitCR       = 1 << iota // some line of the body ends in CR LF
+	bitOpen                 // the last line of the body has no LF
+	bitChanged              // the status block in the file is not what it should be
+	bitUIDless              // the file does not have its UID
+	bitTornFrom             // the last line of the body would be a From_ line, if it had an LF
 )
 
 // An index is what a scan of the file gave.

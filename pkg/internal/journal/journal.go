@@ -43,9 +43,18 @@ func (o Options) fs() fsx.FS {
 	return o.FS
 }
 
-// beside is the side file of the mailbox at path, in its own directory.
+// beside is the side file of the mailbox at path, in its own directory: that
+// of the file itself, whatever links lead there.
 func beside(path string) string {
+	path = real(path)
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".journal")
+}
+
+func real(path string) string {
+	if p, err := filepath.EvalSymlinks(path); err == nil {
+		return p
+	}
+	return path // no such file: nothing leads there
 }
 
 // away is the side file in the state directory, "" where there is none.
@@ -53,6 +62,7 @@ func (o Options) away(path string) string {
 	if o.StateDir == "" {
 		return ""
 	}
+	path = real(path)
 	sum := sha256.Sum256([]byte(path))
 	return filepath.Join(o.StateDir, hex.EncodeToString(sum[:16])+".journal")
 }
