@@ -238,6 +238,14 @@ func TestAppendHeals(t *testing.T) {
 			n := w.golden("mbx-corrupt/" + file)
 			before := string(w.read(n))
 			d, err := w.Append(context.Background(), n, mailbox.AppendOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Abort()
+			if _, err := d.Add(item("A: b\r\n\r\nnew\r\n")); err != nil {
+				t.Fatal(err)
+			}
+			_, err = d.Commit()
 			if want.off == 0 {
 				if !errors.Is(err, mailbox.ErrCorrupt) || !strings.Contains(err.Error(), "mailutil repair") {
 					t.Fatalf("got %v, want an ErrCorrupt that advises", err)
@@ -248,13 +256,6 @@ func TestAppendHeals(t *testing.T) {
 				return
 			}
 			if err != nil {
-				t.Fatal(err)
-			}
-			defer d.Abort()
-			if _, err := d.Add(item("A: b\r\n\r\nnew\r\n")); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := d.Commit(); err != nil {
 				t.Fatal(err)
 			}
 			if lost := string(w.read(w.name(file + ".lost"))); lost != before[want.off:] {
