@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/mailbox"
 )
@@ -89,11 +90,11 @@ func (b *box) tellReclaimed(n int64) {
 
 // tryCompact compacts the mailbox if nobody else has it open.
 func (b *box) tryCompact(s mailbox.Set) (done bool, reclaimed int64, err error) {
-	done, err = tryExclusive(b.f)
+	done, err = flocked.TryExclusive(b.f)
 	if done {
 		reclaimed, err = b.compact(s)
 	}
-	return done, reclaimed, errors.Join(err, b.d.share(bg, b.f))
+	return done, reclaimed, errors.Join(err, b.d.files().Share(bg, b.f))
 }
 
 // compact moves what is to stay to the start of the file: all messages but

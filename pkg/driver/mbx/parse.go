@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
 )
@@ -18,7 +19,7 @@ func (b *box) parse() error {
 		return err
 	}
 	if fi.Size() < b.end && b.first > 0 {
-		return shrank(b.end, fi.Size())
+		return flocked.Shrank(b.end, fi.Size())
 	}
 	if err := b.readBlock(); err != nil {
 		return err
@@ -41,12 +42,6 @@ func (b *box) parse() error {
 		return nil
 	}
 	return b.save(n.rebuilt, grew)
-}
-
-func shrank(old, now int64) error {
-	e := mailbox.Sayf(mailbox.ErrChanged, "Mailbox shrank from %d to %d!", old, now)
-	e.Off = now
-	return e
 }
 
 // readBlock reads the file block again: others may have given UIDs, created
@@ -269,7 +264,7 @@ func (b *box) readFlagsOf(r *record, seq uint32) error {
 	}
 	const dash = semiBack - dashBack
 	if buf[0] != ';' || buf[dash] != '-' || !allHex(buf[1:dash]) || !allHex(buf[dash+1:]) {
-		return damage(off, "Invalid flags for message %d (%d %d): %.80s", seq, r.off, r.length, cString(buf[:dash+1]))
+		return flocked.Damage(off, "Invalid flags for message %d (%d %d): %.80s", seq, r.off, r.length, cString(buf[:dash+1]))
 	}
 	r.keywords = uint32(fromHex(buf[1:9]))
 	r.flags = uint16(fromHex(buf[9:dash])) & bitsKnown

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"mailutil/pkg/internal/journal"
-	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
 
@@ -27,7 +25,7 @@ func (b *box) snarfDue() bool {
 // lock and has parsed the file to its end.
 func (b *box) snarf(ctx context.Context) {
 	b.snarfed = b.d.env.Now()
-	spool, err := b.d.openSpool(ctx, b.path, mailbox.ReadWrite)
+	spool, err := b.d.files().OpenSpool(ctx, b.d.spool, b.path, mailbox.ReadWrite)
 	if err == nil && spool != nil {
 		if st := spool.Status(); st.Messages > 0 && !st.ReadOnly {
 			err = b.moveFrom(spool)
@@ -37,25 +35,6 @@ func (b *box) snarf(ctx context.Context) {
 	if err != nil {
 		b.d.env.Notify(mailbox.Warn, fmt.Sprintf("Can't copy new mail: %v", err))
 	}
-}
-
-// openSpool opens the system INBOX; nil where there is none, or inbox is it.
-func (d *Driver) openSpool(ctx context.Context, inbox string, m mailbox.Mode) (mailbox.Mailbox, error) {
-	n := mailbox.Name{Text: d.env.Spool, Path: d.env.Spool}
-	fi, err := d.FS.Stat(n.Path)
-	if node.Gone(err) || err == nil && fi.Size() == 0 {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if mine, err := d.FS.Stat(inbox); err != nil || os.SameFile(mine, fi) {
-		return nil, err
-	}
-	if ok, err := d.spool.Probe(n); !ok || err != nil {
-		return nil, err
-	}
-	return d.spool.Open(ctx, n, m)
 }
 
 // moveFrom moves the messages of the spool to the end of our file.
@@ -96,21 +75,4 @@ func (b *box) copyFrom(spool mailbox.Mailbox, tail *journal.Tail) (moved mailbox
 		moved.Add(m.Seq)
 	}
 	return moved, nil
-}
-
-// addSpool adds what waits in the spool to the Status of INBOX.
-func (d *Driver) addSpool(ctx context.Context, inbox string, st *mailbox.Status) error {
-	if d.spool == nil {
-		return nil
-	}
-	spool, err := d.openSpool(ctx, inbox, mailbox.ReadOnly)
-	if err != nil || spool == nil {
-		return err
-	}
-	more := spool.Status()
-	st.Messages += more.Messages
-	st.Recent += more.Recent
-	st.Unseen += more.Unseen
-	st.UIDNext += more.Messages
-	return spool.Close()
 }
