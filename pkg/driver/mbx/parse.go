@@ -135,7 +135,7 @@ func (b *box) save(rebuilt, grew bool) error {
 		return nil
 	}
 	if n == 0 && !rebuilt {
-		return b.setTimes(func(written time.Time) time.Time { return written })
+		return b.told(b.d.files().Read(b.f, b.path))
 	}
 	b.block.hasPID = true
 	if err := b.writeBlock(); err != nil {
@@ -187,44 +187,18 @@ func (b *box) patch(r *record) error {
 	return err
 }
 
-// touch sets the times as after a change by the original: read now, changed
-// when it was written. That they cannot be set does no harm to mail.
-func (b *box) touch() error {
-	return b.setTimes(func(written time.Time) time.Time {
-		if !written.After(b.changed) { // the clock of files may be coarse
-			return b.changed.Add(time.Microsecond)
-		}
-		return written
-	})
-}
+// touch sets the times as after a change by the original.
+func (b *box) touch() error { return b.told(b.d.files().Touch(b.f, b.path, b.changed)) }
 
-// alert is touch after a change that sessions of the original should see. They
-// compare whole seconds: in the second of the change before, they would not
-// look, so the next one is written.
-func (b *box) alert() error {
-	return b.setTimes(func(written time.Time) time.Time {
-		next := b.changed.Truncate(time.Second).Add(time.Second)
-		if written.Before(next) && next.Sub(written) <= time.Second {
-			return next
-		}
-		if !written.After(b.changed) {
-			return b.changed.Add(time.Microsecond)
-		}
-		return written
-	})
-}
+// alert is touch after a change that sessions of the original should see.
+func (b *box) alert() error { return b.told(b.d.files().Alert(b.f, b.path, b.changed)) }
 
-func (b *box) setTimes(change func(written time.Time) time.Time) error {
-	fi, err := b.f.Stat()
-	if err != nil {
-		return err
+// told takes a modification time that is ours.
+func (b *box) told(written time.Time, err error) error {
+	if err == nil {
+		b.changed = written
 	}
-	b.d.FS.Chtimes(b.path, b.d.env.Now(), change(fi.ModTime()))
-	if fi, err = b.f.Stat(); err != nil {
-		return err
-	}
-	b.changed = fi.ModTime()
-	return nil
+	return err
 }
 
 // readFlags reads the flags of all messages again, and drops those that others

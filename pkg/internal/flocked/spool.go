@@ -2,8 +2,13 @@ package flocked
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
@@ -43,4 +48,61 @@ func (o Files) AddSpool(ctx context.Context, spool mailbox.Driver, inbox string,
 	st.Unseen += more.Unseen
 	st.UIDNext += more.Messages
 	return mb.Close()
+}
+
+// Snarf moves new mail from the system INBOX to f, the file at inbox. It is
+// durable there before it goes from the spool: a power cut in between doubles
+// it. What cannot be moved stays, which is told, and is no reason to fail.
+// record returns what writes a message as a record. The caller holds the temp
+// lock and has read the file to its end.
+func (o Files) Snarf(ctx context.Context, spool mailbox.Driver, inbox string, f fsx.File, record func(to io.Writer) func(mailbox.Item) error) {
+	mb, err := o.OpenSpool(ctx, spool, inbox, mailbox.ReadWrite)
+	if err == nil && mb != nil {
+		if st := mb.Status(); st.Messages > 0 && !st.ReadOnly {
+			err = o.moveFrom(mb, f, record)
+		}
+		err = errors.Join(err, mb.Close())
+	}
+	if err != nil {
+		o.Env.Notify(mailbox.Warn, fmt.Sprintf("Can't copy new mail: %v", err))
+	}
+}
+
+// moveFrom moves the messages of the spool to the end of f.
+func (o Files) moveFrom(spool mailbox.Mailbox, f fsx.File, record func(to io.Writer) func(mailbox.Item) error) error {
+	tail, err := journal.Append(f, o.Journal())
+	if err != nil {
+		return err
+	}
+	moved, err := copyFrom(spool, record(tail))
+	if err == nil && !moved.Empty() {
+		err = tail.Commit()
+	}
+	if err = errors.Join(err, tail.Abort()); err != nil || moved.Empty() {
+		return err
+	}
+	_, err = spool.Expunge(moved)
+	return err
+}
+
+// copyFrom adds the messages of the spool. Keywords stay behind, as in the
+// original; so do messages without any octet.
+func copyFrom(spool mailbox.Mailbox, add func(mailbox.Item) error) (moved mailbox.Set, err error) {
+	for m, err := range spool.Messages(mailbox.All) {
+		if err != nil {
+			return moved, err
+		}
+		if m.Size == 0 {
+			continue
+		}
+		text, err := spool.Open(m.Seq)
+		if err != nil {
+			return moved, err
+		}
+		if err := add(mailbox.Item{Message: m, Text: text}); err != nil {
+			return moved, err
+		}
+		moved.Add(m.Seq)
+	}
+	return moved, nil
 }
