@@ -14,6 +14,6 @@ func TestContract(t *testing.T) {
 			return New(env, nil), env
 		},
 		Foreign: "From a@example.com Mon Jul  2 00:00:00 2001\n\nx\n",
-		Exact:   true, Zone: true, Busy: true,
+		Exact:   true, Zone: true, Busy: true, Alone: true, Bare: true,
 	})
 }
