@@ -184,7 +184,7 @@ func (d *Driver) appendOld(ctx context.Context, n mailbox.Name, o mailbox.Append
 		return nil, d.fail("append", n.Text, mailbox.ErrNotExist)
 	}
 	if err != nil {
-		return nil, mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrTemporary, err), "Can't open append mailbox: %v", cause(err))
+		return nil, mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrTemporary, err), "Can't open append mailbox: %s", node.Reason(err))
 	}
 	a.spool.Dir = filepath.Dir(path)
 	a.form = newFormatter(d.env, &a.spool)
@@ -192,15 +192,6 @@ func (d *Driver) appendOld(ctx context.Context, n mailbox.Name, o mailbox.Append
 		return nil, errors.Join(err, a.Abort())
 	}
 	return a, nil
-}
-
-// cause is the system's reason in an error.
-func cause(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return err
 }
 
 func (d *Driver) newInbox(path string) (fsx.File, error) {
@@ -362,7 +353,7 @@ func (a *addition) append() error {
 		err = t.Commit()
 	}
 	if err != nil {
-		return errors.Join(mailbox.Sayf(overQuota(err), "Message append failed: %v", cause(err)), t.Abort())
+		return errors.Join(mailbox.Sayf(overQuota(err), "Message append failed: %s", node.Reason(err)), t.Abort())
 	}
 	now := a.d.env.Now()
 	err = a.d.fs.Chtimes(a.f.Name(), now.Add(-second), now) // new mail

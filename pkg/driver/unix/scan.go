@@ -115,8 +115,10 @@ func (s *scanner) message() error {
 	}
 	f, ok := parseFrom(ln)
 	if !ok {
-		return &mailbox.Error{Op: "open", Driver: "unix", Off: s.off, Err: mailbox.ErrFormat,
-			Said: fmt.Sprintf("Unexpected changes to mailbox (try restarting): %.20s", ln)}
+		return &mailbox.Error{
+			Op: "open", Driver: "unix", Off: s.off, Err: mailbox.ErrFormat,
+			Said: fmt.Sprintf("Unexpected changes to mailbox (try restarting): %.20s", ln),
+		}
 	}
 	if m.date, ok = f.date(s.env.Now().Location()); !ok {
 		s.env.Notify(mailbox.Warn, "Unable to parse internal date: "+f.said())
