@@ -13,6 +13,7 @@ import (
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/mbox"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -73,9 +74,6 @@ func (d *Driver) fail(op, name string, err error) error {
 	return &mailbox.Error{Op: op, Driver: d.Name(), Name: name, Off: -1, Err: err}
 }
 
-// probeSize is how far a From_ line is looked for.
-const probeSize = 1023
-
 // Probe reports whether the file has, behind any blank lines, a whole From_
 // line in its first 1023 octets. A file with an interrupted change is taken
 // to be ours: Open finishes the change and looks again.
@@ -99,7 +97,7 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 		return false, err
 	}
 	defer f.Close() // read only
-	ok, err := probe(f)
+	ok, err := mbox.Probe(f)
 	if ok || err != nil || fi.Size() == 0 {
 		return ok, err
 	}
@@ -118,26 +116,6 @@ func (d *Driver) interrupted(f fsx.File) (bool, error) {
 		return false, err
 	}
 	return string(mark) != "*mbx*", nil
-}
-
-// probe looks at the beginning of a file.
-func probe(f io.ReaderAt) (bool, error) {
-	b := make([]byte, probeSize)
-	n, err := f.ReadAt(b, 0)
-	if err != nil && err != io.EOF {
-		return false, err
-	}
-	text := string(b[:n])
-	rest := strings.TrimLeft(text, "\n\r \t")
-	if blanks := text[:len(text)-len(rest)]; blanks != "" && !strings.HasSuffix(blanks, "\n") {
-		return false, nil
-	}
-	ln, _, whole := strings.Cut(rest, "\n")
-	if !whole {
-		return false, nil
-	}
-	_, ok := parseFrom([]byte(ln + "\n"))
-	return ok, nil
 }
 
 // openQuiet opens a file for reading so that its access time stays, where the
@@ -167,7 +145,7 @@ func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 		return d.says(n, err)
 	}
 	validity := uint32(d.env.Now().Unix())
-	_, err = f.WriteAt(appendPseudo(nil, d.env, true, validity, 0, d.env.Config.Keywords), 0)
+	_, err = f.WriteAt(mbox.AppendPseudo(nil, d.env, true, validity, 0, d.env.Config.Keywords), 0)
 	if err == nil {
 		err = f.Publish()
 	}
@@ -263,7 +241,7 @@ func (d *Driver) ours(f fsx.File) (bool, error) {
 	if err != nil || fi.Size() == 0 {
 		return err == nil, err
 	}
-	return probe(f)
+	return mbox.Probe(f)
 }
 
 // lockToRemove is lock with the strongest mode that f allows.

@@ -324,7 +324,7 @@ func FuzzReader(f *testing.F) {
 			if rec.off == commitOff {
 				rec.sizes()
 			}
-			if rd.pos > int64(len(b)) {
+			if rd.pos > pages(int64(len(b))) {
 				t.Fatal("record runs past the end")
 			}
 		}

@@ -266,7 +266,7 @@ func (r *recovery) overlay(p []byte, off int64) error {
 // adopt puts the octets [from, to) of the mailbox, which others appended
 // behind the old end, into the change, behind its new end.
 func (r *recovery) adopt(from, to int64) error {
-	w := writer{to: r.side, pos: r.end, buf: make([]byte, bufferSize), next: r.after}
+	w := writer{to: r.side, pos: r.end, next: r.after}
 	if err := r.side.Truncate(r.end); err != nil {
 		return err
 	}
