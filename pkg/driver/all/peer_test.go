@@ -135,6 +135,7 @@ func (a *arena) agree(name, step string, hasValidity bool) {
 	for _, who := range []string{"original", "ours"} {
 		c := a.start(who)
 		got := c.say("open %s ro", name) + c.say("dump")
+		c.say("close") // some formats expunge only alone
 		if !hasValidity {
 			got = got[:strings.LastIndex(got, "uidvalidity")] + got[strings.LastIndex(got, "uidlast"):]
 		}
