@@ -3,6 +3,7 @@ package mbx
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math"
 	"path/filepath"
 
@@ -99,8 +100,8 @@ func (i *inspection) piece(p *piece) error {
 			"another mailbox begins here: two files were joined, and no reader sees the messages of the second")
 		i.foreign, i.uids = true, uids{}
 	case isCopies:
-		i.Damage("mbx.copies", p.off, 0, "%d octets are left of a removal of messages that was interrupted, copies of messages before them",
-			p.end-p.off)
+		i.Damage("mbx.copies", p.off, 0, "%s are left of a removal of messages that was interrupted, copies of messages before them",
+			octets(p.end-p.off))
 	case isJunk:
 		return i.junk(p)
 	default:
@@ -122,13 +123,21 @@ func (i *inspection) junk(p *piece) error {
 	}
 	switch rest := bytes.TrimLeft(b, "\x00"); {
 	case len(rest) == 0:
-		i.Damage(code, p.off, 0, "%d NULs, or more, stand %s: blocks that were never written", len(b), where)
+		i.Damage(code, p.off, 0, "%s stand %s that are NULs or begin so: blocks that were never written", octets(n), where)
 	case len(rest) < len(b):
-		i.Damage(code, p.off, 0, "%d octets that begin with NULs stand %s: an internal line may have been there", n, where)
+		i.Damage(code, p.off, 0, "%s that begin with NULs stand %s: an internal line may have been there", octets(n), where)
 	case len(bytes.Trim(b, "\r\n")) == 0:
-		i.Damage(code, p.off, 0, "%d octets of line ends stand %s, perhaps put there by a text editor", n, where)
+		i.Damage(code, p.off, 0, "%s of line ends stand %s, perhaps put there by a text editor", octets(n), where)
 	default:
-		i.Damage(code, p.off, 0, "%d octets stand %s that are no message: %.20q", n, where, b)
+		i.Damage(code, p.off, 0, "%s stand %s that are no message: %.20q", octets(n), where, b)
 	}
 	return nil
+}
+
+// octets says how many octets.
+func octets(n int64) string {
+	if n == 1 {
+		return "1 octet"
+	}
+	return fmt.Sprintf("%d octets", n)
 }

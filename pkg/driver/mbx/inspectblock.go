@@ -115,12 +115,12 @@ func (i *inspection) checkBlock(head []byte) {
 // octets may have been lost or added within the block.
 func (i *inspection) checkTail(head []byte, shift int, found bool) int64 {
 	if found && shift != 0 {
-		what := "lost"
+		what := "are missing from"
 		if shift > 0 {
-			what = "added"
+			what = "too many are in"
 		}
-		i.Damage("mbx.block-shifted", pidOff, 0, "first %d octets of the file have %d more or less (%s): what follows is not where readers look for it",
-			blockSize, max(shift, -shift), what)
+		i.Damage("mbx.block-shifted", pidOff, 0, "%s %s the first %d: what follows is not where readers look for it",
+			octets(int64(max(shift, -shift))), what, blockSize)
 		return int64(blockSize + shift)
 	}
 	tail := head[pidOff:blockSize]

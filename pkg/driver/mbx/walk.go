@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"io"
 	"math"
+	"time"
 
 	"mailutil/pkg/mailbox"
 )
@@ -88,13 +89,20 @@ func (w *walker) step() (p piece, ok bool, err error) {
 	return p, true, nil
 }
 
-// parseUsable is parseLine for lines that lead forward.
+// parseUsable is parseLine for lines that lead forward and have a date, if a
+// damaged one.
 func parseUsable(b []byte) (line, lineFault) {
 	l, fault := parseLine(b)
-	if fault == lineGood && l.size <= 0 {
-		fault = badSize
+	if fault != lineGood {
+		return l, fault
 	}
-	return l, fault
+	if l.size <= 0 {
+		return l, badSize
+	}
+	if _, err := mailbox.ParseDate(string(l.date), time.UTC); err != nil && !looksDamaged(b) {
+		return l, noHeader // the end of a line, for one
+	}
+	return l, lineGood
 }
 
 // isBlockHead reports whether a file block begins here.
@@ -215,7 +223,7 @@ func (w *walker) damagedLine(p *piece, fault lineFault) error {
 	p.fault = fault
 	eol := bytes.IndexByte(b, '\n')
 	if eol < 0 {
-		p.text, p.end = p.off, w.s.size // the line itself is torn
+		p.text, p.end = w.s.size, w.s.size // the line itself is torn
 		if int64(len(b)) < w.s.size-p.off {
 			p.text = p.off + min(dateLen, int64(len(b)))
 			p.end, err = w.toNext(p.text)
