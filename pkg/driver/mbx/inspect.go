@@ -101,7 +101,7 @@ func (i *inspection) piece(p *piece) error {
 		i.foreign, i.uids = true, uids{}
 	case isCopies:
 		i.Damage("mbx.copies", p.off, 0, "%s are left of a removal of messages that was interrupted, copies of messages before them",
-			octets(p.end-p.off))
+			octetsOf(p.end-p.off))
 	case isJunk:
 		return i.junk(p)
 	default:
@@ -123,19 +123,19 @@ func (i *inspection) junk(p *piece) error {
 	}
 	switch rest := bytes.TrimLeft(b, "\x00"); {
 	case len(rest) == 0:
-		i.Damage(code, p.off, 0, "%s stand %s that are NULs or begin so: blocks that were never written", octets(n), where)
+		i.Damage(code, p.off, 0, "%s stand %s that are NULs or begin so: blocks that were never written", octetsOf(n), where)
 	case len(rest) < len(b):
-		i.Damage(code, p.off, 0, "%s that begin with NULs stand %s: an internal line may have been there", octets(n), where)
+		i.Damage(code, p.off, 0, "%s that begin with NULs stand %s: an internal line may have been there", octetsOf(n), where)
 	case len(bytes.Trim(b, "\r\n")) == 0:
-		i.Damage(code, p.off, 0, "%s of line ends stand %s, perhaps put there by a text editor", octets(n), where)
+		i.Damage(code, p.off, 0, "%s of line ends stand %s, perhaps put there by a text editor", octetsOf(n), where)
 	default:
-		i.Damage(code, p.off, 0, "%s stand %s that are no message: %.20q", octets(n), where, b)
+		i.Damage(code, p.off, 0, "%s stand %s that are no message: %.20q", octetsOf(n), where, b)
 	}
 	return nil
 }
 
-// octets says how many octets.
-func octets(n int64) string {
+// octetsOf says how many octets.
+func octetsOf(n int64) string {
 	if n == 1 {
 		return "1 octet"
 	}

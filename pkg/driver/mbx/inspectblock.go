@@ -120,7 +120,7 @@ func (i *inspection) checkTail(head []byte, shift int, found bool) int64 {
 			what = "too many are in"
 		}
 		i.Damage("mbx.block-shifted", pidOff, 0, "%s %s the first %d: what follows is not where readers look for it",
-			octets(int64(max(shift, -shift))), what, blockSize)
+			octetsOf(int64(max(shift, -shift))), what, blockSize)
 		return int64(blockSize + shift)
 	}
 	tail := head[pidOff:blockSize]

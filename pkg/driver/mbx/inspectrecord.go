@@ -73,7 +73,7 @@ func (i *inspection) goodLine(p *piece, seq uint32, expunged bool) error {
 	}
 	i.checkUID(p, seq)
 	if expunged {
-		i.Doubt("mbx.expunged", p.off, 0, "removed message of %s still takes its space", octets(p.end-p.off))
+		i.Doubt("mbx.expunged", p.off, 0, "removed message of %s still takes its space", octetsOf(p.end-p.off))
 	}
 	return nil
 }
