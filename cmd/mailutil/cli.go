@@ -48,9 +48,11 @@ func (c *cli) warn(line string) { fmt.Fprintln(c.err, line) }
 // fail reports that op failed with the mailbox that the user called name, and
 // helps one who meant a file of the current directory.
 func (c *cli) fail(op operation, name string, err error) {
+	if errors.Is(err, context.Canceled) {
+		c.warn("mailutil: interrupted")
+	}
 	for _, e := range split(err) {
 		if errors.Is(e, context.Canceled) {
-			c.warn("mailutil: interrupted")
 			continue
 		}
 		c.warn(c.sentence(op, name, e))

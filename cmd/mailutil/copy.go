@@ -58,7 +58,7 @@ func (c *cli) copy(ctx context.Context, src, dst string, o ops.CopyOptions) erro
 		c.targetFailed(acc, dst, o, err)
 	default:
 		c.sayCopied(acc, err)
-		c.failCopy(src, dst, o, err)
+		c.failCopy(src, dst, acc, err)
 		c.account(acc, err)
 	}
 	if status := copyStatus(acc, err); status != exitDone {
@@ -101,12 +101,16 @@ func (c *cli) targetFailed(acc ops.Account, dst string, o ops.CopyOptions, err e
 
 // failCopy reports what went wrong under way. That the source of a move cannot
 // be written to has been said by a warning.
-func (c *cli) failCopy(src, dst string, o ops.CopyOptions, err error) {
-	switch {
-	case err == nil:
-	case o.Move && errors.Is(err, mailbox.ErrReadOnly):
+func (c *cli) failCopy(src, dst string, acc ops.Account, err error) {
+	if err == nil {
+		return
+	}
+	unsaid := err
+	if acc.Copied > 0 {
+		unsaid = without(err, mailbox.ErrReadOnly)
+	}
+	c.fail(opAppend, dst, unsaid)
+	if acc.Copied > 0 && acc.Deleted == 0 { // a move
 		c.warn("mailutil: the messages are in " + dst + " now, and still in " + src)
-	default:
-		c.fail(opAppend, dst, err)
 	}
 }

@@ -31,8 +31,8 @@ func (c *cli) prune(ctx context.Context, args []string) error {
 		return c.failed(opOpen, name, err)
 	}
 	c.say(purged(p))
-	if err != nil { // the driver has said so
-		return said(exitFailed)
+	if err != nil { // that the mailbox is read-only has been said by a warning
+		return c.failed(opOpen, name, without(err, mailbox.ErrReadOnly))
 	}
 	return nil
 }

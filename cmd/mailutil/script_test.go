@@ -27,7 +27,7 @@ var programDir string
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "mailutil" {
 		newEnv = scriptEnv
-		os.Exit(runWithSignals(append([]string{"mailutil"}, os.Args[1:]...), os.Stdout, os.Stderr))
+		os.Exit(runWithSignals(os.Args, os.Stdout, os.Stderr))
 	}
 	flag.Parse()
 	os.Exit(withProgram(m.Run))

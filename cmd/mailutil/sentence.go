@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -131,6 +132,9 @@ func strerror(err error) string {
 // split takes apart what errors.Join put together; an error that merely names
 // several causes in one sentence stays whole.
 func split(err error) []error {
+	if err == nil {
+		return nil
+	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || errors.Join(joined.Unwrap()...).Error() != err.Error() {
 		return []error{err}
@@ -140,4 +144,10 @@ func split(err error) []error {
 		out = append(out, split(part)...)
 	}
 	return out
+}
+
+// without leaves out the errors of a kind.
+func without(err, kind error) error {
+	rest := slices.DeleteFunc(split(err), func(e error) bool { return errors.Is(e, kind) })
+	return errors.Join(rest...)
 }

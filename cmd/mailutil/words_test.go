@@ -66,8 +66,8 @@ func TestFailSaysEachErrorOnce(t *testing.T) {
 	c := &cli{err: &stderr, session: ops.Session{Env: env}}
 	unproven := fmt.Errorf("%w: %w; nothing was deleted", ops.ErrUnproven, mailbox.ErrChanged)
 	c.fail(opOpen, "x", errors.Join(unproven, errors.Join(context.Canceled, boxError("x", mailbox.ErrNotExist))))
-	want := "mailutil: copy could not be proven: mailbox changed while in use; nothing was deleted\n" +
-		"mailutil: interrupted\n" +
+	want := "mailutil: interrupted\n" +
+		"mailutil: copy could not be proven: mailbox changed while in use; nothing was deleted\n" +
 		"Can't open mailbox x: no such mailbox\n"
 	if got := stderr.String(); got != want {
 		t.Errorf("got %swant %s", got, want)
@@ -91,5 +91,15 @@ func TestReportedWords(t *testing.T) {
 		if tt.got != tt.want {
 			t.Errorf("got %s, want %s", tt.got, tt.want)
 		}
+	}
+}
+
+func TestWithout(t *testing.T) {
+	full := errors.New("disk full")
+	if got := without(errors.Join(boxError("x", mailbox.ErrReadOnly), full), mailbox.ErrReadOnly); !errors.Is(got, full) || errors.Is(got, mailbox.ErrReadOnly) {
+		t.Errorf("got %v, want %v alone", got, full)
+	}
+	if got := without(boxError("x", mailbox.ErrReadOnly), mailbox.ErrReadOnly); got != nil {
+		t.Errorf("got %v, want nothing", got)
 	}
 }

@@ -14,13 +14,13 @@ import (
 )
 
 // deadAge is how old a dot lock is before its owner is believed dead.
-const deadAge = 10 * time.Second
+const deadAge = 2 * time.Second
 
 // Dot returns the dot lock of f's path, whatever the mode. It holds our
 // process id; those of the original are empty.
 //
 // A lock is seized once it is older than Options.Stale, by its change time and
-// the clock of the file system, and after 10 s when it holds the id of a
+// the clock of the file system, and after 2 s when it holds the id of a
 // process that is gone, unless the file system is shared with other hosts. A
 // file that cannot be a lock, by its type or size, is never removed: it is
 // ErrUnsafe.

@@ -60,7 +60,7 @@ func (e *Env) Configure(file string) error {
 	return nil
 }
 
-// ReadConfig reads a configuration (spec programs.md 5.4), lines of
+// ReadConfig reads a configuration, lines of
 //
 //	set NAME VALUE
 //

@@ -18,9 +18,9 @@ const maxHost = 80
 
 // NewEnv returns the surroundings of the user who runs us, by real user id.
 // The home directory is $HOME where that is an existing directory, else, and
-// always for root and in a set-uid program, that of the password file (spec
-// programs.md 5.2). $MAIL is not looked at. Config is DefaultConfig, Notify says nothing: set them, with
-// Configure for the former, before drivers use it.
+// always for root and in a set-uid program, that of the password
+// file. $MAIL is not looked at. Config is DefaultConfig and Notify says
+// nothing: set them, the former by Configure, before drivers use it.
 func NewEnv() (*Env, error) {
 	uid := os.Getuid()
 	u, err := lookup(strconv.Itoa(uid), user.LookupId, user.UnknownUserIdError(uid))

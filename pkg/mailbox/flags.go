@@ -80,8 +80,7 @@ func (f Flags) Names(keywords []string) []string {
 }
 
 // ValidKeyword reports whether s may be created as a keyword: 1 to 50 octets,
-// each above 0x20 and below 0x7F, none of ( ) { ] % * " \ (spec unix-mmdf.md 4,
-// mbx-mtx-tenex.md 2.1).
+// each above 0x20 and below 0x7F, none of ( ) { ] % * " \, as in the original.
 func ValidKeyword(s string) bool {
 	if len(s) == 0 || len(s) > 50 {
 		return false

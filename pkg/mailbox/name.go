@@ -43,7 +43,7 @@ type Env struct {
 	Config Config
 }
 
-// Config is what /etc/c-client.cf may set (spec programs.md 5.4).
+// Config is what /etc/c-client.cf may set.
 type Config struct {
 	NewFormat      string   // format of new mailboxes: "unix", or SameAsInbox
 	EmptyFormat    string   // format that an empty file takes at the first append: "unix", SameAsInbox, InvalidFormat

@@ -14,8 +14,7 @@ const (
 )
 
 // ParseDate reads a date as leniently as the original does in internal
-// dates, From_ lines, Date headers and search criteria (spec mbx-mtx-tenex.md
-// 3, unix-mmdf.md 2.2 and 2.3, programs.md 1.6):
+// dates, From_ lines, Date headers and search criteria:
 //
 //	[Www, ]d-mmm-yyyy[ hh:mm[:ss][ zone]]   or blanks for the hyphens
 //	yyyy-mm-dd   yyyymmdd   m/d/yyyy        without a time

@@ -41,7 +41,7 @@ type reason struct {
 func (r *reason) Error() string { return r.text }
 func (r *reason) Unwrap() error { return r.kind }
 
-// Resolve finds where a mailbox is that should exist (spec programs.md 5.2):
+// Resolve finds where a mailbox is that should exist:
 //
 //	INBOX         in any case: each format knows its own place
 //	name, ~/name  below the home directory, or the mail subdirectory of it

@@ -69,8 +69,8 @@ func TestDecode(t *testing.T) {
 
 func TestParseMediaType(t *testing.T) {
 	for in, want := range map[string]MediaType{
-		" text/plain":                   {Type: "text", Subtype: "plain"},
-		" Text/HTML; charset=\"UTF-8\"": {Type: "text", Subtype: "html", Charset: "utf-8"},
+		" text/plain":                                               {Type: "text", Subtype: "plain"},
+		" Text/HTML; charset=\"UTF-8\"":                             {Type: "text", Subtype: "html", Charset: "utf-8"},
 		"text/plain; Charset=us-ascii (plain (very)) ; x=y":         {Type: "text", Subtype: "plain", Charset: "us-ascii"},
 		"text/plain;\r\n\tcharset = koi8-r;charset=x":               {Type: "text", Subtype: "plain", Charset: "koi8-r"},
 		"multipart/Mixed; boundary=\"a b:?=\\\"c\"":                 {Type: "multipart", Subtype: "mixed", Boundary: "a b:?=\"c"},

@@ -301,8 +301,13 @@ func TestManyMessages(t *testing.T) {
 		text string
 		want bool
 	}{
-		{"Subject: a\r\n\r\nb", true}, {"Subject: b\r\n\r\nb", false}, {"Subject: a\r\n\r\nx", false},
-		{"\r\nz", true}, {"\r\nx", false}, {"", false}, {"Z: x", true},
+		{"Subject: a\r\n\r\nb", true},
+		{"Subject: b\r\n\r\nb", false},
+		{"Subject: a\r\n\r\nx", false},
+		{"\r\nz", true},
+		{"\r\nx", false},
+		{"", false},
+		{"Z: x", true},
 	} {
 		if got, err := m.Match(mailbox.Message{}, open(tt.text)); err != nil || got != tt.want {
 			t.Errorf("%q\n got %v, %v\nwant %v", tt.text, got, err, tt.want)

@@ -3,7 +3,7 @@ package mbx
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,12 +13,12 @@ import (
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/spool"
-	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
 
 // Append begins to add mail to n, which must exist unless o.New says that it
-// must not. Until Commit or Abort others can neither append nor see new mail.
+// must not. Mail for a mailbox that exists waits in a spool: while it arrives
+// only the lock is held that keeps the mailbox from being moved.
 func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
 	if o.New {
 		t, err := d.appendNew(ctx, n, o)
@@ -27,8 +27,8 @@ func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOpt
 		}
 		return t, nil
 	}
-	t := &delivery{d: d, n: n}
-	if err := t.begin(ctx, o); err != nil {
+	t := &delivery{d: d, ctx: ctx, n: n}
+	if err := t.begin(o); err != nil {
 		return nil, d.fail("append", n, errors.Join(err, t.release()))
 	}
 	return t, nil
@@ -39,25 +39,22 @@ func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOpt
 // leave all of it or nothing.
 type delivery struct {
 	d      *Driver
+	ctx    context.Context // of Append; Commit waits for the lock within it
 	n      mailbox.Name
 	f      fsx.File
-	held   lock.Held
 	before stamps
-	block  block
+	old    block // as Append found it
+	block  block // with the keywords that are to be created
 	rec    *recorder
-	tail   *journal.Tail
-
-	// Keywords that have to be created must be durable before the journal
-	// begins, but are known only at the end: until then mail is kept apart.
-	spool *spool.Spool
+	spool  spool.Spool
 }
 
-func (t *delivery) begin(ctx context.Context, o mailbox.AppendOptions) error {
+func (t *delivery) begin(o mailbox.AppendOptions) error {
 	path, err := t.d.place(t.n)
 	if err != nil {
 		return err
 	}
-	t.f, t.held, err = t.d.openLocked(ctx, path, os.O_RDWR)
+	f, held, err := t.d.openLocked(t.ctx, path, os.O_RDWR)
 	if node.Gone(err) {
 		return mailbox.Sayf(mailbox.ErrNotExist, "[TRYCREATE] Must create mailbox before append")
 	}
@@ -67,36 +64,27 @@ func (t *delivery) begin(ctx context.Context, o mailbox.AppendOptions) error {
 	if err != nil {
 		return err
 	}
-	t.before = times(t.f)
+	t.f, t.before = f, times(f)
+	if err := errors.Join(t.readOld(), held.Release()); err != nil {
+		return err
+	}
+	t.block = t.old
+	t.block.lines = slices.Clone(t.old.lines)
+	t.spool.Dir = filepath.Dir(path)
+	t.rec = newRecorder(t.d, &t.spool, &t.block, o, path)
+	return nil
+}
+
+// readOld reads the file block. The temp lock is held.
+func (t *delivery) readOld() error {
 	if _, err := t.d.finishChange(t.f); err != nil {
 		return err
 	}
 	k, ok, err := readBlock(t.f)
-	if err != nil {
-		return err
+	if err == nil && !ok {
+		err = mailbox.Sayf(mailbox.ErrFormat, "Not a MBX-format mailbox: %.80s", t.n.Text)
 	}
-	if !ok {
-		return mailbox.Sayf(mailbox.ErrFormat, "Not a MBX-format mailbox: %.80s", t.n.Text)
-	}
-	t.block = k
-	if err := t.d.heal(t.f); err != nil {
-		return err
-	}
-	return t.openOutput(path, o)
-}
-
-// openOutput decides where records go until Commit.
-func (t *delivery) openOutput(path string, o mailbox.AppendOptions) (err error) {
-	lacks := func(name string) bool { return t.block.bit(name) == 0 }
-	var out io.Writer
-	if slices.ContainsFunc(o.Keywords, lacks) {
-		t.spool = &spool.Spool{Dir: filepath.Dir(path)}
-		out = t.spool
-	} else {
-		t.tail, err = journal.Append(t.f, t.d.journal())
-		out = t.tail
-	}
-	t.rec = newRecorder(t.d, out, &t.block, o, path)
+	t.old = k
 	return err
 }
 
@@ -125,39 +113,49 @@ func (t *delivery) commit() error {
 	if t.rec.broken != nil {
 		return t.rec.broken
 	}
-	if t.spool != nil {
-		if err := t.unspool(); err != nil {
-			return err
-		}
+	if err := t.ctx.Err(); err != nil || t.rec.count == 0 && slices.Equal(t.old.lines, t.block.lines) {
+		return err
 	}
-	if t.rec.count == 0 {
-		return t.tail.Abort()
-	}
-	return t.tail.Commit()
-}
-
-// unspool writes the keywords that were created into the file block, and the
-// records that bear them to the tail. A power cut in between leaves keywords
-// that nothing bears.
-func (t *delivery) unspool() error {
-	err := t.saveKeywords()
+	held, err := t.d.tempLock(t.ctx, t.f)
 	if err != nil {
 		return err
 	}
-	if t.tail, err = journal.Append(t.f, t.d.journal()); err != nil {
+	return errors.Join(t.write(), held.Release())
+}
+
+// write makes keywords and messages durable, in that order: a power cut in
+// between leaves keywords that nothing bears. The temp lock is held.
+func (t *delivery) write() error {
+	was := t.old.lines
+	if err := t.readOld(); err != nil {
 		return err
 	}
-	_, err = t.spool.WriteTo(t.tail)
-	return err
+	if err := t.d.heal(t.f); err != nil {
+		return err
+	}
+	if !slices.Equal(was, t.block.lines) {
+		if !slices.Equal(was, t.old.lines) {
+			return fmt.Errorf("%w: another process created keywords at the same time", mailbox.ErrTemporary)
+		}
+		if err := t.saveKeywords(); err != nil {
+			return err
+		}
+	}
+	tail, err := journal.Append(t.f, t.d.journal())
+	if err != nil {
+		return err
+	}
+	if _, err := t.spool.WriteTo(tail); err != nil {
+		return errors.Join(err, tail.Abort())
+	}
+	return errors.Join(tail.Commit(), tail.Abort())
 }
 
 // saveKeywords makes the keywords durable. It is a patch.
 func (t *delivery) saveKeywords() error {
-	old, ok, err := readBlock(t.f)
-	if err != nil || !ok || slices.Equal(old.lines, t.block.lines) {
-		return err
-	}
-	if err := writeBlock(t.f, &t.block); err != nil {
+	k := t.old
+	k.lines = t.block.lines
+	if err := writeBlock(t.f, &k); err != nil {
 		return err
 	}
 	return t.f.Sync()
@@ -166,23 +164,14 @@ func (t *delivery) saveKeywords() error {
 // Abort leaves the mailbox as it was.
 func (t *delivery) Abort() error { return t.d.fail("append", t.n, t.release()) }
 
-// release gives up what is not committed, the locks, and the file.
+// release gives up what is not committed, the lock, and the file.
 func (t *delivery) release() error {
-	var errs []error
-	if t.tail != nil {
-		errs = append(errs, t.tail.Abort())
-	}
-	if t.spool != nil {
-		errs = append(errs, t.spool.Close())
-	}
-	if t.held != nil {
-		errs = append(errs, t.held.Release())
-	}
+	err := t.spool.Close()
 	if t.f != nil {
-		errs = append(errs, t.f.Close())
+		err = errors.Join(err, t.f.Close())
 	}
-	t.tail, t.spool, t.held, t.f = nil, nil, nil, nil
-	return errors.Join(errs...)
+	t.f = nil
+	return err
 }
 
 // Count is Status of a mailbox opened read-only, to which INBOX adds what

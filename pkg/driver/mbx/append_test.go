@@ -154,7 +154,7 @@ func TestAppendKeywords(t *testing.T) {
 		it.Flags.Keywords = bits
 		return it
 	}
-	w.deliver(n, mailbox.AppendOptions{New: true, Keywords: []string{"Borne", "Not", "default"}}, it(0b101))
+	w.deliver(n, mailbox.AppendOptions{New: true, Keywords: []string{"Borne", "", "default"}}, it(0b101))
 	w.deliver(n, mailbox.AppendOptions{Keywords: []string{"x(y", "BORNE", "Later"}}, it(0b110), it(0b010))
 	if a := w.deliver(n, mailbox.AppendOptions{Keywords: []string{"x(y"}}, it(1)); a.Keywords != 1 {
 		t.Errorf("a keyword that cannot be: got %+v", a)
@@ -238,6 +238,14 @@ func TestAppendHeals(t *testing.T) {
 			n := w.golden("mbx-corrupt/" + file)
 			before := string(w.read(n))
 			d, err := w.Append(context.Background(), n, mailbox.AppendOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Abort()
+			if _, err := d.Add(item("A: b\r\n\r\nnew\r\n")); err != nil {
+				t.Fatal(err)
+			}
+			_, err = d.Commit()
 			if want.off == 0 {
 				if !errors.Is(err, mailbox.ErrCorrupt) || !strings.Contains(err.Error(), "mailutil repair") {
 					t.Fatalf("got %v, want an ErrCorrupt that advises", err)
@@ -248,13 +256,6 @@ func TestAppendHeals(t *testing.T) {
 				return
 			}
 			if err != nil {
-				t.Fatal(err)
-			}
-			defer d.Abort()
-			if _, err := d.Add(item("A: b\r\n\r\nnew\r\n")); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := d.Commit(); err != nil {
 				t.Fatal(err)
 			}
 			if lost := string(w.read(w.name(file + ".lost"))); lost != before[want.off:] {

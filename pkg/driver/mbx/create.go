@@ -3,10 +3,8 @@ package mbx
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/node"
@@ -71,10 +69,8 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 		if err != nil {
 			return err
 		}
-		if err := d.rename(path, target); err != nil {
-			return mailbox.Sayf(classify(err), "Can't rename mailbox %s to %s: %s", from.Text, to.Text, node.Reason(err))
-		}
-		return nil
+		to.Path = target
+		return node.Rename(d.FS, from, to, path, d.env.Config)
 	})
 	if err == nil && from.Inbox {
 		err = d.Create(ctx, from)
@@ -82,56 +78,8 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 	return d.fail("rename", from, err)
 }
 
-// rename never replaces a file: the new name is made before the old one goes.
-func (d *Driver) rename(path, target string) error {
-	if _, err := d.FS.Lstat(target); err == nil {
-		return &os.LinkError{Op: "rename", Old: path, New: target, Err: syscall.EEXIST}
-	} else if !node.Gone(err) {
-		return err
-	}
-	if err := d.mkdirs(filepath.Dir(target)); err != nil {
-		return err
-	}
-	err := d.FS.Link(path, target)
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.EXDEV) {
-		return err
-	}
-	if err != nil { // a file system without links
-		if err := d.FS.Rename(path, target); err != nil {
-			return err
-		}
-		return errors.Join(d.syncDirOf(target), d.syncDirOf(path))
-	}
-	// The new name first: a power cut may leave both, never none.
-	if err := d.syncDirOf(target); err != nil {
-		return err
-	}
-	return d.remove(path)
-}
-
-// remove removes a file, durably.
-func (d *Driver) remove(path string) error {
-	return errors.Join(d.FS.Remove(path), d.syncDirOf(path))
-}
-
 // syncDirOf makes the name path durable.
 func (d *Driver) syncDirOf(path string) error { return d.FS.SyncDir(filepath.Dir(path)) }
-
-// mkdirs makes dir and its missing parents, durably.
-func (d *Driver) mkdirs(dir string) error {
-	_, err := d.FS.Stat(dir)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	parent := filepath.Dir(dir)
-	if err := d.mkdirs(parent); err != nil {
-		return err
-	}
-	if err := d.FS.Mkdir(dir, d.env.Config.DirMode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return d.FS.SyncDir(parent)
-}
 
 // alone calls do while nobody else has the mailbox open.
 func (d *Driver) alone(ctx context.Context, n mailbox.Name, do func(path string) error) error {
@@ -149,6 +97,12 @@ func (d *Driver) alone(ctx context.Context, n mailbox.Name, do func(path string)
 		var ok bool
 		if ok, err = tryExclusive(f); err == nil && !ok {
 			err = inUse(n)
+		}
+	}
+	if err == nil {
+		var ok bool
+		if _, ok, err = readBlock(f); err == nil && !ok {
+			err = mailbox.ErrFormat
 		}
 	}
 	if err == nil {

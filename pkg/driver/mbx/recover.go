@@ -21,14 +21,22 @@ func (b *box) finishChange() error {
 }
 
 // finishChange finishes an interrupted change of f, on which the caller holds
-// the temp lock and the shared lock.
+// the temp lock and the shared lock. Appends and marks are finished whoever has
+// the mailbox open, as they were begun.
 func (d *Driver) finishChange(f fsx.File) (did bool, err error) {
 	pending, err := journal.Pending(f.Name(), d.journal())
 	if !pending || err != nil {
 		return false, err
 	}
+	moves, err := journal.Moves(f.Name(), d.journal())
+	if err != nil {
+		return false, err
+	}
 	var text string
-	ok, err := tryExclusive(f)
+	ok := true
+	if moves { // others must not have the mailbox open
+		ok, err = tryExclusive(f)
+	}
 	if ok {
 		text, err = d.finishAt(f.Name())
 	} else if err == nil {

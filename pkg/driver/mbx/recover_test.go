@@ -120,3 +120,40 @@ func TestFinishInterruptedThroughLink(t *testing.T) {
 		t.Errorf("got %d messages once the link was deleted, want 5", got)
 	}
 }
+
+// An append that was interrupted is finished while others have the mailbox
+// open: it moves nothing that they know of.
+func TestFinishInterruptedAppend(t *testing.T) {
+	w := newWorld(t)
+	n := w.golden("mbx/flags.mbx")
+	rec := fsxtest.Record(t, w.home)
+	w.FS = rec
+	w.deliver(n, mailbox.AppendOptions{}, item("Subject: new\r\n\r\nmail\r\n"))
+	finished := 0
+	rec.Crashes(t, func(t *testing.T, dir string, _ bool) {
+		other := newWorld(t)
+		other.env.StateDir = filepath.Join(dir, "state")
+		n := mailbox.Name{Text: "box", Path: filepath.Join(dir, filepath.Base(n.Path))}
+		f, err := os.Open(n.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := lock.TryFlock(f, lock.Shared); err != nil {
+			t.Fatal(err)
+		}
+		mb, err := other.Open(context.Background(), n, mailbox.ReadOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer mb.Close()
+		for _, text := range other.heard {
+			if strings.Contains(text, "finished an interrupted change") {
+				finished++
+			}
+		}
+	})
+	if finished == 0 {
+		t.Error("no state had anything to finish")
+	}
+}

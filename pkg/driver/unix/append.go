@@ -14,6 +14,8 @@ import (
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/mbox"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/lock"
@@ -35,41 +37,6 @@ func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOpt
 	return d.appendOld(ctx, n, o)
 }
 
-// A table maps the keywords of items to those of a mailbox.
-type table struct {
-	names []string
-	to    []int // index in names of the item's keyword, -1: cannot be held
-}
-
-// newTable adds the keywords wanted to those there are; as far as there is
-// room, and may.
-func newTable(have, want []string, create bool) table {
-	t := table{names: have, to: make([]int, len(want))}
-	for i, k := range want {
-		t.to[i] = keywordIndex(t.names, k)
-		if t.to[i] < 0 && create && len(t.names) < maxKeywords && mailbox.ValidKeyword(k) {
-			t.to[i] = len(t.names)
-			t.names = append(t.names[:len(t.names):len(t.names)], k)
-		}
-	}
-	return t
-}
-
-// flags maps the flags of an item; lost is how many keywords cannot be held.
-func (t table) flags(f mailbox.Flags) (_ mailbox.Flags, lost int) {
-	out := mailbox.Flags{System: f.System &^ mailbox.Recent}
-	for i := range mailbox.MaxKeywords {
-		switch {
-		case f.Keywords&(1<<i) == 0:
-		case i >= len(t.to) || t.to[i] < 0:
-			lost++
-		default:
-			out.Keywords |= 1 << t.to[i]
-		}
-	}
-	return out, lost
-}
-
 // A newBox is a mailbox that is being written for the first time, in the shape
 // "replace".
 type newBox struct {
@@ -77,8 +44,8 @@ type newBox struct {
 	n        mailbox.Name
 	f        *fsx.NewFile
 	out      *bufio.Writer
-	form     *formatter
-	table    table
+	form     *mbox.Formatter
+	table    mbox.Table
 	keep     bool // items keep their UIDs
 	failed   error
 	validity uint32
@@ -88,15 +55,15 @@ type newBox struct {
 func (d *Driver) appendNew(n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
 	f, err := d.create(n.Path)
 	if err != nil {
-		return nil, d.says("create", n, err)
+		return nil, d.says(n, err)
 	}
 	b := &newBox{d: d, n: n, f: f, keep: o.UIDValidity != 0, validity: o.UIDValidity}
 	if !b.keep {
 		b.validity = uint32(d.env.Now().Unix())
 	}
 	b.out = bufio.NewWriterSize(io.NewOffsetWriter(f, 0), windowSize)
-	b.form = newFormatter(d.env, b.out)
-	b.table = newTable(d.env.Config.Keywords, o.Keywords, true)
+	b.form = mbox.NewFormatter(d.env, b.out)
+	b.table = mbox.NewTable(d.env.Config.Keywords, o.Keywords, true)
 	if _, err := b.out.Write(b.pseudo(false)); err != nil {
 		return nil, errors.Join(err, b.Abort())
 	}
@@ -104,7 +71,7 @@ func (d *Driver) appendNew(n mailbox.Name, o mailbox.AppendOptions) (mailbox.Del
 }
 
 func (b *newBox) pseudo(created bool) []byte {
-	return appendPseudo(nil, b.d.env, created, b.validity, b.uids.Last, b.table.names)
+	return mbox.AppendPseudo(nil, b.d.env, created, b.validity, b.uids.Last, b.table.Names)
 }
 
 // Add writes one message.
@@ -120,8 +87,8 @@ func (b *newBox) Add(it mailbox.Item) (a mailbox.Altered, err error) {
 	if uid <= b.uids.Last {
 		return a, fmt.Errorf("UID %d does not ascend", uid)
 	}
-	flags, lost := b.table.flags(it.Flags)
-	a, err = b.form.message(it, state{table: b.table.names, flags: flags, uid: uid})
+	flags, lost := b.table.Flags(it.Flags)
+	a, err = b.form.Message(it, mbox.State{Table: b.table.Names, Flags: flags, UID: uid})
 	a.Keywords += lost
 	b.uids.Last = uid
 	if b.uids.First == 0 {
@@ -146,7 +113,7 @@ func (b *newBox) Commit() (mailbox.UIDs, error) {
 		err = b.f.Publish()
 	}
 	if err != nil {
-		return mailbox.UIDs{}, b.d.says("create", b.n, errors.Join(err, b.Abort()))
+		return mailbox.UIDs{}, b.d.says(b.n, errors.Join(err, b.Abort()))
 	}
 	b.uids.Validity = b.validity
 	return b.uids, b.f.Abort() // closes it
@@ -163,10 +130,10 @@ type addition struct {
 	n       mailbox.Name
 	f       fsx.File
 	spool   spool.Spool
-	form    *formatter
-	table   table
-	session *box   // set when the mailbox must be rewritten because of new keywords
-	first   *state // set when the file is empty and its first message has the keywords
+	form    *mbox.Formatter
+	table   mbox.Table
+	session *box        // set when the mailbox must be rewritten because of new keywords
+	first   *mbox.State // set when the file is empty and its first message has the keywords
 	count   int
 	failed  error
 	done    bool
@@ -176,30 +143,21 @@ func (d *Driver) appendOld(ctx context.Context, n mailbox.Name, o mailbox.Append
 	a := &addition{d: d, ctx: ctx, n: n}
 	path := d.path(n)
 	a.f, err = d.fs.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
-	if isGone(err) && n.Inbox {
+	if node.Gone(err) && n.Inbox {
 		a.f, err = d.newInbox(path)
 	}
-	if isGone(err) {
+	if node.Gone(err) {
 		return nil, d.fail("append", n.Text, mailbox.ErrNotExist)
 	}
 	if err != nil {
-		return nil, mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrTemporary, err), "Can't open append mailbox: %v", cause(err))
+		return nil, mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrTemporary, err), "Can't open append mailbox: %s", node.Reason(err))
 	}
 	a.spool.Dir = filepath.Dir(path)
-	a.form = newFormatter(d.env, &a.spool)
+	a.form = mbox.NewFormatter(d.env, &a.spool)
 	if err := a.sniff(o.Keywords); err != nil {
 		return nil, errors.Join(err, a.Abort())
 	}
 	return a, nil
-}
-
-// cause is the system's reason in an error.
-func cause(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return err
 }
 
 func (d *Driver) newInbox(path string) (fsx.File, error) {
@@ -218,35 +176,35 @@ func (d *Driver) newInbox(path string) (fsx.File, error) {
 // it, they cannot be.
 func (a *addition) sniff(want []string) error {
 	b := &box{d: a.d, ctx: a.ctx, name: a.n, f: a.f}
-	var ix index
+	var ix mbox.Index
 	err := b.shared(func() error {
 		fi, err := a.f.Stat()
 		if err != nil || fi.Size() == 0 {
 			return err
 		}
-		if ok, err := probe(a.f); !ok || err != nil {
+		if ok, err := mbox.Probe(a.f); !ok || err != nil {
 			return errors.Join(err, a.d.fail("append", a.n.Text, mailbox.ErrFormat))
 		}
 		quiet := *a.d.env // warnings are for who opens the mailbox
 		quiet.Notify = func(mailbox.Level, string) {}
-		s := scanner{env: &quiet, w: winread.New(a.f, 64<<10, fi.Size()), ix: &ix}
-		return s.head()
+		s := mbox.Scanner{Env: &quiet, W: winread.New(a.f, 64<<10, fi.Size()), Ix: &ix}
+		return s.Head()
 	})
 	if err != nil {
 		return err
 	}
-	a.table = newTable(ix.keywords, want, true)
-	created := len(a.table.names) > len(ix.keywords)
+	a.table = mbox.NewTable(ix.Keywords, want, true)
+	created := len(a.table.Names) > len(ix.Keywords)
 	switch {
 	case !created:
-	case ix.end == 0:
-		a.first = &state{base: true, validity: uint32(a.d.env.Now().Unix()), table: a.table.names}
+	case ix.End == 0:
+		a.first = &mbox.State{Base: true, Validity: uint32(a.d.env.Now().Unix()), Table: a.table.Names}
 	default:
 		if err := a.openToCreate(); err != nil {
 			return err
 		}
 		if a.session == nil {
-			a.table = newTable(ix.keywords, want, false)
+			a.table = mbox.NewTable(ix.Keywords, want, false)
 		}
 	}
 	return nil
@@ -273,33 +231,18 @@ func (a *addition) openToCreate() error {
 	return a.session.shared(a.session.scan)
 }
 
-// head reads the header of the first message only.
-func (s *scanner) head() error {
-	if err := s.blanks(); err != nil {
-		return err
-	}
-	ln, err := s.w.Line(s.off)
-	if err != nil {
-		return err
-	}
-	s.off += int64(len(ln))
-	err = s.headers(&message{})
-	s.ix.end = s.off
-	return err
-}
-
 // Add takes one message into the spool.
 func (a *addition) Add(it mailbox.Item) (mailbox.Altered, error) {
 	if a.failed != nil {
 		return mailbox.Altered{}, a.failed
 	}
-	flags, lost := a.table.flags(it.Flags)
-	st := state{table: a.table.names, flags: flags}
+	flags, lost := a.table.Flags(it.Flags)
+	st := mbox.State{Table: a.table.Names, Flags: flags}
 	if a.first != nil && a.count == 0 {
 		st = *a.first
-		st.flags = flags
+		st.Flags = flags
 	}
-	altered, err := a.form.message(it, st)
+	altered, err := a.form.Message(it, st)
 	altered.Keywords += lost
 	a.count++
 	a.failed = err
@@ -328,9 +271,9 @@ func (a *addition) commit() error {
 
 // rewrite adds keywords and messages in one change.
 func (a *addition) rewrite(b *box) error {
-	b.ix.keywords = a.table.names
-	if len(b.ix.msgs) > 0 {
-		b.ix.msgs[0].bits |= bitChanged
+	b.ix.Keywords = a.table.Names
+	if len(b.ix.Msgs) > 0 {
+		b.ix.Msgs[0].Bits |= mbox.BitChanged
 	}
 	b.tail = &a.spool
 	return b.update(mailbox.Set{})
@@ -361,11 +304,11 @@ func (a *addition) append() error {
 		err = t.Commit()
 	}
 	if err != nil {
-		return errors.Join(mailbox.Sayf(overQuota(err), "Message append failed: %v", cause(err)), t.Abort())
+		return errors.Join(mailbox.Sayf(overQuota(err), "Message append failed: %s", node.Reason(err)), t.Abort())
 	}
 	now := a.d.env.Now()
 	err = a.d.fs.Chtimes(a.f.Name(), now.Add(-second), now) // new mail
-	if errors.Is(err, os.ErrPermission) || isGone(err) {
+	if errors.Is(err, os.ErrPermission) || node.Gone(err) {
 		return nil
 	}
 	return err
@@ -424,10 +367,10 @@ func tornEnd(f io.ReaderAt, size int64) (torn, open, blank bool, err error) {
 				break // the line begins further up
 			}
 			ln := b[i:]
-			if len(ln) > 0 && isBlank(ln) {
+			if len(ln) > 0 && mbox.IsBlank(ln) {
 				return false, open, blank, nil
 			}
-			if _, ok := parseFrom(ln); ok {
+			if _, ok := mbox.ParseFrom(ln); ok {
 				return true, open, blank, nil
 			}
 			if b = b[:i]; i == 0 {

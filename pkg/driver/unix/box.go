@@ -15,6 +15,8 @@ import (
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/mbox"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -32,9 +34,9 @@ type box struct {
 	session *lock.Session // nil: read-only
 	silent  bool          // nobody looks at it: recent messages stay recent in the file
 	tail    io.WriterTo   // octets for the end of the file, at the next rewrite
-	ix      index
+	ix      mbox.Index
 	w       *winread.Window
-	text    content
+	text    mbox.Content
 	known   stamp // of the file as it was scanned
 	edges   uint64
 	broken  error // set when the file is not what the index says
@@ -70,7 +72,7 @@ func (b *box) open(m mailbox.Mode) (err error) {
 	if m == mailbox.ReadOnly {
 		b.f, err = openQuiet(b.d.fs, path)
 	}
-	if isGone(err) {
+	if node.Gone(err) {
 		return b.d.fail("open", b.name.Text, mailbox.ErrNotExist)
 	}
 	if err != nil {
@@ -177,21 +179,21 @@ func (b *box) scan() error {
 	if err != nil {
 		return err
 	}
-	if ok, err := probe(b.f); err != nil || !ok && st.size > 0 {
+	if ok, err := mbox.Probe(b.f); err != nil || !ok && st.size > 0 {
 		return errors.Join(err, b.d.fail("open", b.name.Text, mailbox.ErrFormat))
 	}
 	old := b.ix
-	b.ix = index{}
+	b.ix = mbox.Index{}
 	b.w.Reset(st.size)
-	s := scanner{env: b.d.env, w: b.w, ix: &b.ix, readOnly: b.session == nil}
-	if err := s.run(); err != nil {
+	s := mbox.Scanner{Env: b.d.env, W: b.w, Ix: &b.ix, ReadOnly: b.session == nil}
+	if err := s.Run(); err != nil {
 		b.ix = old
 		return b.named(err)
 	}
-	if len(b.ix.msgs) == 0 {
+	if len(b.ix.Msgs) == 0 {
 		b.d.env.Notify(mailbox.Info, "Mailbox is empty")
 	}
-	b.ix.inherit(&old)
+	b.ix.Inherit(&old)
 	b.known = st
 	b.edges, err = b.sumEdges()
 	return err
@@ -204,23 +206,6 @@ func (b *box) named(err error) error {
 		e.Name = b.name.Text
 	}
 	return err
-}
-
-// inherit takes over from the index before what the file does not hold.
-func (ix *index) inherit(old *index) {
-	if ix.made && old.made {
-		ix.validity = old.validity
-	}
-	i := 0
-	for k := range ix.msgs {
-		m := &ix.msgs[k]
-		for i < len(old.msgs) && old.msgs[i].uid < m.uid {
-			i++
-		}
-		if i < len(old.msgs) && old.msgs[i].uid == m.uid {
-			m.system |= old.msgs[i].system & mailbox.Recent
-		}
-	}
 }
 
 func (b *box) stat() (stamp, error) {
@@ -238,9 +223,9 @@ var seed = maphash.MakeSeed()
 
 // sumEdges digests both ends of the file as it was scanned.
 func (b *box) sumEdges() (uint64, error) {
-	n := min(edgeSize, b.ix.end)
+	n := min(edgeSize, b.ix.End)
 	buf := make([]byte, 2*n)
-	for i, off := range []int64{0, b.ix.end - n} {
+	for i, off := range []int64{0, b.ix.End - n} {
 		part := buf[int64(i)*n:][:n]
 		if got, err := b.f.ReadAt(part, off); got < len(part) {
 			return 0, err
@@ -270,16 +255,16 @@ func (b *box) refresh() (changed, renumbered bool, err error) {
 	if err := b.scan(); err != nil {
 		return false, false, err
 	}
-	return true, !b.ix.extends(&old), nil
+	return true, !b.ix.Extends(&old), nil
 }
 
 // scanTail reads messages that were added to the file.
 func (b *box) scanTail(st stamp) error {
 	old := b.ix
-	b.ix.msgs = slices.Clip(b.ix.msgs) // so that old stays as it is
+	b.ix.Msgs = slices.Clip(b.ix.Msgs) // so that old stays as it is
 	b.w.Reset(st.size)
-	s := scanner{env: b.d.env, w: b.w, ix: &b.ix, readOnly: b.session == nil}
-	if err := s.run(); err != nil {
+	s := mbox.Scanner{Env: b.d.env, W: b.w, Ix: &b.ix, ReadOnly: b.session == nil}
+	if err := s.Run(); err != nil {
 		b.ix = old
 		return b.named(err)
 	}
@@ -289,29 +274,16 @@ func (b *box) scanTail(st stamp) error {
 	return err
 }
 
-// extends reports whether all messages of old have their numbers still.
-func (ix *index) extends(old *index) bool {
-	if len(ix.msgs) < len(old.msgs) || ix.validity != old.validity {
-		return false
-	}
-	for i := range old.msgs {
-		if ix.msgs[i].uid != old.msgs[i].uid {
-			return false
-		}
-	}
-	return true
-}
-
 // Status returns what the last scan saw.
 func (b *box) Status() mailbox.Status {
 	st := mailbox.Status{
 		Driver: b.d.Name(), Path: b.f.Name(),
-		Messages: uint32(len(b.ix.msgs)), Recent: b.ix.recent(),
-		UIDValidity: b.ix.validity, UIDNext: b.ix.last + 1,
-		Keywords: b.ix.keywords, ReadOnly: b.session == nil,
+		Messages: uint32(len(b.ix.Msgs)), Recent: b.ix.Recent(),
+		UIDValidity: b.ix.Validity, UIDNext: b.ix.Last + 1,
+		Keywords: b.ix.Keywords, ReadOnly: b.session == nil,
 	}
-	for i := range b.ix.msgs {
-		if b.ix.msgs[i].system&mailbox.Seen == 0 {
+	for i := range b.ix.Msgs {
+		if b.ix.Msgs[i].System&mailbox.Seen == 0 {
 			st.Unseen++
 		}
 	}
@@ -321,14 +293,14 @@ func (b *box) Status() mailbox.Status {
 // Messages yields the index.
 func (b *box) Messages(s mailbox.Set) iter.Seq2[mailbox.Message, error] {
 	return func(yield func(mailbox.Message, error) bool) {
-		for seq := range s.Seqs(uint32(len(b.ix.msgs))) {
-			if int(seq) > len(b.ix.msgs) { // expunged while we were at it
+		for seq := range s.Seqs(uint32(len(b.ix.Msgs))) {
+			if int(seq) > len(b.ix.Msgs) { // expunged while we were at it
 				return
 			}
-			m := &b.ix.msgs[seq-1]
+			m := &b.ix.Msgs[seq-1]
 			if !yield(mailbox.Message{
-				Seq: seq, UID: m.uid, Date: m.date, Size: m.size,
-				Flags: mailbox.Flags{System: m.system, Keywords: uint64(m.keywords)},
+				Seq: seq, UID: m.UID, Date: m.Date, Size: m.Size,
+				Flags: mailbox.Flags{System: m.System, Keywords: uint64(m.Keywords)},
 			}, nil) {
 				return
 			}
@@ -337,24 +309,24 @@ func (b *box) Messages(s mailbox.Set) iter.Seq2[mailbox.Message, error] {
 }
 
 // at returns message seq, if the file still holds it where it was.
-func (b *box) at(seq uint32) (message, error) {
+func (b *box) at(seq uint32) (mbox.Message, error) {
 	if b.broken != nil {
-		return message{}, b.broken
+		return mbox.Message{}, b.broken
 	}
-	if seq == 0 || int(seq) > len(b.ix.msgs) {
-		return message{}, b.d.fail("read", b.name.Text, fmt.Errorf("no message %d", seq))
+	if seq == 0 || int(seq) > len(b.ix.Msgs) {
+		return mbox.Message{}, b.d.fail("read", b.name.Text, fmt.Errorf("no message %d", seq))
 	}
-	m := b.ix.msgs[seq-1]
+	m := b.ix.Msgs[seq-1]
 	st, err := b.stat()
 	if err != nil || st == b.known {
 		return m, err
 	}
-	b.w.Reset(b.ix.end)
-	ln, err := b.w.Line(m.from)
+	b.w.Reset(b.ix.End)
+	ln, err := b.w.Line(m.From)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return m, err
 	}
-	if _, ok := parseFrom(ln); !ok || len(ln) != int(m.header) {
+	if _, ok := mbox.ParseFrom(ln); !ok || len(ln) != int(m.Header) {
 		return m, b.d.fail("read", b.name.Text, mailbox.ErrChanged)
 	}
 	return m, nil
@@ -366,7 +338,7 @@ func (b *box) Open(seq uint32) (mailbox.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.text.reset(b.w, m)
+	b.text.Reset(b.w, m)
 	return &b.text, nil
 }
 
@@ -376,24 +348,24 @@ func (b *box) Sender(seq uint32) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ln, err := b.w.Line(m.from)
+	ln, err := b.w.Line(m.From)
 	if err != nil {
 		return "", err
 	}
-	f, _ := parseFrom(ln)
-	return string(f.sender), nil
+	f, _ := mbox.ParseFrom(ln)
+	return string(f.Sender), nil
 }
 
 // Prove digests the file as far as it was scanned.
 func (b *box) Prove() (mailbox.Proof, error) {
 	var sum maphash.Hash
 	sum.SetSeed(seed)
-	_, err := io.CopyBuffer(&sum, onlyReader{io.NewSectionReader(b.f, 0, b.ix.end)}, make([]byte, windowSize))
+	_, err := io.CopyBuffer(&sum, onlyReader{io.NewSectionReader(b.f, 0, b.ix.End)}, make([]byte, windowSize))
 	if err != nil {
 		return mailbox.Proof{}, err
 	}
 	st, err := b.stat()
-	return mailbox.Proof{Size: b.ix.end, Digest: sum.Sum64(), Now: st.size}, err
+	return mailbox.Proof{Size: b.ix.End, Digest: sum.Sum64(), Now: st.size}, err
 }
 
 // onlyReader hides WriteTo, which reads in small pieces.
@@ -420,7 +392,7 @@ func (b *box) Ping() (changed bool, err error) {
 			return err
 		})
 	}
-	if err == nil && b.session != nil && b.ix.late {
+	if err == nil && b.session != nil && b.ix.Late {
 		err = b.checkpoint()
 	}
 	return changed, err
@@ -437,7 +409,7 @@ func (b *box) yield() error {
 
 // finish writes what is pending at the end of a session.
 func (b *box) finish() error {
-	if b.ix.dirty && b.broken == nil {
+	if b.ix.Dirty && b.broken == nil {
 		return b.checkpoint()
 	}
 	now := b.d.env.Now()
@@ -446,7 +418,7 @@ func (b *box) finish() error {
 		mtime = now.Add(-second)
 	}
 	err := b.d.fs.Chtimes(b.f.Name(), now, mtime)
-	if errors.Is(err, fs.ErrPermission) || isGone(err) {
+	if errors.Is(err, fs.ErrPermission) || node.Gone(err) {
 		return nil // not our file, or renamed: no harm done
 	}
 	return err
@@ -455,7 +427,7 @@ func (b *box) finish() error {
 // checkpoint brings the file up to date.
 func (b *box) checkpoint() error {
 	return b.exclusive(func(bool) error {
-		if b.ix.end == 0 { // an empty file stays one
+		if b.ix.End == 0 { // an empty file stays one
 			return nil
 		}
 		return b.update(mailbox.Set{})
@@ -476,7 +448,7 @@ func (b *box) update(drop mailbox.Set) error {
 // written a second ago, so that nobody announces new mail.
 func (b *box) written() error {
 	now := b.d.env.Now()
-	if err := b.d.fs.Chtimes(b.f.Name(), now, now.Add(-second)); err != nil && !errors.Is(err, fs.ErrPermission) && !isGone(err) {
+	if err := b.d.fs.Chtimes(b.f.Name(), now, now.Add(-second)); err != nil && !errors.Is(err, fs.ErrPermission) && !node.Gone(err) {
 		return err
 	}
 	var err error
@@ -489,14 +461,14 @@ func (b *box) written() error {
 
 // Store changes flags, in the shape "in place, by journal".
 func (b *box) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
-	seen := uint32(len(b.ix.msgs)) // what arrives now is not meant
+	seen := uint32(len(b.ix.Msgs)) // what arrives now is not meant
 	return b.exclusive(func(renumbered bool) error {
 		if renumbered {
 			return b.d.fail("store", b.name.Text, mailbox.ErrChanged)
 		}
 		old := b.ix
-		b.ix.msgs = slices.Clone(old.msgs)
-		b.ix.keywords = slices.Clone(old.keywords)
+		b.ix.Msgs = slices.Clone(old.Msgs)
+		b.ix.Keywords = slices.Clone(old.Keywords)
 		err := b.store(s, seen, op, f)
 		if err != nil && b.broken == nil {
 			b.ix = old
@@ -506,51 +478,33 @@ func (b *box) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error 
 }
 
 func (b *box) store(s mailbox.Set, last uint32, op mailbox.FlagOp, f mailbox.FlagList) error {
-	bits, created, err := b.ix.bits(f.Keywords, op != mailbox.Remove)
+	bits, created, err := b.ix.Bits(f.Keywords, op != mailbox.Remove)
 	if err != nil {
 		return b.d.fail("store", b.name.Text, err)
 	}
 	flags := mailbox.Flags{System: f.System &^ mailbox.Recent, Keywords: bits}
 	changed := created
 	for seq := range s.Seqs(last) {
-		m := &b.ix.msgs[seq-1]
-		was := mailbox.Flags{System: m.system, Keywords: uint64(m.keywords)}
+		m := &b.ix.Msgs[seq-1]
+		was := mailbox.Flags{System: m.System, Keywords: uint64(m.Keywords)}
 		if now := was.Apply(op, flags); now != was {
-			m.system, m.keywords = now.System, uint32(now.Keywords)
-			m.bits |= bitChanged
+			m.System, m.Keywords = now.System, uint32(now.Keywords)
+			m.Bits |= mbox.BitChanged
 			changed = true
 		}
 	}
 	if !changed {
 		return nil
 	}
-	if created && len(b.ix.msgs) > 0 {
-		b.ix.msgs[0].bits |= bitChanged
+	if created && len(b.ix.Msgs) > 0 {
+		b.ix.Msgs[0].Bits |= mbox.BitChanged
 	}
 	return b.update(mailbox.Set{})
 }
 
-// bits returns the bits of keywords, which are created when asked for.
-func (ix *index) bits(keywords []string, create bool) (bits uint64, created bool, err error) {
-	for _, k := range keywords {
-		i := keywordIndex(ix.keywords, k)
-		if i < 0 && create {
-			if len(ix.keywords) == maxKeywords || !mailbox.ValidKeyword(k) {
-				return 0, false, fmt.Errorf("%w: keyword %s cannot be created", mailbox.ErrUnsupported, k)
-			}
-			i, created = len(ix.keywords), true
-			ix.keywords = append(ix.keywords, k)
-		}
-		if i >= 0 {
-			bits |= 1 << i
-		}
-	}
-	return bits, created, nil
-}
-
 // Expunge removes messages, in the shape "in place, by journal".
 func (b *box) Expunge(s mailbox.Set) (gone int, err error) {
-	seen := uint32(len(b.ix.msgs))
+	seen := uint32(len(b.ix.Msgs))
 	err = b.exclusive(func(renumbered bool) error {
 		if renumbered {
 			return b.d.fail("expunge", b.name.Text, mailbox.ErrChanged)

@@ -3,6 +3,7 @@ package unix
 import (
 	"testing"
 
+	"mailutil/pkg/internal/mbox"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/mailbox/mailboxtest"
 )
@@ -16,7 +17,7 @@ func TestContract(t *testing.T) {
 		Foreign:     "*mbx*\r\n",
 		Zone:        true,
 		Sender:      true,
-		MaxKeywords: maxKeywords,
+		MaxKeywords: mbox.MaxKeywords,
 		Busy:        true,
 	})
 }

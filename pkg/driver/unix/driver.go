@@ -7,13 +7,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/mbox"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
@@ -73,9 +74,6 @@ func (d *Driver) fail(op, name string, err error) error {
 	return &mailbox.Error{Op: op, Driver: d.Name(), Name: name, Off: -1, Err: err}
 }
 
-// probeSize is how far a From_ line is looked for.
-const probeSize = 1023
-
 // Probe reports whether the file has, behind any blank lines, a whole From_
 // line in its first 1023 octets. A file with an interrupted change is taken
 // to be ours: Open finishes the change and looks again.
@@ -85,31 +83,25 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 		return false, nil
 	}
 	fi, err := d.fs.Stat(path)
-	if isGone(err) {
+	if node.Gone(err) {
 		return false, nil
 	}
 	if err != nil || !fi.Mode().IsRegular() {
 		return false, err
 	}
 	f, err := openQuiet(d.fs, path)
-	if isGone(err) {
+	if node.Gone(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	defer f.Close() // read only
-	ok, err := probe(f)
+	ok, err := mbox.Probe(f)
 	if ok || err != nil || fi.Size() == 0 {
 		return ok, err
 	}
 	return d.interrupted(f)
-}
-
-// isGone reports that there is no such file; a path through something that is
-// no directory has none either.
-func isGone(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // interrupted reports whether a change of f was interrupted that is of this
@@ -124,26 +116,6 @@ func (d *Driver) interrupted(f fsx.File) (bool, error) {
 		return false, err
 	}
 	return string(mark) != "*mbx*", nil
-}
-
-// probe looks at the beginning of a file.
-func probe(f io.ReaderAt) (bool, error) {
-	b := make([]byte, probeSize)
-	n, err := f.ReadAt(b, 0)
-	if err != nil && err != io.EOF {
-		return false, err
-	}
-	text := string(b[:n])
-	rest := strings.TrimLeft(text, "\n\r \t")
-	if blanks := text[:len(text)-len(rest)]; blanks != "" && !strings.HasSuffix(blanks, "\n") {
-		return false, nil
-	}
-	ln, _, whole := strings.Cut(rest, "\n")
-	if !whole {
-		return false, nil
-	}
-	_, ok := parseFrom([]byte(ln + "\n"))
-	return ok, nil
 }
 
 // openQuiet opens a file for reading so that its access time stays, where the
@@ -166,49 +138,39 @@ func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 		return mailbox.Sayf(mailbox.ErrExist, "Can't create INBOX")
 	}
 	if strings.HasSuffix(n.Path, "/") {
-		return d.says("create", n, fsx.MakeDirs(d.fs, n.Path, d.env.Config.DirMode))
+		return node.Create(d.fs, n.Path, d.env.Config)
 	}
 	f, err := d.create(n.Path)
 	if err != nil {
-		return d.says("create", n, err)
+		return d.says(n, err)
 	}
 	validity := uint32(d.env.Now().Unix())
-	_, err = f.WriteAt(appendPseudo(nil, d.env, true, validity, 0, d.env.Config.Keywords), 0)
+	_, err = f.WriteAt(mbox.AppendPseudo(nil, d.env, true, validity, 0, d.env.Config.Keywords), 0)
 	if err == nil {
 		err = f.Publish()
 	}
-	return d.says("create", n, errors.Join(err, f.Abort()))
+	return d.says(n, errors.Join(err, f.Abort()))
 }
 
 func (d *Driver) create(path string) (*fsx.NewFile, error) {
 	return fsx.CreateNew(d.fs, path, d.env.Config.MailboxMode, d.env.Config.DirMode)
 }
 
-// says puts a system error into the original's words.
-func (d *Driver) says(op string, n mailbox.Name, err error) error {
-	if err == nil {
-		return nil
-	}
-	path := d.path(n)
-	kind, why := err, err.Error()
+// says makes the original's sentence of an error in creating.
+func (d *Driver) says(n mailbox.Name, err error) error {
+	kind := err
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, fs.ErrExist):
-		kind, why = mailbox.ErrExist, "File exists"
+		kind = fmt.Errorf("%w: %w", mailbox.ErrExist, err)
 	case errors.Is(err, fsx.ErrInUse):
-		kind = mailbox.ErrBusy
+		kind = fmt.Errorf("%w: %w", mailbox.ErrBusy, err)
+	default:
+		kind = overQuota(err)
 	}
-	var errno syscall.Errno
-	if kind == err && errors.As(err, &errno) {
-		why = strings.ToUpper(errno.Error()[:1]) + errno.Error()[1:]
-	}
-	said := fmt.Sprintf("Can't %s mailbox %s: %s", op, n.Text, why)
-	if op == "create" {
-		said = fmt.Sprintf("Can't create mailbox node %s: %s", path, why)
-	}
-	if !errors.Is(kind, err) {
-		kind = fmt.Errorf("%w: %w", kind, err)
-	}
-	return &mailbox.Error{Op: op, Driver: d.Name(), Name: n.Text, Off: -1, Err: kind, Said: said}
+	said := fmt.Sprintf("Can't create mailbox node %s: %s", d.path(n), node.Reason(err))
+	return &mailbox.Error{Op: "create", Driver: d.Name(), Name: n.Text, Off: -1, Err: kind, Said: said}
 }
 
 // Delete removes the file, unless a read-write session has it open.
@@ -216,10 +178,7 @@ func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
 	if n.Inbox {
 		return mailbox.Sayf(mailbox.ErrUnsupported, "Can't delete INBOX")
 	}
-	return d.alone(ctx, "delete", n, func(f fsx.File) error {
-		err := d.fs.Remove(f.Name())
-		return errors.Join(err, d.fs.SyncDir(filepath.Dir(f.Name())))
-	})
+	return d.alone(ctx, "delete", n, func(f fsx.File) error { return node.Delete(d.fs, n, f.Name()) })
 }
 
 // Rename gives the file another name in the same file system. INBOX leaves an
@@ -229,21 +188,11 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 		return mailbox.Sayf(mailbox.ErrExist, "Can't rename %s: mailbox INBOX already exists", from.Text)
 	}
 	return d.alone(ctx, "rename", from, func(f fsx.File) error {
-		if err := fsx.MakeDirs(d.fs, filepath.Dir(to.Path), d.env.Config.DirMode); err != nil {
-			return err
+		err := node.Rename(d.fs, from, to, f.Name(), d.env.Config)
+		if err == nil && from.Inbox {
+			err = node.Create(d.fs, f.Name(), d.env.Config)
 		}
-		old := f.Name()
-		if err := fsx.RenameNew(d.fs, old, to.Path); err != nil {
-			return err
-		}
-		if !from.Inbox {
-			return nil
-		}
-		inbox, err := d.create(old)
-		if err != nil {
-			return err
-		}
-		return errors.Join(inbox.Publish(), inbox.Abort())
+		return err
 	})
 }
 
@@ -254,11 +203,11 @@ func (d *Driver) alone(ctx context.Context, op string, n mailbox.Name, do func(f
 	if errors.Is(err, fs.ErrPermission) {
 		f, err = d.fs.OpenFile(d.path(n), os.O_RDONLY, 0) // its directory decides
 	}
-	if isGone(err) {
+	if node.Gone(err) {
 		return d.fail(op, n.Text, mailbox.ErrNotExist)
 	}
 	if err != nil {
-		return d.says(op, n, err)
+		return d.fail(op, n.Text, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	session, err := lock.TakeSession(ctx, f.OS(), false, d.locks())
@@ -283,7 +232,7 @@ func (d *Driver) alone(ctx context.Context, op string, n mailbox.Name, do func(f
 	if ok, err := d.ours(f); !ok {
 		return errors.Join(err, d.fail(op, n.Text, mailbox.ErrFormat))
 	}
-	return d.says(op, n, do(f))
+	return do(f)
 }
 
 // ours reports whether f is of this format, or empty.
@@ -292,7 +241,7 @@ func (d *Driver) ours(f fsx.File) (bool, error) {
 	if err != nil || fi.Size() == 0 {
 		return err == nil, err
 	}
-	return probe(f)
+	return mbox.Probe(f)
 }
 
 // lockToRemove is lock with the strongest mode that f allows.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mailutil/pkg/internal/mbox"
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/mailbox"
 )
@@ -34,59 +35,59 @@ func FuzzScan(f *testing.F) {
 	seedFiles(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		env, _ := goldenEnv(t)
-		var small, large index
+		var small, large mbox.Index
 		for _, p := range []struct {
-			ix   *index
+			ix   *mbox.Index
 			size int
 		}{{&small, 0}, {&large, windowSize}} {
 			w := winread.New(bytes.NewReader(b), p.size, int64(len(b)))
-			s := scanner{env: env, w: w, ix: p.ix}
-			if ok, err := probe(bytes.NewReader(b)); !ok || err != nil {
+			s := mbox.Scanner{Env: env, W: w, Ix: p.ix}
+			if ok, err := mbox.Probe(bytes.NewReader(b)); !ok || err != nil {
 				return
 			}
-			if err := s.run(); err != nil {
+			if err := s.Run(); err != nil {
 				t.Fatal(err)
 			}
 			checkExtents(t, p.ix, b, w)
 		}
-		if len(small.msgs) != len(large.msgs) || small.last != large.last {
-			t.Fatalf("%d messages through a small window, %d through a large one", len(small.msgs), len(large.msgs))
+		if len(small.Msgs) != len(large.Msgs) || small.Last != large.Last {
+			t.Fatalf("%d messages through a small window, %d through a large one", len(small.Msgs), len(large.Msgs))
 		}
-		for i := range small.msgs {
-			if len(b) < 4096 && small.msgs[i] != large.msgs[i] {
-				t.Fatalf("message %d: %+v, %+v", i+1, small.msgs[i], large.msgs[i])
+		for i := range small.Msgs {
+			if len(b) < 4096 && small.Msgs[i] != large.Msgs[i] {
+				t.Fatalf("message %d: %+v, %+v", i+1, small.Msgs[i], large.Msgs[i])
 			}
 		}
 	})
 }
 
-func checkExtents(t *testing.T, ix *index, b []byte, w *winread.Window) {
-	all := ix.msgs
-	if ix.pseudo {
-		all = append([]message{ix.internal}, all...)
+func checkExtents(t *testing.T, ix *mbox.Index, b []byte, w *winread.Window) {
+	all := ix.Msgs
+	if ix.Pseudo {
+		all = append([]mbox.Message{ix.Internal}, all...)
 	}
 	end := int64(len(b))
 	for i := len(all) - 1; i >= 0; i-- {
 		m := all[i]
-		if m.from+int64(m.header) > m.body || m.body > m.end || m.end > end || end-m.end > 2 {
-			t.Fatalf("message %d: from %d, body %d, end %d, but the next begins at %d", i+1, m.from, m.body, m.end, end)
+		if m.From+int64(m.Header) > m.Body || m.Body > m.End || m.End > end || end-m.End > 2 {
+			t.Fatalf("message %d: from %d, body %d, end %d, but the next begins at %d", i+1, m.From, m.Body, m.End, end)
 		}
-		end = m.from
+		end = m.From
 	}
 	if len(bytes.TrimLeft(b[:end], "\r\n \t")) > 0 {
 		t.Fatalf("%d octets before the first message", end)
 	}
 	var last uint32
-	for i, m := range ix.msgs {
-		if m.uid <= last {
-			t.Fatalf("message %d: UID %d after %d", i+1, m.uid, last)
+	for i, m := range ix.Msgs {
+		if m.UID <= last {
+			t.Fatalf("message %d: UID %d after %d", i+1, m.UID, last)
 		}
-		last = m.uid
-		var c content
-		c.reset(w, m)
+		last = m.UID
+		var c mbox.Content
+		c.Reset(w, m)
 		n, err := io.Copy(io.Discard, &c)
-		if err != nil || n != m.size {
-			t.Fatalf("message %d: %d octets, size %d, %v", i+1, n, m.size, err)
+		if err != nil || n != m.Size {
+			t.Fatalf("message %d: %d octets, size %d, %v", i+1, n, m.Size, err)
 		}
 	}
 }
@@ -96,7 +97,7 @@ func checkExtents(t *testing.T, ix *index, b []byte, w *winread.Window) {
 func FuzzRewrite(f *testing.F) {
 	seedFiles(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if ok, err := probe(bytes.NewReader(b)); !ok || err != nil {
+		if ok, err := mbox.Probe(bytes.NewReader(b)); !ok || err != nil {
 			return
 		}
 		env, _ := goldenEnv(t)
@@ -104,7 +105,7 @@ func FuzzRewrite(f *testing.F) {
 		mb := open(t, env, n, mailbox.ReadWrite)
 		before := messages(t, mb)
 		if err := mb.Store(mailbox.All, mailbox.Add, mailbox.FlagList{System: mailbox.Flagged, Keywords: []string{"$Fuzzed"}}); err != nil &&
-			len(mb.Status().Keywords) < maxKeywords {
+			len(mb.Status().Keywords) < mbox.MaxKeywords {
 			t.Fatal(err)
 		}
 		flagged := messages(t, mb)
@@ -133,12 +134,12 @@ func FuzzFromLine(f *testing.F) {
 	f.Add([]byte("From user Wed Dec  2 05:53:22 1992 -0700\n"))
 	f.Add([]byte("From a@b Wed Dec  2 05:53:22 2020 EST remote from xyzzy\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ln, ok := parseFrom(b)
+		ln, ok := mbox.ParseFrom(b)
 		if !ok {
 			return
 		}
-		d, _ := ln.date(time.UTC)
-		if again, ok := parseFrom(appendFrom(nil, cleanSender(string(ln.sender)), d)); !ok {
+		d, _ := ln.Date(time.UTC)
+		if again, ok := mbox.ParseFrom(mbox.AppendFrom(nil, mbox.CleanSender(string(ln.Sender)), d)); !ok {
 			t.Fatalf("%q", again)
 		}
 	})

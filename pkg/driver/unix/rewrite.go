@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/mbox"
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/mailbox"
 )
@@ -18,7 +19,7 @@ type rewriter struct {
 	pos  int64           // offset in the new file
 	at   bool            // the journal stands at pos
 	buf  []byte
-	next index
+	next mbox.Index
 }
 
 // rewrite makes the file what the index says, without the messages in drop.
@@ -30,9 +31,9 @@ func (b *box) rewrite(drop mailbox.Set) error {
 	if err != nil {
 		return err
 	}
-	r := &rewriter{b: b, j: j, w: winread.New(b.f, 32<<10, b.ix.end)}
+	r := &rewriter{b: b, j: j, w: winread.New(b.f, 32<<10, b.ix.End)}
 	r.next = b.ix
-	r.next.msgs = make([]message, 0, len(b.ix.msgs))
+	r.next.Msgs = make([]mbox.Message, 0, len(b.ix.Msgs))
 	err = r.all(drop)
 	end := r.pos
 	if err == nil && b.tail != nil {
@@ -45,7 +46,7 @@ func (b *box) rewrite(drop mailbox.Set) error {
 		return errors.Join(err, j.Abort())
 	}
 	b.tail = nil
-	r.next.end, r.next.dirty, r.next.late, r.next.made = end, false, false, false
+	r.next.End, r.next.Dirty, r.next.Late, r.next.Made = end, false, false, false
 	b.ix = r.next
 	b.w.Reset(end)
 	if err := b.written(); err != nil {
@@ -57,25 +58,25 @@ func (b *box) rewrite(drop mailbox.Set) error {
 func (r *rewriter) all(drop mailbox.Set) error {
 	ix := &r.b.ix
 	kept := 0
-	for i := range ix.msgs {
+	for i := range ix.Msgs {
 		if !drop.Contains(uint32(i + 1)) {
 			kept++
 		}
 	}
-	if ix.pseudo || kept == 0 {
+	if ix.Pseudo || kept == 0 {
 		if err := r.pseudo(); err != nil {
 			return err
 		}
 	}
-	for i := range ix.msgs {
+	for i := range ix.Msgs {
 		if drop.Contains(uint32(i + 1)) {
 			continue
 		}
-		end := ix.end
-		if i+1 < len(ix.msgs) {
-			end = ix.msgs[i+1].from
+		end := ix.End
+		if i+1 < len(ix.Msgs) {
+			end = ix.Msgs[i+1].From
 		}
-		if err := r.message(ix.msgs[i], end); err != nil {
+		if err := r.message(ix.Msgs[i], end); err != nil {
 			return err
 		}
 	}
@@ -85,23 +86,23 @@ func (r *rewriter) all(drop mailbox.Set) error {
 // pseudo writes the pseudo-message.
 func (r *rewriter) pseudo() error {
 	n := &r.next
-	r.buf = appendPseudo(r.buf[:0], r.b.d.env, false, n.validity, n.last, n.keywords)
-	n.pseudo, n.internal = true, message{end: int64(len(r.buf))}
+	r.buf = mbox.AppendPseudo(r.buf[:0], r.b.d.env, false, n.Validity, n.Last, n.Keywords)
+	n.Pseudo, n.Internal = true, mbox.Message{End: int64(len(r.buf))}
 	return r.write(r.buf)
 }
 
 // message writes one message of the old file, in which the next one begins at
 // end.
-func (r *rewriter) message(m message, end int64) error {
+func (r *rewriter) message(m mbox.Message, end int64) error {
 	st := r.state(m)
-	status := append(st.append(nil), '\n')
-	headerLen := int64(m.visible) + int64(len(status))
-	exact := m.body-m.from-int64(m.header) == headerLen // what is in the file has the right length
-	stays := r.pos == m.from && exact
-	if stays && m.bits&(bitChanged|bitUIDless) == 0 {
+	status := append(st.Append(nil), '\n')
+	headerLen := int64(m.Visible) + int64(len(status))
+	exact := m.Body-m.From-int64(m.Header) == headerLen // what is in the file has the right length
+	stays := r.pos == m.From && exact
+	if stays && m.Bits&(mbox.BitChanged|mbox.BitUIDless) == 0 {
 		return r.skip(m, end)
 	}
-	if exact && m.bits&(bitCR|bitOpen) == 0 {
+	if exact && m.Bits&(mbox.BitCR|mbox.BitOpen) == 0 {
 		same, err := r.canonical(m, status)
 		if err != nil {
 			return err
@@ -114,27 +115,27 @@ func (r *rewriter) message(m message, end int64) error {
 }
 
 // state is the status block of the next message that is written.
-func (r *rewriter) state(m message) state {
+func (r *rewriter) state(m mbox.Message) mbox.State {
 	n := &r.next
-	return state{
-		base: !n.pseudo && len(n.msgs) == 0, validity: n.validity, last: n.last, table: n.keywords,
-		flags: mailbox.Flags{System: m.system, Keywords: uint64(m.keywords)},
-		old:   !r.b.silent || m.system&mailbox.Recent == 0, uid: m.uid,
+	return mbox.State{
+		Base: !n.Pseudo && len(n.Msgs) == 0, Validity: n.Validity, Last: n.Last, Table: n.Keywords,
+		Flags: mailbox.Flags{System: m.System, Keywords: uint64(m.Keywords)},
+		Old:   !r.b.silent || m.System&mailbox.Recent == 0, UID: m.UID,
 	}
 }
 
 // canonical reports whether the From_ line has no CR and the header, which has
 // none either by its length, ends in that status block.
-func (r *rewriter) canonical(m message, status []byte) (bool, error) {
+func (r *rewriter) canonical(m mbox.Message, status []byte) (bool, error) {
 	tail := make([]byte, len(status))
-	if err := r.read(tail, m.body-int64(len(status))); err != nil {
+	if err := r.read(tail, m.Body-int64(len(status))); err != nil {
 		return false, err
 	}
 	if !bytes.Equal(tail, status) {
 		return false, nil
 	}
 	lf := make([]byte, 2)
-	err := r.read(lf, m.from+int64(m.header)-2)
+	err := r.read(lf, m.From+int64(m.Header)-2)
 	return lf[0] != '\r', err
 }
 
@@ -148,10 +149,10 @@ func (r *rewriter) read(p []byte, off int64) error {
 
 // skip leaves a message where it is. In the old file the next one begins at
 // end.
-func (r *rewriter) skip(m message, end int64) error {
-	r.move(m.end)
-	if end == m.end+1 {
-		r.next.msgs = append(r.next.msgs, m)
+func (r *rewriter) skip(m mbox.Message, end int64) error {
+	r.move(m.End)
+	if end == m.End+1 {
+		r.next.Msgs = append(r.next.Msgs, m)
 		r.move(end) // the empty line is there
 		return nil
 	}
@@ -161,38 +162,38 @@ func (r *rewriter) skip(m message, end int64) error {
 // end ends a message with an empty line. One whose last line had no end gets
 // that only, as from the original; but not where that would make a message of
 // the line.
-func (r *rewriter) end(m message) error {
-	if m.bits&bitTornFrom != 0 {
-		r.next.msgs = append(r.next.msgs, m)
+func (r *rewriter) end(m mbox.Message) error {
+	if m.Bits&mbox.BitTornFrom != 0 {
+		r.next.Msgs = append(r.next.Msgs, m)
 		return nil
 	}
 	err := r.write([]byte{'\n'})
-	if m.bits&bitOpen != 0 {
-		m.bits &^= bitOpen
-		m.size += 2
-		m.end = r.pos
+	if m.Bits&mbox.BitOpen != 0 {
+		m.Bits &^= mbox.BitOpen
+		m.Size += 2
+		m.End = r.pos
 	}
-	r.next.msgs = append(r.next.msgs, m)
+	r.next.Msgs = append(r.next.Msgs, m)
 	return err
 }
 
 // copyAll writes a message that has only moved.
-func (r *rewriter) copyAll(m message) error {
-	by := r.pos - m.from
-	if err := r.copy(m.from, m.end-m.from); err != nil {
+func (r *rewriter) copyAll(m mbox.Message) error {
+	by := r.pos - m.From
+	if err := r.copy(m.From, m.End-m.From); err != nil {
 		return err
 	}
-	m.from, m.body, m.end = m.from+by, m.body+by, m.end+by
+	m.From, m.Body, m.End = m.From+by, m.Body+by, m.End+by
 	return r.end(m)
 }
 
 // emit writes a message with a new header. Where that is as long as the old
 // one, and nothing else is to be mended, the body stays where it is.
-func (r *rewriter) emit(old message, status []byte) (err error) {
+func (r *rewriter) emit(old mbox.Message, status []byte) (err error) {
 	m := old
-	m.bits &^= bitChanged | bitUIDless | bitCR
-	m.from = r.pos
-	if m.header, err = r.fromLine(old); err != nil {
+	m.Bits &^= mbox.BitChanged | mbox.BitUIDless | mbox.BitCR
+	m.From = r.pos
+	if m.Header, err = r.fromLine(old); err != nil {
 		return err
 	}
 	if err := r.header(old, &m); err != nil {
@@ -201,35 +202,35 @@ func (r *rewriter) emit(old message, status []byte) (err error) {
 	if err := r.write(status); err != nil {
 		return err
 	}
-	m.body = r.pos
-	if old.bits&bitCR != 0 {
+	m.Body = r.pos
+	if old.Bits&mbox.BitCR != 0 {
 		err = r.convert(old, &m)
 	} else {
-		err = r.copy(old.body, old.end-old.body)
+		err = r.copy(old.Body, old.End-old.Body)
 	}
-	m.end = r.pos
+	m.End = r.pos
 	return errors.Join(err, r.end(m))
 }
 
 // fromLine writes the From_ line and returns its length.
-func (r *rewriter) fromLine(m message) (uint32, error) {
+func (r *rewriter) fromLine(m mbox.Message) (uint32, error) {
 	end := make([]byte, 2)
-	if err := r.read(end, m.from+int64(m.header)-2); err != nil {
+	if err := r.read(end, m.From+int64(m.Header)-2); err != nil {
 		return 0, err
 	}
 	if end[0] != '\r' {
-		return m.header, r.copy(m.from, int64(m.header))
+		return m.Header, r.copy(m.From, int64(m.Header))
 	}
-	return m.header - 1, errors.Join(r.copy(m.from, int64(m.header)-2), r.write([]byte{'\n'}))
+	return m.Header - 1, errors.Join(r.copy(m.From, int64(m.Header)-2), r.write([]byte{'\n'}))
 }
 
 // header writes the visible header lines of old.
-func (r *rewriter) header(old message, m *message) error {
-	h := headerReader{w: r.w, off: old.from + int64(old.header), end: old.body}
-	var lf lfAppender
+func (r *rewriter) header(old mbox.Message, m *mbox.Message) error {
+	h := mbox.HeaderReader{W: r.w, Off: old.From + int64(old.Header), End: old.Body}
+	var lf mbox.LFAppender
 	ended, open := false, false
 	for {
-		ln, blank, err := h.next()
+		ln, blank, err := h.Next()
 		if err != nil {
 			return err
 		}
@@ -240,40 +241,40 @@ func (r *rewriter) header(old message, m *message) error {
 			continue
 		}
 		open = ln[len(ln)-1] != '\n'
-		r.buf = lf.append(r.buf[:0], ln)
+		r.buf = lf.Append(r.buf[:0], ln)
 		if err := r.write(r.buf); err != nil {
 			return err
 		}
 	}
 	if !ended {
-		m.size += 2
+		m.Size += 2
 	}
 	if open {
-		m.size += 2
-		return r.write(append(lf.flush(nil), '\n'))
+		m.Size += 2
+		return r.write(append(lf.Flush(nil), '\n'))
 	}
 	return nil
 }
 
 // convert writes the body of old with LF line ends.
-func (r *rewriter) convert(old message, m *message) error {
-	var lf lfAppender
-	for off := old.body; off < old.end; {
+func (r *rewriter) convert(old mbox.Message, m *mbox.Message) error {
+	var lf mbox.LFAppender
+	for off := old.Body; off < old.End; {
 		b, err := r.w.From(off)
 		if err != nil {
 			return err
 		}
-		b = b[:min(int64(len(b)), old.end-off)]
+		b = b[:min(int64(len(b)), old.End-off)]
 		off += int64(len(b))
-		r.buf = lf.append(r.buf[:0], b)
+		r.buf = lf.Append(r.buf[:0], b)
 		if bytes.Contains(r.buf, []byte("\r\n")) {
-			m.bits |= bitCR
+			m.Bits |= mbox.BitCR
 		}
 		if err := r.write(r.buf); err != nil {
 			return err
 		}
 	}
-	return r.write(lf.flush(nil))
+	return r.write(lf.Flush(nil))
 }
 
 // Write writes new octets.

@@ -28,6 +28,7 @@ import (
 	"syscall"
 
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/winread"
 )
 
 // Options say where side files may go.
@@ -43,9 +44,18 @@ func (o Options) fs() fsx.FS {
 	return o.FS
 }
 
-// beside is the side file of the mailbox at path, in its own directory.
+// beside is the side file of the mailbox at path, in its own directory: that
+// of the file itself, whatever links lead there.
 func beside(path string) string {
+	path = real(path)
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".journal")
+}
+
+func real(path string) string {
+	if p, err := filepath.EvalSymlinks(path); err == nil {
+		return p
+	}
+	return path // no such file: nothing leads there
 }
 
 // away is the side file in the state directory, "" where there is none.
@@ -53,6 +63,7 @@ func (o Options) away(path string) string {
 	if o.StateDir == "" {
 		return ""
 	}
+	path = real(path)
 	sum := sha256.Sum256([]byte(path))
 	return filepath.Join(o.StateDir, hex.EncodeToString(sum[:16])+".journal")
 }
@@ -69,8 +80,9 @@ type Journal struct {
 	side fsx.File
 	name string // of side
 	w    writer
-	old  int64 // size of f when the change began
-	low  int64 // lowest offset that is written to
+	old  int64           // size of f when the change began
+	low  int64           // lowest offset that is written to
+	win  *winread.Window // on f, for Copy
 	done bool
 }
 
@@ -128,26 +140,31 @@ func (j *Journal) At(off int64) error {
 // Write adds new octets to the segment.
 func (j *Journal) Write(p []byte) (int, error) { return j.w.Write(p) }
 
-// Copy adds n octets of the file as it is now, from offset off.
+// Copy adds n octets of the file as it is now, from offset off. It goes through
+// a window, so that many small pieces of the file are few reads.
 func (j *Journal) Copy(off, n int64) error {
+	if j.win == nil {
+		j.win = winread.New(j.f, windowSize, j.old)
+	}
 	for n > 0 {
-		room, err := j.w.room()
+		b, err := j.win.From(off)
+		if err == nil && len(b) == 0 {
+			err = io.ErrUnexpectedEOF
+		}
 		if err != nil {
 			return err
 		}
-		room = room[:min(int64(len(room)), n)]
-		got, err := j.f.ReadAt(room, off)
-		if got < len(room) {
-			if err == nil || err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
+		b = b[:min(int64(len(b)), n)]
+		if _, err := j.w.Write(b); err != nil {
 			return err
 		}
-		j.w.fill(got)
-		off, n = off+int64(got), n-int64(got)
+		off, n = off+int64(len(b)), n-int64(len(b))
 	}
 	return nil
 }
+
+// windowSize is what fits into the processor's cache with a record.
+const windowSize = 256 << 10
 
 // Offset is where the next Write goes in the new file.
 func (j *Journal) Offset() int64 { return j.w.next }

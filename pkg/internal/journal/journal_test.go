@@ -324,9 +324,56 @@ func FuzzReader(f *testing.F) {
 			if rec.off == commitOff {
 				rec.sizes()
 			}
-			if rd.pos > int64(len(b)) {
+			if rd.pos > pages(int64(len(b))) {
 				t.Fatal("record runs past the end")
 			}
 		}
 	})
+}
+
+func TestMoves(t *testing.T) {
+	for _, c := range changes() {
+		t.Run(c.name, func(t *testing.T) {
+			dir, path := prepare(t, c)
+			rec := fsxtest.Record(t, dir)
+			if err := run(t, c, path, rec); err != nil {
+				t.Fatal(err)
+			}
+			want := c.name != "append" && c.name != "append to nothing" && c.name != "patch the start"
+			seen := false
+			rec.Crashes(t, func(t *testing.T, dir string, _ bool) {
+				got, err := Moves(filepath.Join(dir, "box"), Options{})
+				if err != nil || got && !want {
+					t.Fatalf("Moves %v, %v", got, err)
+				}
+				seen = seen || got
+			})
+			if seen != want {
+				t.Errorf("Moves never said %v", want)
+			}
+		})
+	}
+}
+
+// A link to a mailbox has no side file of its own.
+func TestSymlink(t *testing.T) {
+	c := changes()[0]
+	dir, path := prepare(t, c)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	f, err := fsx.OS{}.OpenFile(link, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	j, err := New(f, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Abort()
+	if pending, err := Pending(path, Options{}); !pending || err != nil {
+		t.Errorf("Pending %v, %v; in %s", pending, err, dir)
+	}
 }

@@ -17,22 +17,28 @@ import (
 //	header   32 magic, 4 mode, 4 uid, 4 gid, 8 old size, 4 length of the head
 //	         sample, 4 length of the tail sample, 4 CRC of what precedes and of
 //	         both samples; then the samples: the first and the last octets of
-//	         the old file, by which Recover knows it again
+//	         the old file, by which Recover knows it again; then up to a page
 //	record   8 offset in the new file, 4 length n, 4 CRC of the data,
-//	         4 CRC of these 16; then n octets of data
+//	         4 CRC of these 16; then up to a page; then n octets of data
 //	commit   a record at offset -1 with 16 octets of data: the size of the
 //	         file before the change and after it
 //
 // CRC is CRC-32C. The last commit record counts: Recover adds one when mail
-// was appended to the mailbox meanwhile.
+// was appended to the mailbox meanwhile. Data begin at pages of the side file
+// and, but for the first record of a segment, of the mailbox, because copying
+// to and from odd offsets is slow.
 const (
 	magic      = "mailutil journal 1\n"
 	headerSize = 64
-	sampleSize = 64 << 10
+	sampleSize = 4 << 10
 	recordSize = 20
-	bufferSize = 1 << 20 // a record with its data
+	page       = 4 << 10
+	maxData    = 1 << 20 // of one record
 	commitOff  = -1
 )
+
+// pages rounds up to whole pages.
+func pages(n int64) int64 { return (n + page - 1) &^ (page - 1) }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -88,7 +94,8 @@ func (h header) encode() []byte {
 	le.PutUint32(b[52:], uint32(len(h.head)))
 	le.PutUint32(b[56:], uint32(len(h.tail)))
 	le.PutUint32(b[60:], crc(b[:60], h.head, h.tail))
-	return append(append(b, h.head...), h.tail...)
+	b = append(append(b, h.head...), h.tail...)
+	return append(b, make([]byte, pages(int64(len(b)))-int64(len(b)))...)
 }
 
 // errNoHeader means that the side file's header never became durable.
@@ -117,7 +124,7 @@ func readHeader(side io.ReaderAt) (h header, end int64, err error) {
 	if le.Uint32(b[60:]) != crc(b[:60], samples) {
 		return h, 0, errNoHeader
 	}
-	return h, headerSize + int64(len(samples)), nil
+	return h, pages(headerSize + int64(len(samples))), nil
 }
 
 // noHeader makes a short file a missing header; a read error stays one.
@@ -128,13 +135,20 @@ func noHeader(err error) error {
 	return err
 }
 
-// A writer writes records, a whole buffer at a time.
+// A writer writes records, a whole one at a time.
 type writer struct {
 	to   io.WriterAt
-	pos  int64 // in the side file
-	buf  []byte
-	n    int   // octets of data in buf, behind the record's head
-	next int64 // offset in the new file of the next octet of data
+	pos  int64  // in the side file
+	buf  []byte // a page for the record's head, then its data
+	n    int    // octets of data in buf
+	next int64  // offset in the new file of the next octet of data
+}
+
+func (w *writer) data() []byte {
+	if w.buf == nil {
+		w.buf = make([]byte, page+maxData)
+	}
+	return w.buf[page:]
 }
 
 func (w *writer) header(h header) error {
@@ -143,7 +157,6 @@ func (w *writer) header(h header) error {
 		return err
 	}
 	w.pos = int64(len(b))
-	w.buf = make([]byte, bufferSize)
 	return nil
 }
 
@@ -157,12 +170,17 @@ func (w *writer) at(off int64) error {
 
 // room is where more data can go; never empty.
 func (w *writer) room() ([]byte, error) {
-	if recordSize+w.n == len(w.buf) {
+	if w.n == w.full() {
 		if err := w.flush(); err != nil {
 			return nil, err
 		}
 	}
-	return w.buf[recordSize+w.n:], nil
+	return w.data()[w.n:w.full()], nil
+}
+
+// full is how much data the record takes: up to a page of the new file.
+func (w *writer) full() int {
+	return int(maxData - (w.next-int64(w.n)+maxData)%page)
 }
 
 // fill says that n octets were put into room.
@@ -188,14 +206,19 @@ func (w *writer) flush() error {
 	if w.n == 0 {
 		return nil
 	}
-	rec := w.buf[:recordSize+w.n]
-	seal(rec, w.next-int64(w.n))
-	if _, err := w.to.WriteAt(rec, w.pos); err != nil {
+	if err := w.write(w.buf[:page+w.n], w.next-int64(w.n)); err != nil {
 		return err
 	}
-	w.pos += int64(len(rec))
 	w.n = 0
 	return nil
+}
+
+// write writes the record whose data begin at the second page of rec.
+func (w *writer) write(rec []byte, off int64) error {
+	seal(rec, off)
+	_, err := w.to.WriteAt(rec, w.pos)
+	w.pos += pages(int64(len(rec)))
+	return err
 }
 
 // commit ends the records.
@@ -203,19 +226,16 @@ func (w *writer) commit(before, after int64) error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	rec := make([]byte, recordSize+16)
-	binary.LittleEndian.PutUint64(rec[recordSize:], uint64(before))
-	binary.LittleEndian.PutUint64(rec[recordSize+8:], uint64(after))
-	seal(rec, commitOff)
-	_, err := w.to.WriteAt(rec, w.pos)
-	w.pos += int64(len(rec))
-	return err
+	rec := make([]byte, page+16)
+	binary.LittleEndian.PutUint64(rec[page:], uint64(before))
+	binary.LittleEndian.PutUint64(rec[page+8:], uint64(after))
+	return w.write(rec, commitOff)
 }
 
 // seal fills in the head of a record for offset off of the new file.
 func seal(rec []byte, off int64) {
 	le := binary.LittleEndian
-	data := rec[recordSize:]
+	data := rec[page:]
 	le.PutUint64(rec, uint64(off))
 	le.PutUint32(rec[8:], uint32(len(data)))
 	le.PutUint32(rec[12:], crc(data))
@@ -244,25 +264,25 @@ type reader struct {
 // next returns the record at pos; ok is false at the end of what is whole.
 func (r *reader) next() (rec record, ok bool, err error) {
 	if r.buf == nil {
-		r.buf = make([]byte, bufferSize)
+		r.buf = make([]byte, maxData)
 	}
-	head := r.buf[:recordSize]
+	head := make([]byte, recordSize)
 	if err := readFull(r.from, head, r.pos); err != nil {
 		return rec, false, atEnd(err)
 	}
 	le := binary.LittleEndian
 	n := int(le.Uint32(head[8:]))
-	if le.Uint32(head[16:]) != crc(head[:16]) || n > bufferSize-recordSize {
+	if le.Uint32(head[16:]) != crc(head[:16]) || n > maxData {
 		return rec, false, nil
 	}
-	rec = record{int64(le.Uint64(head)), r.buf[recordSize : recordSize+n]}
-	if err := readFull(r.from, rec.data, r.pos+recordSize); err != nil {
+	rec = record{int64(le.Uint64(head)), r.buf[:n]}
+	if err := readFull(r.from, rec.data, r.pos+page); err != nil {
 		return rec, false, atEnd(err)
 	}
 	if le.Uint32(head[12:]) != crc(rec.data) || rec.off == commitOff && n != 16 {
 		return rec, false, nil
 	}
-	r.pos += int64(recordSize + n)
+	r.pos += pages(page + int64(n))
 	return rec, true, nil
 }
 

@@ -21,6 +21,28 @@ func Pending(path string, o Options) (bool, error) {
 	return name != "", err
 }
 
+// Moves reports whether the mailbox at path has a side file of a change that
+// moves octets of the old file. One that does not only adds octets to its end,
+// or changes some of its octets in place: it may be finished while others read
+// what they know of the file.
+func Moves(path string, o Options) (bool, error) {
+	name, err := find(path, o)
+	if name == "" || err != nil {
+		return false, err
+	}
+	side, err := o.fs().OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer side.Close() // read only
+	r := &recovery{side: side}
+	committed, err := r.read()
+	return committed && (r.after < r.before || r.after > r.before && r.low < r.h.old), err
+}
+
 // find returns the side file of the mailbox at path, "" for none.
 func find(path string, o Options) (string, error) {
 	for _, name := range []string{beside(path), o.away(path)} {
@@ -69,6 +91,7 @@ type recovery struct {
 	records       int64 // where the records begin in the side file
 	end           int64 // and where the last commit record ends
 	before, after int64 // what the last commit record says
+	low           int64 // lowest offset that is written to
 }
 
 func (r *recovery) run() (string, error) {
@@ -116,15 +139,18 @@ func (r *recovery) read() (committed bool, err error) {
 		return false, err
 	}
 	rd := reader{from: r.side, pos: r.records}
+	r.low = r.h.old
 	for {
 		rec, ok, err := rd.next()
 		if err != nil || !ok {
 			return committed, err
 		}
-		if rec.off == commitOff {
-			committed, r.end = true, rd.pos
-			r.before, r.after = rec.sizes()
+		if rec.off != commitOff {
+			r.low = min(r.low, rec.off)
+			continue
 		}
+		committed, r.end = true, rd.pos
+		r.before, r.after = rec.sizes()
 	}
 }
 
@@ -240,7 +266,7 @@ func (r *recovery) overlay(p []byte, off int64) error {
 // adopt puts the octets [from, to) of the mailbox, which others appended
 // behind the old end, into the change, behind its new end.
 func (r *recovery) adopt(from, to int64) error {
-	w := writer{to: r.side, pos: r.end, buf: make([]byte, bufferSize), next: r.after}
+	w := writer{to: r.side, pos: r.end, next: r.after}
 	if err := r.side.Truncate(r.end); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -116,48 +115,15 @@ func Rename(fsys fsx.FS, old, new mailbox.Name, from string, c mailbox.Config) e
 	if to == "" || strings.HasSuffix(to, "/") {
 		return mailbox.Sayf(mailbox.ErrName, "Can't rename %s to %s: invalid name", old.Text, new.Text)
 	}
-	fi, err := fsys.Lstat(from)
+	_, err := fsys.Lstat(from)
 	if err == nil {
 		if err := makeParents(fsys, to, c.DirMode); err != nil {
 			return err
 		}
-		err = move(fsys, fi, from, to)
+		err = fsx.RenameNew(fsys, from, to)
 	}
 	if err == nil {
 		return nil
 	}
 	return mailbox.Sayf(kind(err), "Can't rename mailbox %s to %s: %s", old.Text, new.Text, Reason(err))
-}
-
-// move renames without ever replacing a file: a file has both names for a
-// moment, where the file system can do that.
-func move(fsys fsx.FS, fi fs.FileInfo, from, to string) error {
-	linked := false
-	if fi.Mode().IsRegular() {
-		switch err := fsys.Link(from, to); {
-		case err == nil:
-			linked = true
-		case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.EXDEV):
-			return err
-		}
-	}
-	if linked {
-		if err := fsys.Remove(from); err != nil {
-			return errors.Join(err, fsys.Remove(to))
-		}
-	} else if err := rename(fsys, from, to); err != nil {
-		return err
-	}
-	return errors.Join(fsys.SyncDir(filepath.Dir(to)), fsys.SyncDir(filepath.Dir(from)))
-}
-
-func rename(fsys fsx.FS, from, to string) error {
-	_, err := fsys.Lstat(to)
-	if err == nil {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: syscall.EEXIST}
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return fsys.Rename(from, to)
 }

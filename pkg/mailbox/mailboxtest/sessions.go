@@ -64,7 +64,9 @@ func testSets(b *bench) {
 // testExpunge removes many sets; what is left must be as it was.
 func testExpunge(b *bench) {
 	for i, set := range []mailbox.Set{
-		mailbox.One(1), mailbox.One(10), mailbox.One(5), mailbox.All, {}, seqs(2, 4, 6, 8, 10), seqs(1, 3, 5, 7, 9),
+		mailbox.One(1), mailbox.One(10), mailbox.One(5), mailbox.All,
+		{},
+		seqs(2, 4, 6, 8, 10), seqs(1, 3, 5, 7, 9),
 		mailbox.Range(1, 9), mailbox.Range(2, 10), mailbox.Range(3, 7), seqs(1, 10), mailbox.Range(11, 20),
 	} {
 		n := b.box(fmt.Sprint("box", i))

@@ -1,28 +1,30 @@
-package unix
+package mbox
 
 import (
 	"bytes"
+	"io"
+	"strings"
 	"time"
 
 	"mailutil/pkg/mailbox"
 )
 
-// A fromLine is a From_ line taken apart. Its fields are parts of the line.
-type fromLine struct {
-	sender, day, month, clock, year, zone []byte
+// A FromLine is a From_ line taken apart. Its fields are parts of the line.
+type FromLine struct {
+	Sender, day, month, clock, year, zone []byte
 }
 
 // remoteFrom may stand behind the date, before the name of a host.
 const remoteFrom = " remote from"
 
-// parseFrom takes apart a From_ line, which must end in LF. The form is purely
+// ParseFrom takes apart a From_ line, which must end in LF. The form is purely
 // positional, scanned from the end, without any look at digits, so "From here
 // on it is ok: abc def gh ij:kl mnop" is one:
 //
 //	From [sender ]Www Mmm dd hh:mm[:ss] yyyy
 //	... [zone] yyyy, or yyyy [zone], with a zone of three letters or +zzzz
-func parseFrom(ln []byte) (fromLine, bool) {
-	var f fromLine
+func ParseFrom(ln []byte) (FromLine, bool) {
+	var f FromLine
 	x := len(ln) - 1
 	if x < 0 || ln[x] != '\n' || !bytes.HasPrefix(ln, []byte("From ")) || bytes.IndexByte(ln, 0) >= 0 {
 		return f, false
@@ -50,7 +52,7 @@ func parseFrom(ln []byte) (fromLine, bool) {
 		return f, false
 	}
 	if t-11 > 5 {
-		f.sender = bytes.TrimSpace(ln[5 : t-11])
+		f.Sender = bytes.TrimSpace(ln[5 : t-11])
 	}
 	f.month, f.day, f.clock = ln[t-6:t-3], ln[t-2:t], ln[t+1:e]
 	return f, true
@@ -58,7 +60,7 @@ func parseFrom(ln []byte) (fromLine, bool) {
 
 // tail finds year and zone at the end of ln and returns where the time of day
 // ends.
-func (f *fromLine) tail(ln []byte) (e int, ok bool) {
+func (f *FromLine) tail(ln []byte) (e int, ok bool) {
 	x := len(ln)
 	sign := func(i int) bool { return ln[i] == '+' || ln[i] == '-' }
 	switch {
@@ -88,9 +90,9 @@ func (f *fromLine) tail(ln []byte) (e int, ok bool) {
 	return 0, false
 }
 
-// date reads the date. ok is false where that is not possible: what could be
+// Date reads the date. ok is false where that is not possible: what could be
 // read is returned, 1-Jan-1970 for nothing.
-func (f fromLine) date(local *time.Location) (d mailbox.Date, ok bool) {
+func (f FromLine) Date(local *time.Location) (d mailbox.Date, ok bool) {
 	var tmp [40]byte
 	b := append(tmp[:0], f.day...)
 	b = append(b, '-')
@@ -134,8 +136,8 @@ func appendCtime(b []byte, d mailbox.Date) []byte {
 	return appendNum(b, int(d.Year), 4, '0')
 }
 
-// appendFrom appends a From_ line with its LF.
-func appendFrom(b []byte, sender string, d mailbox.Date) []byte {
+// AppendFrom appends a From_ line with its LF.
+func AppendFrom(b []byte, sender string, d mailbox.Date) []byte {
 	b = append(b, "From "...)
 	b = append(b, sender...)
 	b = append(b, ' ')
@@ -163,7 +165,7 @@ func appendNum(b []byte, n, width int, fill byte) []byte {
 }
 
 // said is the date as the original's warning about it shows it.
-func (f fromLine) said() string {
+func (f FromLine) said() string {
 	clock, zone := string(f.clock), "-LCL"
 	if len(clock) == 5 {
 		clock += ":00"
@@ -172,4 +174,28 @@ func (f fromLine) said() string {
 		zone = " " + string(f.zone)
 	}
 	return string(f.day) + "-" + string(f.month) + "-" + string(f.year) + " " + clock + zone
+}
+
+// probeSize is how far a From_ line is looked for.
+const probeSize = 1023
+
+// Probe reports whether a file has, behind any blank lines, a whole From_ line
+// in its first 1023 octets.
+func Probe(f io.ReaderAt) (bool, error) {
+	b := make([]byte, probeSize)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return false, err
+	}
+	text := string(b[:n])
+	rest := strings.TrimLeft(text, "\n\r \t")
+	if blanks := text[:len(text)-len(rest)]; blanks != "" && !strings.HasSuffix(blanks, "\n") {
+		return false, nil
+	}
+	ln, _, whole := strings.Cut(rest, "\n")
+	if !whole {
+		return false, nil
+	}
+	_, ok := ParseFrom([]byte(ln + "\n"))
+	return ok, nil
 }

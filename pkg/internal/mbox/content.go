@@ -1,4 +1,4 @@
-package unix
+package mbox
 
 import (
 	"bytes"
@@ -11,26 +11,26 @@ import (
 // pieceSize is about how much is converted at a time.
 const pieceSize = 128 << 10
 
-// A headerReader gives the header lines that are not ours.
-type headerReader struct {
-	w      *winread.Window
-	off    int64 // of the next octet
-	end    int64 // where the body begins
+// A HeaderReader gives the header lines that are not ours.
+type HeaderReader struct {
+	W      *winread.Window
+	Off    int64 // of the next octet
+	End    int64 // where the body begins
 	within bool  // in the middle of a line that is longer than the window
 	hidden bool  // in a field of ours
 }
 
-// next returns the next piece of at most one line; nil at the end. blank is
+// Next returns the next piece of at most one line; nil at the end. blank is
 // true for the empty line that ends the header. It is valid until the next
 // call.
-func (h *headerReader) next() (piece []byte, blank bool, err error) {
-	for h.off < h.end {
-		ln, err := h.w.Line(h.off)
+func (h *HeaderReader) Next() (piece []byte, blank bool, err error) {
+	for h.Off < h.End {
+		ln, err := h.W.Line(h.Off)
 		if err != nil {
 			return nil, false, err
 		}
-		ln = ln[:min(int64(len(ln)), h.end-h.off)]
-		h.off += int64(len(ln))
+		ln = ln[:min(int64(len(ln)), h.End-h.Off)]
+		h.Off += int64(len(ln))
 		blank = !h.within && (ln[0] == '\n' || len(ln) == 2 && ln[0] == '\r' && ln[1] == '\n')
 		switch {
 		case h.within:
@@ -48,12 +48,12 @@ func (h *headerReader) next() (piece []byte, blank bool, err error) {
 	return nil, false, nil
 }
 
-// A content is the text of a message. There is one for a mailbox, used again
+// A Content is the text of a message. There is one for a mailbox, used again
 // for each message.
-type content struct {
+type Content struct {
 	w    *winread.Window
-	m    message
-	h    headerReader
+	m    Message
+	h    HeaderReader
 	off  int64  // of the next octet of the body
 	cr   bool   // the octet before is CR
 	out  []byte // converted, not yet read
@@ -61,20 +61,21 @@ type content struct {
 	head []byte // the header block, nil when not asked for
 }
 
-func (c *content) reset(w *winread.Window, m message) {
+// Reset begins with message m of the file that w looks at.
+func (c *Content) Reset(w *winread.Window, m Message) {
 	c.w, c.m = w, m
-	c.h = headerReader{w: w, off: m.from + int64(m.header), end: m.body}
-	c.off, c.cr, c.out, c.head = m.body, false, nil, nil
+	c.h = HeaderReader{W: w, Off: m.From + int64(m.Header), End: m.Body}
+	c.off, c.cr, c.out, c.head = m.Body, false, nil, nil
 	if c.buf == nil {
 		c.buf = make([]byte, 0, 2*pieceSize)
 	}
 }
 
 // fill converts the next piece into c.out; none at the end.
-func (c *content) fill() error {
+func (c *Content) fill() error {
 	c.out = c.buf[:0]
-	for c.h.off < c.h.end && len(c.out) < pieceSize/2 {
-		ln, _, err := c.h.next()
+	for c.h.Off < c.h.End && len(c.out) < pieceSize/2 {
+		ln, _, err := c.h.Next()
 		if err != nil {
 			return err
 		}
@@ -84,14 +85,14 @@ func (c *content) fill() error {
 		c.out = appendCRLF(c.out, ln, c.cr)
 		c.cr = ln[len(ln)-1] == '\r'
 	}
-	if len(c.out) > 0 || c.off >= c.m.end {
+	if len(c.out) > 0 || c.off >= c.m.End {
 		return nil
 	}
 	b, err := c.w.From(c.off)
 	if err != nil {
 		return err
 	}
-	b = b[:min(int64(len(b)), c.m.end-c.off, pieceSize)]
+	b = b[:min(int64(len(b)), c.m.End-c.off, pieceSize)]
 	c.out = appendCRLF(c.out, b, c.cr)
 	c.cr = b[len(b)-1] == '\r'
 	c.off += int64(len(b))
@@ -117,7 +118,7 @@ func appendCRLF(b, p []byte, cr bool) []byte {
 }
 
 // Read reads the text.
-func (c *content) Read(p []byte) (int, error) {
+func (c *Content) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -135,7 +136,7 @@ func (c *content) Read(p []byte) (int, error) {
 }
 
 // WriteTo writes what is left of the text.
-func (c *content) WriteTo(to io.Writer) (done int64, err error) {
+func (c *Content) WriteTo(to io.Writer) (done int64, err error) {
 	for {
 		if len(c.out) == 0 {
 			if err := c.fill(); err != nil || len(c.out) == 0 {
@@ -152,14 +153,14 @@ func (c *content) WriteTo(to io.Writer) (done int64, err error) {
 }
 
 // Header returns the header block, at most mailbox.MaxHeader of it.
-func (c *content) Header() ([]byte, error) {
+func (c *Content) Header() ([]byte, error) {
 	if c.head != nil {
 		return c.head, nil
 	}
-	h := headerReader{w: c.w, off: c.m.from + int64(c.m.header), end: c.m.body}
+	h := HeaderReader{W: c.w, Off: c.m.From + int64(c.m.Header), End: c.m.Body}
 	head, cr := []byte{}, false
 	for len(head) < mailbox.MaxHeader {
-		ln, _, err := h.next()
+		ln, _, err := h.Next()
 		if err != nil {
 			return nil, err
 		}
@@ -173,27 +174,33 @@ func (c *content) Header() ([]byte, error) {
 	return c.head, nil
 }
 
-var _ mailbox.Content = (*content)(nil)
+var _ mailbox.Content = (*Content)(nil)
 
-// A lfAppender takes CR LF to LF. A CR that stands before another CR and LF
+// An LFAppender takes CR LF to LF. A CR that stands before another CR and LF
 // stays with both: it would be lost when the line is read.
-type lfAppender struct {
+type LFAppender struct {
 	held int // CRs at the end of what was given
 	bare int // LFs without a CR, so far
 }
 
-// append appends the converted octets of p, which goes on where the last p
+// Append appends the converted octets of p, which goes on where the last p
 // ended, to b.
-func (l *lfAppender) append(b, p []byte) []byte {
+func (l *LFAppender) Append(b, p []byte) []byte {
 	for {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {
 			break
 		}
+		if l.held == 0 && i > 1 && p[i-1] == '\r' && p[i-2] != '\r' { // nearly always
+			b = append(b, p[:i-1]...)
+			b = append(b, '\n')
+			p = p[i+1:]
+			continue
+		}
 		text := bytes.TrimRight(p[:i], "\r")
 		crs := i - len(text)
 		if len(text) > 0 {
-			b = l.flush(b)
+			b = l.Flush(b)
 		}
 		crs += l.held
 		l.held = 0
@@ -212,14 +219,14 @@ func (l *lfAppender) append(b, p []byte) []byte {
 	}
 	text := bytes.TrimRight(p, "\r")
 	if len(text) > 0 {
-		b = l.flush(b)
+		b = l.Flush(b)
 	}
 	l.held += len(p) - len(text)
 	return append(b, text...)
 }
 
-// flush appends the CRs that were held back: no LF follows them.
-func (l *lfAppender) flush(b []byte) []byte {
+// Flush appends the CRs that were held back: no LF follows them.
+func (l *LFAppender) Flush(b []byte) []byte {
 	for ; l.held > 0; l.held-- {
 		b = append(b, '\r')
 	}

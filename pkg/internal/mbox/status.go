@@ -1,4 +1,4 @@
-package unix
+package mbox
 
 import (
 	"bytes"
@@ -73,15 +73,15 @@ func parseStatus(value []byte) (sys mailbox.SystemFlags, old bool) {
 	return sys, old
 }
 
-// maxKeywords is how many keywords a mailbox can have, maxKeywordLen how many
+// MaxKeywords is how many keywords a mailbox can have, maxKeywordLen how many
 // octets each.
 const (
-	maxKeywords   = 30
+	MaxKeywords   = 30
 	maxKeywordLen = 50
 )
 
-// keywordIndex finds a keyword in any case; -1 for none.
-func keywordIndex(table []string, name string) int {
+// KeywordIndex finds a keyword in any case; -1 for none.
+func KeywordIndex(table []string, name string) int {
 	for i, k := range table {
 		if strings.EqualFold(k, name) {
 			return i
@@ -93,7 +93,7 @@ func keywordIndex(table []string, name string) int {
 // parseKeywords reads the words of X-Keywords that the mailbox knows.
 func parseKeywords(value []byte, table []string) (bits uint64) {
 	for word := range bytes.FieldsFuncSeq(value, isWordEnd) {
-		if i := keywordIndex(table, string(word)); i >= 0 {
+		if i := KeywordIndex(table, string(word)); i >= 0 {
 			bits |= 1 << i
 		}
 	}
@@ -113,7 +113,7 @@ func parseBase(value []byte) (validity, last uint32, keywords []string, ok bool)
 		return 0, 0, nil, false
 	}
 	for word := range bytes.FieldsFuncSeq(rest, isWordEnd) {
-		if len(keywords) == maxKeywords {
+		if len(keywords) == MaxKeywords {
 			break
 		}
 		if len(word) <= maxKeywordLen {
@@ -141,27 +141,27 @@ const (
 	paddingBase = 80 // with X-IMAPbase
 )
 
-// A state is what the status block of a message says.
-type state struct {
-	base     bool // X-IMAPbase goes first: validity, last and all keywords
-	validity uint32
-	last     uint32
-	table    []string
-	flags    mailbox.Flags
-	old      bool   // O: no longer recent
-	uid      uint32 // 0: no X-UID line
+// A State is what the status block of a message says.
+type State struct {
+	Base     bool // X-IMAPbase goes first: validity, last and all keywords
+	Validity uint32
+	Last     uint32
+	Table    []string
+	Flags    mailbox.Flags
+	Old      bool   // O: no longer recent
+	UID      uint32 // 0: no X-UID line
 }
 
-// append appends the status block.
-func (s state) append(b []byte) []byte {
+// Append appends the status block.
+func (s State) Append(b []byte) []byte {
 	start, fill := len(b), padding
-	if s.base {
+	if s.Base {
 		fill = paddingBase
 		b = append(b, "X-IMAPbase: "...)
-		b = strconv.AppendUint(b, uint64(s.validity), 10)
+		b = strconv.AppendUint(b, uint64(s.Validity), 10)
 		b = append(b, ' ')
-		b = strconv.AppendUint(b, uint64(s.last), 10)
-		b = appendWords(b, s.table, math.MaxUint64)
+		b = strconv.AppendUint(b, uint64(s.Last), 10)
+		b = appendWords(b, s.Table, math.MaxUint64)
 		b = append(b, '\n')
 	}
 	letter := func(on bool, c byte) {
@@ -169,24 +169,24 @@ func (s state) append(b []byte) []byte {
 			b = append(b, c)
 		}
 	}
-	sys := s.flags.System
+	sys := s.Flags.System
 	b = append(b, "Status: "...)
 	letter(sys&mailbox.Seen != 0, 'R')
-	letter(s.old, 'O')
+	letter(s.Old, 'O')
 	b = append(b, "\nX-Status: "...)
 	letter(sys&mailbox.Deleted != 0, 'D')
 	letter(sys&mailbox.Flagged != 0, 'F')
 	letter(sys&mailbox.Answered != 0, 'A')
 	letter(sys&mailbox.Draft != 0, 'T')
 	b = append(b, "\nX-Keywords:"...)
-	b = appendWords(b, s.table, s.flags.Keywords)
+	b = appendWords(b, s.Table, s.Flags.Keywords)
 	for len(b)-start < fill {
 		b = append(b, ' ')
 	}
 	b = append(b, '\n')
-	if s.uid != 0 {
+	if s.UID != 0 {
 		b = append(b, "X-UID: "...)
-		b = strconv.AppendUint(b, uint64(s.uid), 10)
+		b = strconv.AppendUint(b, uint64(s.UID), 10)
 		b = append(b, '\n')
 	}
 	return b
@@ -206,9 +206,9 @@ const pseudoSubject = "DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA"
 
 const pseudoFrom = "Mail System Internal Data"
 
-// appendPseudo appends the pseudo-message as it is written at the time now on
+// AppendPseudo appends the pseudo-message as it is written at the time now on
 // this host. A mailbox that was just created has no Message-ID in it.
-func appendPseudo(b []byte, env *mailbox.Env, created bool, validity, last uint32, keywords []string) []byte {
+func AppendPseudo(b []byte, env *mailbox.Env, created bool, validity, last uint32, keywords []string) []byte {
 	now := env.Now()
 	b = append(b, "From MAILER-DAEMON "...)
 	b = appendCtime(b, mailbox.DateOf(now))

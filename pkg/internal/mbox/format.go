@@ -1,4 +1,4 @@
-package unix
+package mbox
 
 import (
 	"bufio"
@@ -12,21 +12,25 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
-// A formatter writes messages as they are stored.
-type formatter struct {
+// A Formatter writes messages as they are stored.
+type Formatter struct {
 	env  *mailbox.Env
 	to   io.Writer
 	in   *bufio.Reader
-	line []byte // the piece of a line being written
+	line []byte // what is about to be written
 }
 
-func newFormatter(env *mailbox.Env, to io.Writer) *formatter {
-	return &formatter{env: env, to: to, in: bufio.NewReaderSize(nil, 64<<10)}
+// enough is how much is written at once.
+const enough = 64 << 10
+
+// NewFormatter returns a Formatter that writes to to.
+func NewFormatter(env *mailbox.Env, to io.Writer) *Formatter {
+	return &Formatter{env: env, to: to, in: bufio.NewReaderSize(nil, 64<<10)}
 }
 
-// message writes one message with the status block st, and the empty line
+// Message writes one message with the status block st, and the empty line
 // behind it.
-func (f *formatter) message(it mailbox.Item, st state) (mailbox.Altered, error) {
+func (f *Formatter) Message(it mailbox.Item, st State) (mailbox.Altered, error) {
 	var a mailbox.Altered
 	counted := &counter{r: it.Text}
 	f.in.Reset(counted)
@@ -42,7 +46,7 @@ func (f *formatter) message(it mailbox.Item, st state) (mailbox.Altered, error) 
 		}
 		sender = returnPath(head)
 	}
-	f.line = appendFrom(f.line[:0], cleanSender(sender), date)
+	f.line = AppendFrom(f.line[:0], CleanSender(sender), date)
 	if _, err := f.to.Write(f.line); err != nil {
 		return a, err
 	}
@@ -56,9 +60,10 @@ func (f *formatter) message(it mailbox.Item, st state) (mailbox.Altered, error) 
 }
 
 // text writes header, status block, body and empty line.
-func (f *formatter) text(st state, a *mailbox.Altered) error {
-	var lf lfAppender
+func (f *Formatter) text(st State, a *mailbox.Altered) error {
+	var lf LFAppender
 	header, begin := true, true
+	f.line = f.line[:0]
 	for {
 		piece, err := f.in.ReadSlice('\n')
 		if err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull) {
@@ -67,44 +72,47 @@ func (f *formatter) text(st state, a *mailbox.Altered) error {
 		if len(piece) == 0 { // the end
 			break
 		}
-		f.line = f.line[:0]
 		if begin {
-			if header && isBlank(piece) {
+			if header && IsBlank(piece) {
 				header = false
-				f.line = st.append(f.line)
+				f.line = st.Append(f.line)
 			} else {
 				f.quote(piece, header, a)
 			}
 		}
-		f.line = lf.append(f.line, piece)
+		f.line = lf.Append(f.line, piece)
 		begin = piece[len(piece)-1] == '\n'
+		if len(f.line) < enough {
+			continue
+		}
 		if _, err := f.to.Write(f.line); err != nil {
 			return err
 		}
+		f.line = f.line[:0]
 	}
 	a.LineEnds += lf.bare
-	f.line = f.line[:0]
 	if !begin {
 		a.Newlines++
 		if lf.held > 0 { // CR CR LF is how a CR at the end of a line is kept
-			f.line = append(lf.flush(f.line), '\r')
+			f.line = append(lf.Flush(f.line), '\r')
 		}
 		f.line = append(f.line, '\n')
 	}
 	if header {
 		a.Newlines++
-		f.line = append(st.append(f.line), '\n')
+		f.line = append(st.Append(f.line), '\n')
 	}
 	_, err := f.to.Write(append(f.line, '\n'))
 	return err
 }
 
-func isBlank(ln []byte) bool { return ln[0] == '\n' || len(ln) == 2 && ln[0] == '\r' && ln[1] == '\n' }
+// IsBlank reports whether a line is empty.
+func IsBlank(ln []byte) bool { return ln[0] == '\n' || len(ln) == 2 && ln[0] == '\r' && ln[1] == '\n' }
 
 // quote begins a line that would be taken for something else when it is read.
-func (f *formatter) quote(ln []byte, header bool, a *mailbox.Altered) {
+func (f *Formatter) quote(ln []byte, header bool, a *mailbox.Altered) {
 	if ln[0] == 'F' && bytes.HasPrefix(ln, []byte("From ")) {
-		if _, ok := parseFrom(ln); ok || !f.env.Config.FromHeaderOnly {
+		if _, ok := ParseFrom(ln); ok || !f.env.Config.FromHeaderOnly {
 			f.line = append(f.line, '>')
 			a.QuotedFrom++
 		}
@@ -148,8 +156,8 @@ func storable(d mailbox.Date, now func() time.Time) (_ mailbox.Date, ok bool) {
 
 const nobody = "MAILER-DAEMON"
 
-// cleanSender makes an address fit for a From_ line.
-func cleanSender(s string) string {
+// CleanSender makes an address fit for a From_ line.
+func CleanSender(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7F {
 			return -1
@@ -165,7 +173,7 @@ func cleanSender(s string) string {
 // returnPath is the address of the Return-Path field of a header, "" for none.
 func returnPath(head []byte) string {
 	const name = "Return-Path:"
-	for len(head) > 0 && !isBlank(head) {
+	for len(head) > 0 && !IsBlank(head) {
 		ln, rest, _ := bytes.Cut(head, []byte("\n"))
 		if len(ln) > len(name) && strings.EqualFold(string(ln[:len(name)]), name) {
 			v := strings.TrimSpace(string(ln[len(name):]))
