@@ -25,14 +25,17 @@ type Check struct {
 	lines   int   // header lines of the message being read
 	claim   int64 // its Content-Length, -1 for none
 	claimAt int64
-	odd     bool // a line that is no header field was reported
-	crlf    bool // CR LF was reported
-	based   bool // UIDs were believed
+	odd     bool  // a line that is no header field was reported
+	crlf    bool  // CR LF was reported
+	based   bool  // UIDs were believed
+	badBase int64 // the first X-IMAPbase of the message that cannot be read, -1 for none
 	buf     []byte
 }
 
 // NewCheck returns a check that reports to r.
-func NewCheck(r Reporter) *Check { return &Check{Reporter: r, claim: -1, buf: make([]byte, 256<<10)} }
+func NewCheck(r Reporter) *Check {
+	return &Check{Reporter: r, claim: -1, badBase: -1, buf: make([]byte, 256<<10)}
+}
 
 // line looks at a header line of m, of which ln is the beginning, before the
 // scanner takes it. ours says that the line before is a status header.
@@ -50,7 +53,7 @@ func (c *Check) line(s *Scanner, m *Message, ln []byte, ours bool) {
 	case f == notOurs:
 		c.foreign(s, ln, seq)
 	case !exact:
-		c.Doubt("unix.status-spelling", s.Off, seq, "status header is ignored, it must be spelled %s: %.60q", fieldNames[f]+":", bytes.TrimSpace(ln))
+		c.Doubt("unix.status-spelling", s.Off, seq, "status header is ignored, its name must be %s: %.60q", fieldNames[f], bytes.TrimSpace(ln))
 	case f == fieldXIMAP || f == fieldXIMAPbase:
 		c.base(s, f, value, seq)
 	case f == fieldXUID:
@@ -96,8 +99,8 @@ func (c *Check) base(s *Scanner, f field, value []byte, seq uint32) {
 	switch {
 	case !s.first():
 		c.Doubt("unix.base-misplaced", s.Off, seq, "%s counts in the first message only", fieldNames[f])
-	case !ok:
-		c.Damage("unix.base-bad", s.Off, seq, "%s does not hold UIDVALIDITY and the last UID: all messages get new UIDs", fieldNames[f])
+	case !ok && c.badBase < 0:
+		c.badBase = s.Off
 	case s.Ix.Validity != 0:
 		c.Doubt("unix.base-twice", s.Off, seq, "%s is there twice, the first counts", fieldNames[f])
 	}
@@ -107,9 +110,9 @@ func (c *Check) base(s *Scanner, f field, value []byte, seq uint32) {
 // uid looks at X-UID as the scanner will.
 func (c *Check) uid(s *Scanner, m *Message, value []byte, seq uint32) {
 	uid, _, ok := parseNumber(bytes.TrimLeft(value, " "))
-	before := uint32(0)
+	before, made := uint32(0), false
 	if n := len(s.Ix.Msgs); n > 0 {
-		before = s.Ix.Msgs[n-1].UID
+		before, made = s.Ix.Msgs[n-1].UID, s.Ix.Msgs[n-1].Bits&BitUIDless != 0
 	}
 	switch {
 	case s.imap:
@@ -120,6 +123,8 @@ func (c *Check) uid(s *Scanner, m *Message, value []byte, seq uint32) {
 		c.Damage("unix.uid-bad", s.Off, seq, "X-UID is no number above 0: this message and all behind it get new UIDs: %.20q", bytes.TrimSpace(value))
 	case m.UID != 0:
 		c.Damage("unix.uid-twice", s.Off, seq, "message has the UIDs %d and %d: this one and all behind it get new UIDs", m.UID, uid)
+	case uid <= before && made:
+		c.Damage("unix.uid-order", s.Off, seq, "UID %d stands behind a message without UID: this message and all behind it get new UIDs", uid)
 	case uid <= before:
 		c.Damage("unix.uid-order", s.Off, seq, "UID %d stands behind UID %d: this message and all behind it get new UIDs", uid, before)
 	case uid > s.Ix.Last:
@@ -145,10 +150,19 @@ func (c *Check) message(s *Scanner, m *Message) error {
 	switch {
 	case s.imap && s.mark:
 		seq = 0
+	case s.mark && s.first() && s.Ix.Validity != 0:
+		c.Doubt("unix.pseudo-old", m.From, seq, "first message once held data of the mailbox and is shown as mail now")
 	case s.mark && s.first():
 		c.Damage("unix.pseudo-bad", m.From, seq, "first message holds data of the mailbox but has lost them: it is shown, and all messages get new UIDs")
 	case s.mark:
 		c.Doubt("unix.pseudo-second", m.From, seq, "message holds data of a mailbox, but is not the first: it is shown as mail")
+	}
+	switch {
+	case c.badBase < 0:
+	case s.Ix.Validity == 0:
+		c.Damage("unix.base-bad", c.badBase, seq, "X-IMAPbase does not hold UIDVALIDITY and the last UID: all messages get new UIDs")
+	default:
+		c.Doubt("unix.base-bad", c.badBase, seq, "X-IMAPbase does not hold UIDVALIDITY and the last UID, and another one counts")
 	}
 	if err := c.header(s, m, seq); err != nil {
 		return err
@@ -157,7 +171,7 @@ func (c *Check) message(s *Scanner, m *Message) error {
 		return err
 	}
 	c.after(s, m, seq)
-	c.lines, c.claim, c.odd = 0, -1, false
+	c.lines, c.claim, c.odd, c.badBase = 0, -1, false, -1
 	if c.Stopped() {
 		return mailbox.ErrTemporary // the reporter knows why
 	}
