@@ -79,14 +79,28 @@ func (d *Driver) saveLost(path string, f io.ReaderAt, off, n int64) error {
 // like an internal line as it is written, or -1. One at pos itself, whose text
 // is torn, does not count.
 func findLine(f io.ReaderAt, pos, size int64) (int64, error) {
+	found := int64(-1)
+	err := eachLine(f, pos, size, func(off int64) bool {
+		if off != pos {
+			found = off
+		}
+		return found < 0
+	})
+	return found, err
+}
+
+// eachLine calls do for the offsets of all octets in [pos, size) that look
+// like an internal line as it is written, until it returns false.
+func eachLine(f io.ReaderAt, pos, size int64, do func(off int64) bool) error {
 	buf := make([]byte, scanWindow)
+	next := pos // where a line may begin that do has not got
 	for off := pos; off < size; {
 		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
 		if n == 0 {
 			if err == io.EOF {
-				return -1, mailbox.ErrChanged
+				return mailbox.ErrChanged
 			}
-			return -1, err
+			return err
 		}
 		b := buf[:n]
 		for from := 0; ; {
@@ -95,8 +109,13 @@ func findLine(f io.ReaderAt, pos, size int64) (int64, error) {
 				break
 			}
 			from += i + 2
-			if start := lineEndingAt(b, from); start >= 0 && off+int64(start) != pos {
-				return off + int64(start), nil
+			start := lineEndingAt(b, from)
+			if start < 0 || off+int64(start) < next {
+				continue
+			}
+			next = off + int64(from)
+			if !do(off + int64(start)) {
+				return nil
 			}
 		}
 		if off+int64(n) == size {
@@ -104,7 +123,7 @@ func findLine(f io.ReaderAt, pos, size int64) (int64, error) {
 		}
 		off += int64(max(n-maxLine, 1)) // a line may lie across
 	}
-	return -1, nil
+	return nil
 }
 
 // lineEndingAt returns where the internal line begins that ends at b[:end],
@@ -137,22 +156,25 @@ func isDate(b []byte) bool {
 		return false
 	}
 	for i, c := range b {
-		ok := false
-		switch shape[i] {
-		case '9':
-			ok = isDigit(c) || i == 0 && c == ' '
-		case 'a':
-			ok = 'A' <= c&^0x20 && c&^0x20 <= 'Z'
-		case '+':
-			ok = c == '+' || c == '-'
-		default:
-			ok = c == shape[i]
-		}
-		if !ok {
+		if !fitsShape(shape[i], c, i == 0) {
 			return false
 		}
 	}
 	return true
+}
+
+// fitsShape reports whether c can stand where shape has s; the first digit may
+// be a blank.
+func fitsShape(s, c byte, first bool) bool {
+	switch s {
+	case '9':
+		return isDigit(c) || first && c == ' '
+	case 'a':
+		return 'A' <= c&^0x20 && c&^0x20 <= 'Z'
+	case '+':
+		return c == '+' || c == '-'
+	}
+	return c == s
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
