@@ -58,6 +58,10 @@ var rules = []rule{
 		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely,
 	},
 	{"mailutil/pkg/internal/mailtxt", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
+	{
+		"mailutil/pkg/internal/inspect",
+		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely,
+	},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests
 	{"mailutil/pkg/deptest", nil, nil},

@@ -51,14 +51,28 @@ func (d *Driver) cutTail(f fsx.File, pos, size int64, cause error) error {
 // like an internal line as it is written, or -1. One at pos itself, whose text
 // is torn, does not count.
 func findLine(f io.ReaderAt, pos, size int64) (int64, error) {
+	found := int64(-1)
+	err := eachLine(f, pos, size, func(off int64) bool {
+		if off != pos {
+			found = off
+		}
+		return found < 0
+	})
+	return found, err
+}
+
+// eachLine calls do for the offsets of all octets in [pos, size) that look
+// like an internal line as it is written, until it returns false.
+func eachLine(f io.ReaderAt, pos, size int64, do func(off int64) bool) error {
 	buf := make([]byte, scanWindow)
+	next := pos // where a line may begin that do has not got
 	for off := pos; off < size; {
 		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
 		if n == 0 {
 			if err == io.EOF {
-				return -1, mailbox.ErrChanged
+				return mailbox.ErrChanged
 			}
-			return -1, err
+			return err
 		}
 		b := buf[:n]
 		for from := 0; ; {
@@ -67,8 +81,13 @@ func findLine(f io.ReaderAt, pos, size int64) (int64, error) {
 				break
 			}
 			from += i + 2
-			if start := lineEndingAt(b, from); start >= 0 && off+int64(start) != pos {
-				return off + int64(start), nil
+			start := lineEndingAt(b, from)
+			if start < 0 || off+int64(start) < next {
+				continue
+			}
+			next = off + int64(from)
+			if !do(off + int64(start)) {
+				return nil
 			}
 		}
 		if off+int64(n) == size {
@@ -76,14 +95,14 @@ func findLine(f io.ReaderAt, pos, size int64) (int64, error) {
 		}
 		off += int64(max(n-maxLine, 1)) // a line may lie across
 	}
-	return -1, nil
+	return nil
 }
 
 // lineEndingAt returns where the internal line begins that ends at b[:end],
 // -1 where none does. It takes only what is written, not all that is read.
 func lineEndingAt(b []byte, end int) int {
 	dash, semi := end-dashBack, end-semiBack
-	if semi < flocked.DateLen+2 || b[semi] != ';' || b[dash] != '-' ||
+	if semi < dateLen+2 || b[semi] != ';' || b[dash] != '-' ||
 		!allHex(b[semi+1:dash]) || !allHex(b[dash+1:end-2]) {
 		return -1
 	}
@@ -91,7 +110,7 @@ func lineEndingAt(b []byte, end int) int {
 	for comma > 0 && isDigit(b[comma]) {
 		comma--
 	}
-	start := comma - flocked.DateLen
+	start := comma - dateLen
 	if b[comma] != ',' || comma == semi-1 || start < 0 || end-start > maxLine {
 		return -1
 	}

@@ -38,7 +38,8 @@ func (o Files) Journal() journal.Options {
 	return journal.Options{FS: o.FS, StateDir: o.Env.StateDir}
 }
 
-func (o Files) locks() lock.Options {
+// Locks returns how locks are waited for.
+func (o Files) Locks() lock.Options {
 	return lock.Options{
 		Timeout: o.Env.LockTimeout,
 		Dir:     o.Env.LockDir,
@@ -133,13 +134,13 @@ func (o Files) isAt(f fsx.File, path string) (bool, error) {
 
 // TempLock takes the lock /tmp/.DEV.INO of f.
 func (o Files) TempLock(ctx context.Context, f fsx.File, m lock.Mode) (lock.Held, error) {
-	return lock.Temp(ctx, f.OS(), m, o.locks())
+	return lock.Temp(ctx, f.OS(), m, o.Locks())
 }
 
 // Share takes the shared lock on the mailbox, waiting for it. Closing f gives
 // it up.
 func (o Files) Share(ctx context.Context, f fsx.File) error {
-	_, err := lock.Flock(o.locks()).Lock(ctx, f.OS(), lock.Shared)
+	_, err := lock.Flock(o.Locks()).Lock(ctx, f.OS(), lock.Shared)
 	return err
 }
 

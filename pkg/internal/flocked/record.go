@@ -10,7 +10,7 @@ import (
 )
 
 // DateLen is the length of the date that begins an internal line.
-const DateLen = len(" 1-Jul-2001 02:03:04 -0700")
+const DateLen = 26 // " 1-Jul-2001 02:03:04 -0700"
 
 // AppendDate appends the date of an internal line. The day of a date that is
 // given is padded with a blank, that of "now" with a zero.
@@ -31,30 +31,33 @@ func Storable(d mailbox.Date) bool {
 	return err == nil && len(s) == DateLen && back == d
 }
 
-// IsDate reports whether b has the shape of a date as it is written: 9 stands
-// for a digit, a for a letter, + for a sign.
-func IsDate(b []byte) bool {
+// IsDate reports whether b has the shape of a date as it is written.
+func IsDate(b []byte) bool { return len(b) == DateLen && DateFits(b) == DateLen }
+
+// DateFits returns how many of the first octets of b have the shape of a date:
+// 9 stands for a digit, a for a letter, + for a sign.
+func DateFits(b []byte) (n int) {
 	const shape = "99-aaa-9999 99:99:99 +9999"
-	if len(b) != len(shape) {
-		return false
-	}
-	for i, c := range b {
-		ok := false
-		switch shape[i] {
-		case '9':
-			ok = '0' <= c && c <= '9' || i == 0 && c == ' '
-		case 'a':
-			ok = 'A' <= c&^0x20 && c&^0x20 <= 'Z'
-		case '+':
-			ok = c == '+' || c == '-'
-		default:
-			ok = c == shape[i]
-		}
-		if !ok {
-			return false
+	for i := range min(len(b), DateLen) {
+		if fits(shape[i], b[i], i == 0) {
+			n++
 		}
 	}
-	return true
+	return n
+}
+
+// fits reports whether c can stand where shape has s; the first digit may be a
+// blank.
+func fits(s, c byte, first bool) bool {
+	switch s {
+	case '9':
+		return '0' <= c && c <= '9' || first && c == ' '
+	case 'a':
+		return 'A' <= c&^0x20 && c&^0x20 <= 'Z'
+	case '+':
+		return c == '+' || c == '-'
+	}
+	return c == s
 }
 
 // Exactly lets write give w a text, which must be size octets.

@@ -1,0 +1,5 @@
+package inspect
+
+import "syscall"
+
+const noAtime = syscall.O_NOATIME
