@@ -159,3 +159,19 @@ func TestInspectWritesNothing(t *testing.T) {
 		}
 	}
 }
+
+// Findings in a file that grows meanwhile may be due to that.
+func TestInspectChanged(t *testing.T) {
+	s, env := session(t, "mbx-corrupt/extra-crlf.mbx")
+	grow := func(mailbox.Finding) error {
+		f, err := os.OpenFile(filepath.Join(env.Home, "extra-crlf.mbx"), os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString("more")
+		return errors.Join(err, f.Close())
+	}
+	if _, err := s.Inspect(context.Background(), "extra-crlf.mbx", grow); !errors.Is(err, mailbox.ErrChanged) {
+		t.Errorf("got %v, want %v", err, mailbox.ErrChanged)
+	}
+}
