@@ -55,7 +55,8 @@ var rules = []rule{
 	{"mailutil/pkg/internal/node", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{
 		"mailutil/pkg/internal/inspect",
-		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely,
+		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"},
+		unlikely,
 	},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests

@@ -64,8 +64,10 @@ func TestInspectRecords(t *testing.T) {
 		{"no header", recordOf(good, "x y\r\n"), "", "mbx.text-start@2048"},
 		{"long line", recordOf(good, "A: b\r\n\r\n"+strings.Repeat("x", 70<<10)+"\r\n") + second, "", ""},
 		{"two faults", recordOf(good, x) + "\r\n\r\n" + second + "junk", fmt.Sprintf("mbx.gap@%d mbx.junk-tail@%d", 2048+n, 2048+2*n+4), ""},
-		{"two bad lines", recordOf("00000000001g-00000001", x) + recordOf("000000000010-0000000g", x) + recordOf("000000000010-00000003", x),
-			fmt.Sprintf("mbx.flags@2048 mbx.uid@%d", 2048+n), ""},
+		{
+			"two bad lines", recordOf("00000000001g-00000001", x) + recordOf("000000000010-0000000g", x) + recordOf("000000000010-00000003", x),
+			fmt.Sprintf("mbx.flags@2048 mbx.uid@%d", 2048+n), "",
+		},
 		{"torn, nothing behind", recordOf(good, x) + second[:20], fmt.Sprintf("mbx.torn-tail@%d", 2048+n), ""},
 	} {
 		w := newWorld(t)

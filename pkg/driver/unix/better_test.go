@@ -175,3 +175,42 @@ func TestInodeStays(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// What was read in any order is what is there, unless somebody writes to it.
+func TestWitness(t *testing.T) {
+	env, _ := goldenEnv(t)
+	n := put(t, env, "native-flags-append.mbox")
+	b := open(t, env, n, mailbox.ReadOnly).(*box)
+	defer b.Close()
+	read := func() mailbox.Proof {
+		t.Helper()
+		b.Witness()
+		for _, seq := range []uint32{5, 2, 2, 7} {
+			text(t, b, seq)
+		}
+		p, err := b.Witnessed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	was := read()
+	now, err := b.Prove()
+	if err != nil || now.Digest != was.Digest || now.Size != was.Size {
+		t.Fatalf("read %+v, is %+v, %v", was, now, err)
+	}
+	f, err := os.OpenFile(n.Path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("X"), 400); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := b.Prove(); err != nil || now.Digest == was.Digest {
+		t.Errorf("a change went unseen, %v", err)
+	}
+	if read().Digest == was.Digest {
+		t.Error("a change that was read went unseen")
+	}
+}
