@@ -3,6 +3,8 @@ package mbx
 import (
 	"bytes"
 	"errors"
+
+	"mailutil/pkg/internal/flocked"
 )
 
 // uidSlack is how far above UIDLAST a UID may be: a session that failed has
@@ -118,15 +120,7 @@ func (w *walker) copies(from, end int64) (found bool, err error) {
 // looksDamaged reports whether b begins with what was a line: the date is
 // still to be seen.
 func looksDamaged(b []byte) bool {
-	const shape = "99-aaa-9999 99:99:99 +9999"
-	n := min(len(b), len(shape))
-	fits := 0
-	for i := range n {
-		if fitsShape(shape[i], b[i], i == 0) {
-			fits++
-		}
-	}
-	return fits >= 20
+	return flocked.DateFits(b) >= 20
 }
 
 // nuls counts the NULs that b begins with.

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
 )
@@ -44,35 +44,7 @@ func (d *Driver) cutTail(f fsx.File, pos, size int64, cause error) error {
 		return &mailbox.Error{Off: pos, Err: fmt.Errorf("%w, with messages behind the damage (%w): run mailutil repair",
 			mailbox.ErrCorrupt, cause)}
 	}
-	lost := f.Name() + ".lost"
-	if err := d.saveLost(lost, f, pos, size-pos); err != nil {
-		return err
-	}
-	if err := errors.Join(f.Truncate(pos), f.Sync()); err != nil {
-		return err
-	}
-	d.env.Notify(mailbox.Warn, fmt.Sprintf("%s ended with %d octets that are no whole message; they are in %s now",
-		f.Name(), size-pos, lost))
-	return nil
-}
-
-// saveLost adds n octets of f to the end of the file at path, durably.
-func (d *Driver) saveLost(path string, f io.ReaderAt, off, n int64) error {
-	to, err := d.FS.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	fi, err := to.Stat()
-	if err == nil {
-		_, err = io.Copy(io.NewOffsetWriter(to, fi.Size()), io.NewSectionReader(f, off, n))
-	}
-	if err == nil {
-		err = to.Sync()
-	}
-	if err = errors.Join(err, to.Close()); err != nil {
-		return err
-	}
-	return d.syncDirOf(path)
+	return d.files().CutTail(f, pos, size)
 }
 
 // findLine returns the offset of the first octets in [pos, size) that look
@@ -142,39 +114,10 @@ func lineEndingAt(b []byte, end int) int {
 	if b[comma] != ',' || comma == semi-1 || start < 0 || end-start > maxLine {
 		return -1
 	}
-	if !isDate(b[start:comma]) {
+	if !flocked.IsDate(b[start:comma]) {
 		return -1
 	}
 	return start
-}
-
-// isDate reports whether b has the shape of a date: 9 stands for a digit, a
-// for a letter, + for a sign.
-func isDate(b []byte) bool {
-	const shape = "99-aaa-9999 99:99:99 +9999"
-	if len(b) != len(shape) {
-		return false
-	}
-	for i, c := range b {
-		if !fitsShape(shape[i], c, i == 0) {
-			return false
-		}
-	}
-	return true
-}
-
-// fitsShape reports whether c can stand where shape has s; the first digit may
-// be a blank.
-func fitsShape(s, c byte, first bool) bool {
-	switch s {
-	case '9':
-		return isDigit(c) || first && c == ' '
-	case 'a':
-		return 'A' <= c&^0x20 && c&^0x20 <= 'Z'
-	case '+':
-		return c == '+' || c == '-'
-	}
-	return c == s
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -37,7 +37,7 @@ func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return mailbox.Inspection{}, err
 	}
-	look := inspect.Look{FS: d.FS, Driver: d.Name(), Path: path, Lock: lock.Flock(d.locks()), Report: report}
+	look := inspect.Look{FS: d.FS, Driver: d.Name(), Path: path, Lock: lock.Flock(d.files().Locks()), Report: report}
 	return inspect.Run(ctx, look, func(f *inspect.File) error {
 		return (&inspection{File: f, d: d}).run()
 	})

@@ -1,5 +1,5 @@
 //go:build !linux
 
-package mbx
+package flocked
 
 const noAtime = 0
