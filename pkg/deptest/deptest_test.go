@@ -60,7 +60,8 @@ var rules = []rule{
 	{"mailutil/pkg/internal/mailtxt", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
 	{
 		"mailutil/pkg/internal/inspect",
-		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely,
+		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"},
+		unlikely,
 	},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests

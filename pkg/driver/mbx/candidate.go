@@ -60,6 +60,9 @@ func (w *walker) candidate(from int64) (int64, error) {
 			return w.next, err
 		}
 	}
+	if from >= w.none && w.last == w.noneL {
+		return -1, nil
+	}
 	found, failed := int64(-1), error(nil)
 	err := eachLine(w.s.r, from, w.s.size, func(off int64) bool {
 		ok, err := w.plausible(off)
@@ -70,6 +73,9 @@ func (w *walker) candidate(from int64) (int64, error) {
 		return !ok && err == nil
 	})
 	w.next = found
+	if found < 0 {
+		w.none, w.noneL = from, w.last
+	}
 	return found, errors.Join(err, failed)
 }
 

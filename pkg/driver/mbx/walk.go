@@ -47,14 +47,19 @@ type walker struct {
 	s    *scanner
 	last uint32 // highest UID so far
 	most uint32 // UIDLAST, for what UIDs can be
-	next int64  // the last candidate that was found, to find it again
-	seen map[uint64]bool
 	buf  []byte
+
+	next  int64  // the last candidate that was found, to find it again
+	none  int64  // from here on there is no candidate,
+	noneL uint32 // as long as last is this
+
+	seen  []uint64        // digests of lines
+	known map[uint64]bool // the same, made when it is needed
 }
 
 // newWalker walks through the octets [pos, size) of r.
 func newWalker(r io.ReaderAt, pos, size int64, uidLast uint32) *walker {
-	return &walker{s: newScanner(r, pos, size), most: uidLast, next: -1, seen: map[uint64]bool{}, buf: make([]byte, 4*maxLine)}
+	return &walker{s: newScanner(r, pos, size), most: uidLast, next: -1, none: math.MaxInt64, buf: make([]byte, 4*maxLine)}
 }
 
 // step returns the next piece; ok is false at the end.
@@ -233,10 +238,21 @@ func (w *walker) damagedLine(p *piece, fault lineFault) error {
 	p.text = p.off + int64(eol) + 1
 	p.line.date = bytes.Clone(b[:dateLen])
 	if size, ok := parseSize(digits(b[dateLen+1 : max(eol, dateLen+1)])); ok && size > 0 {
-		ok, err := w.begins(p.text + size)
-		if ok || err != nil {
-			p.claim, p.end = p.text+size, p.text+size
+		claim := p.text + size
+		ok, err := w.begins(claim)
+		if err != nil {
 			return err
+		}
+		if !ok {
+			next, err := w.read(claim, maxLine)
+			if err != nil {
+				return err
+			}
+			ok = looksDamaged(next) // so is the line behind it
+		}
+		if ok {
+			p.claim, p.end = claim, claim
+			return nil
 		}
 	}
 	p.end, err = w.toNext(p.text)
@@ -301,12 +317,26 @@ var lineSeed = maphash.MakeSeed()
 // remember keeps a line, to know it again. One without a UID may be there
 // twice by right.
 func (w *walker) remember(l line, b []byte) {
-	if l.uid != 0 {
-		w.seen[maphash.Bytes(lineSeed, b[:l.length])] = true
+	if l.uid == 0 {
+		return
+	}
+	h := maphash.Bytes(lineSeed, b[:l.length])
+	w.seen = append(w.seen, h)
+	if w.known != nil {
+		w.known[h] = true
 	}
 }
 
 // isCopy reports whether a line, at the start of b, was there before.
 func (w *walker) isCopy(l line, b []byte) bool {
-	return l.uid != 0 && l.uid <= w.last && w.seen[maphash.Bytes(lineSeed, b[:l.length])]
+	if l.uid == 0 || l.uid > w.last {
+		return false
+	}
+	if w.known == nil {
+		w.known = make(map[uint64]bool, len(w.seen))
+		for _, h := range w.seen {
+			w.known[h] = true
+		}
+	}
+	return w.known[maphash.Bytes(lineSeed, b[:l.length])]
 }
