@@ -133,7 +133,7 @@ func (v *View) CatFile(dir string, m mailbox.Message, o CatOptions) (path string
 		return path, err
 	}
 	defer func() { err = errors.Join(err, f.Abort()) }() // a no-op after Publish
-	if err := v.WriteText(f, m, o); err != nil {
+	if err := v.WriteText(io.NewOffsetWriter(f, 0), m, o); err != nil {
 		return path, err
 	}
 	return path, f.Publish()
