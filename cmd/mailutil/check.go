@@ -19,6 +19,10 @@ func (c *cli) check(ctx context.Context, args []string) error {
 	if err != nil {
 		return c.failed(opStatus, name, err)
 	}
+	if c.opt.json {
+		c.emit(statusSummary{"check", name, st.Path, st.Driver, st.Messages, st.Recent, st.Unseen})
+		return nil
+	}
 	c.say(checked(st, name))
 	return nil
 }
