@@ -19,6 +19,7 @@ var switches = map[string]string{
 	"m": "merge", "merge": "merge",
 	"u": "user", "user": "user",
 	"h": "help", "version": "version",
+	"0": "null", // ours
 }
 
 // A commandLine is what the arguments mean: switches may stand anywhere before

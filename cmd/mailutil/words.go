@@ -38,6 +38,7 @@ var syntaxes = []struct{ command, syntax, does string }{
 	{"append", "append " + copySwitches, ""},
 	{"appenddelete", "appenddelete " + copySwitches, "copy/move messages to existing mailbox"},
 	{"prune", "prune mailbox SEARCH_CRITERIA", "prune mailbox of messages matching criteria"},
+	{"list", "list [--fields NAMES] [-0] MAILBOX [CRITERIA]", "list messages, one a line"},
 }
 
 // syntaxOf returns the syntax of a command, "" for one that is not known.
