@@ -205,16 +205,17 @@ func (messageRecord) recordType() string { return typeMessage }
 // MarshalJSON writes the fields in their order.
 func (m messageRecord) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
+	values := json.NewEncoder(&b)
+	values.SetEscapeHTML(false)
 	b.WriteByte('{')
 	for i, f := range m.fields {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		v, err := json.Marshal(f.value(m.row))
-		if err != nil {
+		fmt.Fprintf(&b, "%q:", strings.ReplaceAll(f.name, "-", "_"))
+		if err := values.Encode(f.value(m.row)); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&b, "%q:%s", strings.ReplaceAll(f.name, "-", "_"), v)
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil

@@ -19,6 +19,7 @@ type table struct {
 	screen int  // columns of the terminal, 0 for none
 	widths []int
 	titled bool
+	closed bool // standard output takes no more
 }
 
 // errUnwritten means that standard output takes no more: c.lost says why, or
@@ -66,11 +67,7 @@ func (t *table) row(r *row) error {
 		}
 		t.out.WriteString(printable(f.text(r)))
 	}
-	end := byte('\n')
-	if t.null {
-		end = 0
-	}
-	return t.wrote(t.out.WriteByte(end)) // an error of before comes again
+	return t.line("")
 }
 
 // columns prints a line for a terminal.
@@ -85,6 +82,16 @@ func (t *table) columns(text func(f field) string) {
 	t.out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 }
 
+// line prints text.
+func (t *table) line(text string) error {
+	t.out.WriteString(text)
+	end := byte('\n')
+	if t.null {
+		end = 0
+	}
+	return t.wrote(t.out.WriteByte(end)) // an error of before comes again
+}
+
 // end prints what is left.
 func (t *table) end() { t.wrote(t.out.Flush()) }
 
@@ -93,6 +100,7 @@ func (t *table) wrote(err error) error {
 		return nil
 	}
 	t.c.wrote(err)
+	t.closed = true
 	return errUnwritten
 }
 
