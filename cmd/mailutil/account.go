@@ -12,7 +12,7 @@ import (
 func (c *cli) account(acc ops.Account, err error) {
 	plain := err == nil && acc.Balanced() && acc.Skipped == 0 && acc.Failed == 0 && acc.AlteredMessages == 0 &&
 		acc.SourceGrew == 0 && (acc.SourceProven || acc.Copied == 0)
-	if c.opt.quiet || plain && !c.opt.verbose {
+	if c.opt.quiet || c.opt.json || plain && !c.opt.verbose {
 		return
 	}
 	c.exceptions(acc)

@@ -29,6 +29,7 @@ type cli struct {
 // options go with every command.
 type options struct {
 	debug, verbose, quiet, restrict bool
+	json, noProgress                bool
 	user, config                    string
 	lockTimeout                     time.Duration
 }
@@ -37,25 +38,46 @@ type options struct {
 // does, is no failure of ours; a full disk is.
 func (c *cli) say(line string) {
 	_, err := fmt.Fprintln(c.out, line)
+	c.wrote(err)
+}
+
+// wrote takes the outcome of a write to standard output.
+func (c *cli) wrote(err error) {
 	if err != nil && !errors.Is(err, syscall.EPIPE) && c.lost == nil {
 		c.lost = err
 	}
 }
 
 // warn writes a line to standard error.
-func (c *cli) warn(line string) { fmt.Fprintln(c.err, line) }
+func (c *cli) warn(line string) {
+	c.complain(errorRecord{Severity: "warning", Message: strings.TrimPrefix(line, "mailutil: ")}, line)
+}
+
+// complain writes to standard error: the record with --json, else the line.
+func (c *cli) complain(r errorRecord, line string) {
+	if c.opt.json {
+		encode(c.err, r) // there is no place left to say that this failed
+		return
+	}
+	fmt.Fprintln(c.err, line)
+}
+
+// complainOf says an error about a mailbox.
+func (c *cli) complainOf(line, name string, err error) {
+	c.complain(newErrorRecord(strings.TrimPrefix(line, "mailutil: "), name, err), line)
+}
 
 // fail reports that op failed with the mailbox that the user called name, and
 // helps one who meant a file of the current directory.
 func (c *cli) fail(op operation, name string, err error) {
 	if errors.Is(err, context.Canceled) {
-		c.warn("mailutil: interrupted")
+		c.complainOf("mailutil: interrupted", name, context.Canceled)
 	}
 	for _, e := range split(err) {
 		if errors.Is(e, context.Canceled) {
 			continue
 		}
-		c.warn(c.sentence(op, name, e))
+		c.complainOf(c.sentence(op, name, e), name, e)
 		if errors.Is(e, mailbox.ErrNotExist) {
 			c.hint(name)
 		}
@@ -90,7 +112,11 @@ func (c *cli) notify(l mailbox.Level, text string) {
 	if c.opt.quiet || l == mailbox.Info && !c.opt.verbose {
 		return
 	}
-	c.warn(notice(l, text))
+	severity := "warning"
+	if l == mailbox.Info {
+		severity = "info"
+	}
+	c.complain(errorRecord{Severity: severity, Message: text}, notice(l, text))
 }
 
 // newEnv finds the surroundings of the user who runs us; tests have their own.
@@ -138,7 +164,7 @@ func (c *cli) report(err error) int {
 		c.reportOnce(err)
 	}
 	if c.lost != nil {
-		c.warn("mailutil: standard output: " + c.lost.Error())
+		c.complainOf("mailutil: standard output: "+c.lost.Error(), "", c.lost)
 		status = max(status, exitFailed)
 	}
 	return status
@@ -148,11 +174,13 @@ func (c *cli) reportOnce(err error) {
 	var wrong usageError
 	var refused notAllowed
 	switch {
+	case errors.As(err, &wrong) && c.opt.json:
+		c.complainOf(strings.TrimSpace(string(wrong)), "", err)
 	case errors.As(err, &wrong):
 		c.say(strings.TrimSuffix(string(wrong), "\n"))
 	case errors.As(err, &refused):
-		c.warn(refused.Error())
+		c.complainOf(refused.Error(), "", err)
 	default:
-		c.warn("mailutil: " + err.Error())
+		c.complainOf("mailutil: "+err.Error(), "", err)
 	}
 }

@@ -30,7 +30,7 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 		case noKeywords:
 			o.Keywords = ops.Drop
 		}
-		return c.copy(ctx, args[0], args[1], o)
+		return c.copy(ctx, name, args[0], args[1], o)
 	})
 	f := cmd.Flags()
 	f.SortFlags = false
@@ -40,7 +40,7 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 	return cmd
 }
 
-func (c *cli) copy(ctx context.Context, src, dst string, o ops.CopyOptions) error {
+func (c *cli) copy(ctx context.Context, command, src, dst string, o ops.CopyOptions) error {
 	started := false
 	o.Started = func(source mailbox.Status) {
 		started = true
@@ -61,14 +61,18 @@ func (c *cli) copy(ctx context.Context, src, dst string, o ops.CopyOptions) erro
 		c.failCopy(src, dst, acc, err)
 		c.account(acc, err)
 	}
-	if status := copyStatus(acc, err); status != exitDone {
+	status := copyStatus(acc, err)
+	if c.opt.json && opened {
+		c.emit(newCopySummary(command, acc, status))
+	}
+	if status != exitDone {
 		return said(status)
 	}
 	return nil
 }
 
 func (c *cli) sayCopying(source string, messages uint32, dst string) {
-	if c.opt.verbose {
+	if c.opt.verbose && !c.opt.json {
 		c.say(copying(source, messages, dst))
 	}
 }
@@ -76,7 +80,7 @@ func (c *cli) sayCopying(source string, messages uint32, dst string) {
 // sayCopied ends what sayCopying began; an empty mailbox has no end.
 func (c *cli) sayCopied(acc ops.Account, err error) {
 	switch {
-	case !c.opt.verbose || acc.Found == 0 && err == nil:
+	case !c.opt.verbose || c.opt.json || acc.Found == 0 && err == nil:
 	case err != nil && acc.Copied == 0:
 		c.say(copyFailed)
 	default:

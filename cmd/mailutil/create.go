@@ -14,5 +14,6 @@ func (c *cli) create(ctx context.Context, args []string) error {
 	if err := c.session.Create(ctx, args[0]); err != nil {
 		return c.failed(opCreate, args[0], err)
 	}
+	c.done("create", args[0], "")
 	return nil
 }

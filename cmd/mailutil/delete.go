@@ -14,5 +14,6 @@ func (c *cli) delete(ctx context.Context, args []string) error {
 	if err := c.session.Delete(ctx, args[0]); err != nil {
 		return c.failed(opDelete, args[0], err)
 	}
+	c.done("delete", args[0], "")
 	return nil
 }

@@ -47,7 +47,7 @@ func endings() []os.Signal {
 // run does what the arguments say, the first of which is the name of the
 // program, and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c := &cli{prog: args[0], out: stdout, err: stderr}
+	c := &cli{prog: args[0], out: stdout, err: stderr, opt: options{json: asksJSON(args[1:])}}
 	root := c.root()
 	line, err := parseLine(args[1:], allFlags(root))
 	if err == nil {

@@ -30,7 +30,11 @@ func (c *cli) prune(ctx context.Context, args []string) error {
 	if err != nil && !errors.Is(err, mailbox.ErrReadOnly) {
 		return c.failed(opOpen, name, err)
 	}
-	c.say(purged(p))
+	if c.opt.json {
+		c.emit(pruneSummary{"prune", name, p.Found, p.Matched, p.Gone})
+	} else {
+		c.say(purged(p))
+	}
 	if err != nil { // that the mailbox is read-only has been said by a warning
 		return c.failed(opOpen, name, without(err, mailbox.ErrReadOnly))
 	}

@@ -22,5 +22,6 @@ func (c *cli) rename(ctx context.Context, args []string) error {
 	if err != nil {
 		return c.failed(opRename, from+" to "+to, err)
 	}
+	c.done("rename", from, to)
 	return nil
 }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"mailutil/pkg/mailbox"
+	"mailutil/pkg/ops"
+)
+
+// The results of commands, as --json prints them.
+
+// A statusSummary is what check has found.
+type statusSummary struct {
+	Command  string `json:"command"`
+	Mailbox  string `json:"mailbox"` // as the user wrote it
+	Path     string `json:"path,omitempty"`
+	Format   string `json:"format,omitempty"`
+	Messages uint32 `json:"messages"`
+	Recent   uint32 `json:"recent"`
+	Unseen   uint32 `json:"unseen"`
+}
+
+// A doneSummary is of create, delete and rename: the mailbox, and its new name.
+type doneSummary struct {
+	Command string `json:"command"`
+	Mailbox string `json:"mailbox"`
+	Target  string `json:"target,omitempty"`
+}
+
+// A pruneSummary counts messages.
+type pruneSummary struct {
+	Command  string `json:"command"`
+	Mailbox  string `json:"mailbox"`
+	Found    uint32 `json:"found"`
+	Matched  uint32 `json:"matched"`
+	Expunged uint32 `json:"expunged"`
+}
+
+// A copySummary is the account of a copy, a move or an append.
+type copySummary struct {
+	Command         string        `json:"command"`
+	Source          string        `json:"source"` // its path
+	Target          string        `json:"target"` // as the user wrote it
+	Found           uint32        `json:"found"`
+	Copied          uint32        `json:"copied"`
+	Skipped         uint32        `json:"skipped"`
+	Failed          uint32        `json:"failed"`
+	Octets          int64         `json:"octets"`
+	Deleted         uint32        `json:"deleted"`
+	AlteredMessages uint32        `json:"altered_messages"`
+	Altered         alteredFields `json:"altered"`
+	SourceProven    bool          `json:"source_proven"`
+	SourceGrew      int64         `json:"source_grew"` // octets
+	Exit            int           `json:"exit_status"`
+}
+
+// alteredFields count what a format could not hold.
+type alteredFields struct {
+	QuotedFrom     int `json:"quoted_from"`
+	RenamedHeaders int `json:"renamed_headers"`
+	LineEnds       int `json:"line_ends"`
+	Newlines       int `json:"newlines"`
+	Keywords       int `json:"keywords"`
+	Dates          int `json:"dates"`
+}
+
+func newAltered(a mailbox.Altered) alteredFields {
+	return alteredFields{a.QuotedFrom, a.RenamedHeaders, a.LineEnds, a.Newlines, a.Keywords, a.Dates}
+}
+
+// done says, with --json, that a command without results is done.
+func (c *cli) done(command, name, target string) {
+	if c.opt.json {
+		c.emit(doneSummary{command, name, target})
+	}
+}
+
+func (statusSummary) recordType() string { return typeSummary }
+func (doneSummary) recordType() string   { return typeSummary }
+func (pruneSummary) recordType() string  { return typeSummary }
+func (copySummary) recordType() string   { return typeSummary }
+
+func newCopySummary(command string, acc ops.Account, exit int) copySummary {
+	return copySummary{
+		Command: command, Source: acc.Source, Target: acc.Target,
+		Found: acc.Found, Copied: acc.Copied, Skipped: acc.Skipped, Failed: acc.Failed,
+		Octets: acc.Octets, Deleted: acc.Deleted,
+		AlteredMessages: acc.AlteredMessages, Altered: newAltered(acc.Altered),
+		SourceProven: acc.SourceProven, SourceGrew: acc.SourceGrew, Exit: exit,
+	}
+}
