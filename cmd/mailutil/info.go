@@ -56,7 +56,7 @@ func infoText(name string, in ops.Info, more bool) string {
 	if in.Busy {
 		say("messages", "not known while another process has the mailbox")
 	} else {
-		status(say, in)
+		sayNumbers(say, in)
 	}
 	if !in.Modified.IsZero() {
 		say("size", fmt.Sprintf("%d octets", in.Size))
@@ -77,8 +77,8 @@ func infoText(name string, in ops.Info, more bool) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// status says what is known of a mailbox that could be opened.
-func status(say func(what, value string), in ops.Info) {
+// sayNumbers says what is known of a mailbox that could be opened.
+func sayNumbers(say func(what, value string), in ops.Info) {
 	say("messages", fmt.Sprintf("%d (%d recent, %d unseen)", in.Messages, in.Recent, in.Unseen))
 	say("uidvalidity", decimal(in.UIDValidity))
 	say("uidnext", decimal(in.UIDNext))
