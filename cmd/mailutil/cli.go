@@ -138,7 +138,7 @@ func (c *cli) start(cmd *cobra.Command, _ []string) error {
 	}
 	env.Config.Restricted = env.Config.Restricted || c.opt.restrict
 	env.LockTimeout = c.opt.lockTimeout
-	if env.LockTimeout == 0 && cmd.Flags().Changed("lock-timeout") {
+	if env.LockTimeout == 0 && (cmd.Flags().Changed("lock-timeout") || cmd.Name() == "info") {
 		env.LockTimeout = -1 // do not wait
 	}
 	c.session = ops.Session{Env: env, Drivers: all.Drivers(env)}

@@ -47,14 +47,17 @@ func infoText(name string, in ops.Info, more bool) string {
 	if more {
 		b.WriteByte('\n')
 	}
-	say := func(what, value string) { fmt.Fprintf(&b, "%-12s %s\n", what+":", printable(value)) }
+	say := func(what, value string) {
+		b.WriteString(strings.TrimRight(fmt.Sprintf("%-12s %s", what+":", printable(value)), " ") + "\n")
+	}
 	say("mailbox", name)
 	say("format", in.Driver)
 	say("path", in.Path)
-	say("messages", fmt.Sprintf("%d (%d recent, %d unseen)", in.Messages, in.Recent, in.Unseen))
-	say("uidvalidity", decimal(in.UIDValidity))
-	say("uidnext", decimal(in.UIDNext))
-	say("keywords", strings.Join(in.Keywords, " "))
+	if in.Busy {
+		say("messages", "not known while another process has the mailbox")
+	} else {
+		sayNumbers(say, in)
+	}
 	if !in.Modified.IsZero() {
 		say("size", fmt.Sprintf("%d octets", in.Size))
 		say("modified", in.Modified.Format(time.RFC3339))
@@ -74,12 +77,21 @@ func infoText(name string, in ops.Info, more bool) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// sayNumbers says what is known of a mailbox that could be opened.
+func sayNumbers(say func(what, value string), in ops.Info) {
+	say("messages", fmt.Sprintf("%d (%d recent, %d unseen)", in.Messages, in.Recent, in.Unseen))
+	say("uidvalidity", decimal(in.UIDValidity))
+	say("uidnext", decimal(in.UIDNext))
+	say("keywords", strings.Join(in.Keywords, " "))
+}
+
 // An infoSummary is what is known of a mailbox.
 type infoSummary struct {
 	Command     string         `json:"command"`
 	Mailbox     string         `json:"mailbox"` // as the user wrote it
 	Format      string         `json:"format"`
 	Path        string         `json:"path"`
+	Busy        bool           `json:"busy"` // locked: the numbers and keywords are not known
 	Messages    uint32         `json:"messages"`
 	Recent      uint32         `json:"recent"`
 	Unseen      uint32         `json:"unseen"`
@@ -105,7 +117,7 @@ func (infoSummary) recordType() string { return typeSummary }
 
 func newInfoSummary(name string, in ops.Info) infoSummary {
 	s := infoSummary{
-		Command: "info", Mailbox: name, Format: in.Driver, Path: in.Path,
+		Command: "info", Mailbox: name, Format: in.Driver, Path: in.Path, Busy: in.Busy,
 		Messages: in.Messages, Recent: in.Recent, Unseen: in.Unseen,
 		UIDValidity: in.UIDValidity, UIDNext: in.UIDNext, Keywords: list(in.Keywords),
 		Size: in.Size, Holders: []holderRecord{}, LockFile: in.DotLock, Interrupted: in.Pending, Lost: in.Lost,

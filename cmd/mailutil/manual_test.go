@@ -14,9 +14,11 @@ import (
 )
 
 // manual returns the lines of the manual page.
-func manual(t *testing.T) []string {
+func manual(t *testing.T) []string { return page(t, "mailutil.1") }
+
+func page(t *testing.T, name string) []string {
 	t.Helper()
-	b, err := os.ReadFile("../../man/mailutil.1")
+	b, err := os.ReadFile("../../man/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,14 +118,23 @@ func TestManualExamples(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", setup, err, out)
 		}
 	}
+	runExamples(t, home, manual(t))
+}
+
+// So do those about criteria: each finds something.
+func TestCriteriaExamples(t *testing.T) { runExamples(t, testHome(t), page(t, "mailutil-criteria.7")) }
+
+func runExamples(t *testing.T, home string, lines []string) {
+	t.Helper()
 	ran := 0
-	for _, line := range manual(t) {
+	for _, line := range lines {
 		command, ok := strings.CutPrefix(line, ".Dl $ ")
 		if !ok {
 			continue
 		}
 		ran++
-		if out, err := shell(command, home).CombinedOutput(); err != nil {
+		command = strings.ReplaceAll(command, `\(dq`, `"`)
+		if out, err := shell(command, home).CombinedOutput(); err != nil || strings.Contains(command, " src '") && len(out) == 0 {
 			t.Errorf("%s: %v\n%s", command, err, out)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 // is beside it.
 type Info struct {
 	mailbox.Status
+	Busy     bool          // locked by another process: of Status only Driver and Path are known
 	Size     int64         // octets on disk; of a directory, of all files in it
 	Modified time.Time     // zero where there is no file
 	Holders  []lock.Holder // who has locks on it, as far as the system tells
@@ -38,6 +39,11 @@ func (s *Session) Info(ctx context.Context, name string) (Info, error) {
 		}
 	}
 	mb, err := d.Open(ctx, n, mailbox.ReadOnly)
+	if errors.Is(err, mailbox.ErrBusy) && n.Path != "" {
+		in.Busy = true
+		in.Driver, in.Path = d.Name(), n.Path
+		return in, nil
+	}
 	if err != nil {
 		return in, err
 	}

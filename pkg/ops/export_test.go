@@ -1,0 +1,9 @@
+package ops
+
+import "io"
+
+// FindOctets reports whether want is in text.
+func FindOctets(text io.Reader, want string) bool {
+	ok, _ := (&octetFinder{want: []byte(want)}).in(text)
+	return ok
+}
