@@ -53,6 +53,16 @@ var rules = []rule{
 	},
 	{"mailutil/pkg/internal/mbox", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/node", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
+	{
+		"mailutil/pkg/internal/flocked",
+		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely,
+	},
+	{"mailutil/pkg/internal/mailtxt", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
+	{
+		"mailutil/pkg/internal/inspect",
+		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"},
+		unlikely,
+	},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests
 	{"mailutil/pkg/deptest", nil, nil},

@@ -124,6 +124,15 @@ type (
 	Prover interface {
 		Prove() (Proof, error)
 	}
+
+	// A Witness is a Prover that need not read twice: from Witness on octets
+	// are digested as messages are read, and Witnessed gives the Proof of what
+	// was read, complete and in order, however it was read.
+	Witness interface {
+		Prover
+		Witness()
+		Witnessed() (Proof, error)
+	}
 )
 
 // A Proof is the size and a digest of the octets that a mailbox was read from.

@@ -258,7 +258,7 @@ func (c *copier) keywords() ([]string, error) {
 // run copies all messages, commits, and proves that the source stayed as it
 // was.
 func (c *copier) run(ctx context.Context) error {
-	before, prover, err := c.prove()
+	proof, err := beginProof(c.from)
 	if err != nil {
 		return err
 	}
@@ -273,16 +273,8 @@ func (c *copier) run(ctx context.Context) error {
 			return c.rollback(fmt.Errorf("message %d: %w", m.Seq, err))
 		}
 	}
-	if prover != nil {
-		after, err := prover.Prove()
-		if err != nil {
-			return c.rollback(err)
-		}
-		if after.Size != before.Size || after.Digest != before.Digest {
-			return c.rollback(fmt.Errorf("source: %w", mailbox.ErrChanged))
-		}
-		c.acc.SourceProven = true
-		c.acc.SourceGrew = after.Now - after.Size
+	if err := proof.end(c.acc); err != nil {
+		return c.rollback(err)
 	}
 	if _, err := c.to.Commit(); err != nil {
 		return c.rollback(err)
@@ -296,15 +288,6 @@ func (c *copier) rollback(err error) error {
 	c.acc.Copied, c.acc.Skipped, c.acc.Failed, c.acc.Octets = 0, 0, c.acc.Found, 0
 	c.acc.Dates = DateCounts{}
 	return errors.Join(err, c.to.Abort())
-}
-
-func (c *copier) prove() (mailbox.Proof, mailbox.Prover, error) {
-	p, ok := c.from.(mailbox.Prover)
-	if !ok {
-		return mailbox.Proof{}, nil, nil
-	}
-	proof, err := p.Prove()
-	return proof, p, err
 }
 
 // seed makes digests comparable within this process.

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
+#include <unistd.h>
 #include <c-client/c-client.h>
 
 static char logged[8192];
@@ -122,7 +123,14 @@ int main(void) {
       sscanf(rest, "%500s %d %60s", box, &n, tag);
       for (int i = 0; i < n; i++) {
         sprintf(text, "From: %s@example.com\r\nSubject: %s-%d\r\n\r\nbody of %s-%d\r\n", tag, tag, i, tag, i);
-        if (!append(box, "", "", text)) bad++;
+        /* It refuses now and then when lock files come and go, also among its
+           own kind; as a mail system would, we try again. */
+        int tries = 0;
+        while (!append(box, "", "", text) && ++tries < 20) {
+          logged[0] = 0;
+          usleep(20000);
+        }
+        if (tries == 20) bad++;
       }
       printf("%d failed\n", bad);
     } else if (!s) printf("no session\n");

@@ -4,7 +4,9 @@ package all
 import (
 	"mailutil/pkg/driver/dummy"
 	"mailutil/pkg/driver/mbx"
+	"mailutil/pkg/driver/mtx"
 	"mailutil/pkg/driver/phile"
+	"mailutil/pkg/driver/tenex"
 	"mailutil/pkg/driver/unix"
 	"mailutil/pkg/mailbox"
 )
@@ -18,6 +20,8 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 	var ds mailbox.Drivers
 	ds = mailbox.Drivers{
 		mbx.New(env, spool),
+		tenex.New(env, spool),
+		mtx.New(env, spool),
 		spool,
 		phile.New(env),
 		dummy.New(env, func() mailbox.Driver { return ds.Default(env.Config.EmptyFormat) }),

@@ -31,6 +31,7 @@ func TestFind(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{
+		"mtx": " 1-Jul-2001 02:03:04 -0700,2;000000000000\r\n\r\n", "tenex": " 1-Jul-2001 02:03:04 -0700,1;000000000000\n\n",
 		"empty": "", "junk": "junk\n", "LF": "\n", "cut": "*mbx*\r\n", "blanks": "\n\nFrom a@b Wed Jan  1 01:02:03 2020\n\n",
 	} {
 		if err := os.WriteFile(at(env, name).Path, []byte(text), 0o600); err != nil {
@@ -41,7 +42,7 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"unix": "unix", "mbx": "mbx", "empty": "dummy", "junk": "phile", "LF": "phile", "cut": "phile", "blanks": "unix",
+		"unix": "unix", "mbx": "mbx", "mtx": "mtx", "tenex": "tenex", "empty": "dummy", "junk": "phile", "LF": "phile", "cut": "phile", "blanks": "unix",
 		"dir": "dummy", "INBOX": "dummy",
 	} {
 		d, err := ds.Find(at(env, name))
@@ -57,7 +58,7 @@ func TestFind(t *testing.T) {
 // The first mail of an empty mailbox gives it the format of the configuration.
 func TestFirstMail(t *testing.T) {
 	for _, tt := range []struct{ format, want string }{
-		{"unix", "unix"}, {"mbx", "mbx"}, {mailbox.SameAsInbox, "unix"}, {mailbox.InvalidFormat, ""}, {"dummy", ""}, {"phile", ""},
+		{"unix", "unix"}, {"mbx", "mbx"}, {"mtx", "mtx"}, {"tenex", "tenex"}, {mailbox.SameAsInbox, "unix"}, {mailbox.InvalidFormat, ""}, {"dummy", ""}, {"phile", ""},
 	} {
 		for _, name := range []string{"empty", "INBOX"} {
 			env := mailboxtest.NewEnv(t)

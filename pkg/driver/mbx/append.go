@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/node"
@@ -42,7 +43,7 @@ type delivery struct {
 	ctx    context.Context // of Append; Commit waits for the lock within it
 	n      mailbox.Name
 	f      fsx.File
-	before stamps
+	before flocked.Stamps
 	old    block // as Append found it
 	block  block // with the keywords that are to be created
 	rec    *recorder
@@ -58,13 +59,13 @@ func (t *delivery) begin(o mailbox.AppendOptions) error {
 	if node.Gone(err) {
 		return mailbox.Sayf(mailbox.ErrNotExist, "[TRYCREATE] Must create mailbox before append")
 	}
-	if mayNotWrite(err) {
+	if flocked.MayNotWrite(err) {
 		return errors.Join(mailbox.ErrReadOnly, err)
 	}
 	if err != nil {
 		return err
 	}
-	t.f, t.before = f, times(f)
+	t.f, t.before = f, flocked.Times(f)
 	if err := errors.Join(t.readOld(), held.Release()); err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func (t *delivery) begin(o mailbox.AppendOptions) error {
 
 // readOld reads the file block. The temp lock is held.
 func (t *delivery) readOld() error {
-	if _, err := t.d.finishChange(t.f); err != nil {
+	if _, err := t.d.files().FinishChange(t.f); err != nil {
 		return err
 	}
 	k, ok, err := readBlock(t.f)
@@ -102,10 +103,10 @@ func (t *delivery) Commit() (mailbox.UIDs, error) {
 	}
 	err := t.commit()
 	access := t.d.env.Now().Add(-time.Second)
-	if err != nil && t.before.inode.After(t.before.access) {
-		access = t.before.access
+	if err != nil && t.before.Inode.After(t.before.Access) {
+		access = t.before.Access
 	}
-	t.d.FS.Chtimes(t.f.Name(), access, t.before.data) // only the owner may
+	t.d.FS.Chtimes(t.f.Name(), access, t.before.Data) // only the owner may
 	return mailbox.UIDs{}, t.d.fail("append", t.n, errors.Join(err, t.release()))
 }
 
@@ -186,7 +187,7 @@ func (d *Driver) Count(ctx context.Context, n mailbox.Name) (mailbox.Status, err
 		return st, err
 	}
 	if n.Inbox && st.Recent == 0 {
-		err = d.addSpool(ctx, st.Path, &st)
+		err = d.files().AddSpool(ctx, d.spool, st.Path, &st)
 	}
 	return st, err
 }

@@ -3,9 +3,8 @@ package mbx
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
@@ -39,7 +38,7 @@ func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (*fsx.NewFile, e
 	}
 	f, err := fsx.CreateNew(d.FS, path, d.env.Config.MailboxMode, d.env.Config.DirMode)
 	if err != nil && !errors.Is(err, fsx.ErrInUse) {
-		err = mailbox.Sayf(classify(err), "Can't create mailbox node %s: %s", path, node.Reason(err))
+		err = mailbox.Sayf(flocked.Classify(err), "Can't create mailbox node %s: %s", path, node.Reason(err))
 	}
 	return f, err
 }
@@ -78,35 +77,20 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 	return d.fail("rename", from, err)
 }
 
-// syncDirOf makes the name path durable.
-func (d *Driver) syncDirOf(path string) error { return d.FS.SyncDir(filepath.Dir(path)) }
-
 // alone calls do while nobody else has the mailbox open.
 func (d *Driver) alone(ctx context.Context, n mailbox.Name, do func(path string) error) error {
 	path, err := d.place(n)
 	if err != nil {
 		return err
 	}
-	f, held, err := d.openLocked(ctx, path, os.O_RDONLY)
-	if err != nil {
-		return err
-	}
-	// What a crash left must not meet a new mailbox of that name.
-	_, err = d.finishChange(f)
-	if err == nil {
-		var ok bool
-		if ok, err = tryExclusive(f); err == nil && !ok {
-			err = inUse(n)
-		}
-	}
-	if err == nil {
-		var ok bool
-		if _, ok, err = readBlock(f); err == nil && !ok {
+	return d.files().Alone(ctx, n, path, func(f fsx.File) error {
+		_, ok, err := readBlock(f)
+		if err == nil && !ok {
 			err = mailbox.ErrFormat
 		}
-	}
-	if err == nil {
-		err = do(path)
-	}
-	return errors.Join(err, held.Release(), f.Close())
+		if err == nil {
+			err = do(path)
+		}
+		return err
+	})
 }

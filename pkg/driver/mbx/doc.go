@@ -90,4 +90,16 @@
 //     original makes the file unreadable.
 //   - Expunging a message that another session has expunged already counts as
 //     nothing.
+//
+// # Findings of a deep check
+//
+// Damage: block-digits, block-lost, block-shifted, block-short, magic,
+// keywords, lf-converted, second-block; line-end, line-shape, line-wiped,
+// flags, uid, size, date; size-long, size-short, torn-tail, gap, junk-tail,
+// copies; uid-order, uid-twice, uidlast-low; journal. Doubt: uidvalidity,
+// block-tail, keyword, keyword-long, keyword-twice, keyword-unnamed,
+// line-loose, date (of a removed message), flags-unknown, old-without-uid,
+// expunged, text-start, nuls, bare-lf, no-newline, lost. All with "mbx."
+// before. A size that is wrong and octets that were lost or added in a text
+// look the same.
 package mbx

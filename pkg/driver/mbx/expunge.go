@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/mailbox"
 )
@@ -89,11 +90,11 @@ func (b *box) tellReclaimed(n int64) {
 
 // tryCompact compacts the mailbox if nobody else has it open.
 func (b *box) tryCompact(s mailbox.Set) (done bool, reclaimed int64, err error) {
-	done, err = tryExclusive(b.f)
+	done, err = flocked.TryExclusive(b.f)
 	if done {
 		reclaimed, err = b.compact(s)
 	}
-	return done, reclaimed, errors.Join(err, b.d.share(bg, b.f))
+	return done, reclaimed, errors.Join(err, b.d.files().Share(bg, b.f))
 }
 
 // compact moves what is to stay to the start of the file: all messages but
@@ -103,35 +104,35 @@ func (b *box) compact(s mailbox.Set) (reclaimed int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	c := compaction{b: b, to: blockSize}
+	c := b.d.files().Compact(b.f, blockSize)
 	kept := make([]record, 0, len(b.index))
 	for i := range b.index {
 		r := b.index[i]
 		if s.Contains(uint32(i) + 1) {
 			continue
 		}
-		at, err := c.keep(r.off, r.end()-r.off)
+		at, err := c.Keep(r.off, r.end()-r.off)
 		if err != nil {
-			return 0, errors.Join(err, c.abort())
+			return 0, errors.Join(err, c.Abort())
 		}
 		r.off = at
 		kept = append(kept, r)
 	}
-	end, err := c.keep(b.end, fi.Size()-b.end)
+	end, err := c.Keep(b.end, fi.Size()-b.end)
 	if err != nil {
-		return 0, errors.Join(err, c.abort())
+		return 0, errors.Join(err, c.Abort())
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		b.broken = b.moved(err, fi.Size())
 		return 0, err
 	}
 	b.index, b.end, b.hole = kept, end, false
 	b.win.n = 0
 	b.count()
-	if c.to == fi.Size() {
+	if c.End() == fi.Size() {
 		return 0, nil
 	}
-	return fi.Size() - c.to, b.touch()
+	return fi.Size() - c.End(), b.touch()
 }
 
 // moved returns the error err of a compaction if it has, or may have, begun to
@@ -142,63 +143,6 @@ func (b *box) moved(err error, size int64) error {
 		return err
 	}
 	return nil
-}
-
-// A compaction moves pieces of the file down, neighbours in one go.
-type compaction struct {
-	b       *box
-	j       *journal.Journal // nil as long as nothing has to move
-	to      int64            // end of the new file
-	from, n int64            // a piece that is not in the journal yet
-}
-
-// keep takes n octets at off over, behind what was kept before, and returns
-// where they will be.
-func (c *compaction) keep(off, n int64) (at int64, err error) {
-	at = c.to
-	c.to += n
-	if c.j == nil && off == at {
-		return at, nil
-	}
-	if c.j == nil {
-		if c.j, err = journal.New(c.b.f, c.b.d.journal()); err != nil {
-			return at, err
-		}
-		if err := c.j.At(at); err != nil {
-			return at, err
-		}
-	}
-	if off == c.from+c.n {
-		c.n += n
-		return at, nil
-	}
-	err = c.flush()
-	c.from, c.n = off, n
-	return at, err
-}
-
-func (c *compaction) flush() error {
-	if c.n == 0 {
-		return nil
-	}
-	return c.j.Copy(c.from, c.n)
-}
-
-func (c *compaction) commit() error {
-	if c.j == nil {
-		return nil
-	}
-	if err := c.flush(); err != nil {
-		return errors.Join(err, c.abort())
-	}
-	return c.j.Commit(c.to)
-}
-
-func (c *compaction) abort() error {
-	if c.j == nil {
-		return nil
-	}
-	return c.j.Abort()
 }
 
 // mark marks the messages of s as expunged, and drops them from the index.

@@ -3,6 +3,7 @@ package mbx
 import (
 	"errors"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/mailbox"
 )
 
@@ -43,7 +44,7 @@ func (b *box) look() error {
 		return err
 	}
 	if fi.Size() < b.end {
-		return shrank(b.end, fi.Size())
+		return flocked.Shrank(b.end, fi.Size())
 	}
 	if !fi.ModTime().Equal(b.changed) {
 		b.sweep = true

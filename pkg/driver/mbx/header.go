@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/mailbox"
 )
 
@@ -13,8 +14,8 @@ import (
 //
 // The flags have a fixed distance to its end.
 const (
+	dateLen   = flocked.DateLen
 	maxLine   = 64       // octets with the CRLF; no reader takes more
-	dateLen   = 26       // " 1-Jul-2001 02:03:04 -0700"
 	maxSize   = 1e13 - 1 // what fits into such a line
 	semiBack  = 24       // the ";" stands this many octets before the line's end
 	flagsBack = 23       // and so the keywords,
@@ -155,14 +156,10 @@ func parseSize(b []byte) (n int64, ok bool) {
 	return n, n != 0 || len(b) > 0
 }
 
-// appendLine appends the internal line of a record. The day of a date that is
-// given is padded with a blank, that of "now" with a zero.
+// appendLine appends the internal line of a record; now says that the date is
+// the time of arrival.
 func appendLine(b []byte, date mailbox.Date, now bool, size int64, keywords uint32, flags uint16, uid uint32) []byte {
-	at := len(b)
-	b = date.Append(b)
-	if now && b[at] == ' ' {
-		b[at] = '0'
-	}
+	b = flocked.AppendDate(b, date, now)
 	b = append(b, ',')
 	b = strconv.AppendInt(b, size, 10)
 	b = append(b, ';')

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
 )
@@ -44,49 +44,35 @@ func (d *Driver) cutTail(f fsx.File, pos, size int64, cause error) error {
 		return &mailbox.Error{Off: pos, Err: fmt.Errorf("%w, with messages behind the damage (%w): run mailutil repair",
 			mailbox.ErrCorrupt, cause)}
 	}
-	lost := f.Name() + ".lost"
-	if err := d.saveLost(lost, f, pos, size-pos); err != nil {
-		return err
-	}
-	if err := errors.Join(f.Truncate(pos), f.Sync()); err != nil {
-		return err
-	}
-	d.env.Notify(mailbox.Warn, fmt.Sprintf("%s ended with %d octets that are no whole message; they are in %s now",
-		f.Name(), size-pos, lost))
-	return nil
-}
-
-// saveLost adds n octets of f to the end of the file at path, durably.
-func (d *Driver) saveLost(path string, f io.ReaderAt, off, n int64) error {
-	to, err := d.FS.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	fi, err := to.Stat()
-	if err == nil {
-		_, err = io.Copy(io.NewOffsetWriter(to, fi.Size()), io.NewSectionReader(f, off, n))
-	}
-	if err == nil {
-		err = to.Sync()
-	}
-	if err = errors.Join(err, to.Close()); err != nil {
-		return err
-	}
-	return d.syncDirOf(path)
+	return d.files().CutTail(f, pos, size)
 }
 
 // findLine returns the offset of the first octets in [pos, size) that look
 // like an internal line as it is written, or -1. One at pos itself, whose text
 // is torn, does not count.
 func findLine(f io.ReaderAt, pos, size int64) (int64, error) {
+	found := int64(-1)
+	err := eachLine(f, pos, size, func(off int64) bool {
+		if off != pos {
+			found = off
+		}
+		return found < 0
+	})
+	return found, err
+}
+
+// eachLine calls do for the offsets of all octets in [pos, size) that look
+// like an internal line as it is written, until it returns false.
+func eachLine(f io.ReaderAt, pos, size int64, do func(off int64) bool) error {
 	buf := make([]byte, scanWindow)
+	next := pos // where a line may begin that do has not got
 	for off := pos; off < size; {
 		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
 		if n == 0 {
 			if err == io.EOF {
-				return -1, mailbox.ErrChanged
+				return mailbox.ErrChanged
 			}
-			return -1, err
+			return err
 		}
 		b := buf[:n]
 		for from := 0; ; {
@@ -95,8 +81,13 @@ func findLine(f io.ReaderAt, pos, size int64) (int64, error) {
 				break
 			}
 			from += i + 2
-			if start := lineEndingAt(b, from); start >= 0 && off+int64(start) != pos {
-				return off + int64(start), nil
+			start := lineEndingAt(b, from)
+			if start < 0 || off+int64(start) < next {
+				continue
+			}
+			next = off + int64(from)
+			if !do(off + int64(start)) {
+				return nil
 			}
 		}
 		if off+int64(n) == size {
@@ -104,7 +95,7 @@ func findLine(f io.ReaderAt, pos, size int64) (int64, error) {
 		}
 		off += int64(max(n-maxLine, 1)) // a line may lie across
 	}
-	return -1, nil
+	return nil
 }
 
 // lineEndingAt returns where the internal line begins that ends at b[:end],
@@ -123,36 +114,10 @@ func lineEndingAt(b []byte, end int) int {
 	if b[comma] != ',' || comma == semi-1 || start < 0 || end-start > maxLine {
 		return -1
 	}
-	if !isDate(b[start:comma]) {
+	if !flocked.IsDate(b[start:comma]) {
 		return -1
 	}
 	return start
-}
-
-// isDate reports whether b has the shape of a date: 9 stands for a digit, a
-// for a letter, + for a sign.
-func isDate(b []byte) bool {
-	const shape = "99-aaa-9999 99:99:99 +9999"
-	if len(b) != len(shape) {
-		return false
-	}
-	for i, c := range b {
-		ok := false
-		switch shape[i] {
-		case '9':
-			ok = isDigit(c) || i == 0 && c == ' '
-		case 'a':
-			ok = 'A' <= c&^0x20 && c&^0x20 <= 'Z'
-		case '+':
-			ok = c == '+' || c == '-'
-		default:
-			ok = c == shape[i]
-		}
-		if !ok {
-			return false
-		}
-	}
-	return true
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"hash/maphash"
 	"io"
-	"io/fs"
 	"iter"
 	"os"
-	"syscall"
 	"time"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -83,7 +82,7 @@ func (b *box) open(ctx context.Context) error {
 func (b *box) openFile(ctx context.Context) (held lock.Held, err error) {
 	if !b.readOnly {
 		b.f, held, err = b.d.openLocked(ctx, b.path, os.O_RDWR)
-		if err == nil || !mayNotWrite(err) {
+		if err == nil || !flocked.MayNotWrite(err) {
 			return held, err
 		}
 		b.d.env.Notify(mailbox.Warn, "Can't get write access to mailbox, access is readonly")
@@ -91,10 +90,6 @@ func (b *box) openFile(ctx context.Context) (held lock.Held, err error) {
 	}
 	b.f, held, err = b.d.openLocked(ctx, b.path, os.O_RDONLY)
 	return held, err
-}
-
-func mayNotWrite(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
 // catchUp reads what is new, moves new mail in from the spool and reclaims

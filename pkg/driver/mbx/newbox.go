@@ -3,7 +3,6 @@ package mbx
 import (
 	"context"
 	"errors"
-	"io"
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
@@ -15,7 +14,7 @@ type newDelivery struct {
 	n     mailbox.Name
 	f     *fsx.NewFile
 	block block
-	out   fileWriter
+	out   *fsx.Writer
 	rec   *recorder
 }
 
@@ -29,8 +28,11 @@ func (d *Driver) appendNew(ctx context.Context, n mailbox.Name, o mailbox.Append
 		t.block.validity = o.UIDValidity
 	}
 	// Room for the block, of which the keywords come last.
-	t.out = fileWriter{to: f, buf: make([]byte, windowSize), n: blockSize}
-	t.rec = newRecorder(d, &t.out, &t.block, o, f.Name())
+	t.out = fsx.NewWriter(f)
+	if _, err := t.out.Write(make([]byte, blockSize)); err != nil {
+		return nil, errors.Join(err, f.Abort())
+	}
+	t.rec = newRecorder(d, t.out, &t.block, o, f.Name())
 	return t, nil
 }
 
@@ -45,7 +47,7 @@ func (t *newDelivery) Commit() (mailbox.UIDs, error) {
 	t.block.uidLast = max(t.block.uidLast, t.rec.last)
 	err := t.rec.broken
 	if err == nil {
-		err = t.out.flush()
+		err = t.out.Flush()
 	}
 	if err == nil {
 		err = writeBlock(t.f, &t.block)
@@ -53,6 +55,7 @@ func (t *newDelivery) Commit() (mailbox.UIDs, error) {
 	if err == nil {
 		err = t.f.Publish()
 	}
+	t.out.Stop()
 	if err := errors.Join(err, t.f.Abort()); err != nil {
 		return mailbox.UIDs{}, t.d.fail("append", t.n, err)
 	}
@@ -63,33 +66,7 @@ func (t *newDelivery) Commit() (mailbox.UIDs, error) {
 }
 
 // Abort removes what was written.
-func (t *newDelivery) Abort() error { return t.d.fail("append", t.n, t.f.Abort()) }
-
-// A fileWriter writes a file from its start, in pieces of its buffer.
-type fileWriter struct {
-	to  io.WriterAt
-	buf []byte
-	n   int   // octets in buf
-	off int64 // where they go
-}
-
-func (w *fileWriter) Write(p []byte) (int, error) {
-	for done := 0; done < len(p); {
-		if w.n == len(w.buf) {
-			if err := w.flush(); err != nil {
-				return done, err
-			}
-		}
-		n := copy(w.buf[w.n:], p[done:])
-		w.n += n
-		done += n
-	}
-	return len(p), nil
-}
-
-func (w *fileWriter) flush() error {
-	_, err := w.to.WriteAt(w.buf[:w.n], w.off)
-	w.off += int64(w.n)
-	w.n = 0
-	return err
+func (t *newDelivery) Abort() error {
+	t.out.Stop()
+	return t.d.fail("append", t.n, t.f.Abort())
 }

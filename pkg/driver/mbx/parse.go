@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
 )
@@ -18,7 +19,7 @@ func (b *box) parse() error {
 		return err
 	}
 	if fi.Size() < b.end && b.first > 0 {
-		return shrank(b.end, fi.Size())
+		return flocked.Shrank(b.end, fi.Size())
 	}
 	if err := b.readBlock(); err != nil {
 		return err
@@ -41,12 +42,6 @@ func (b *box) parse() error {
 		return nil
 	}
 	return b.save(n.rebuilt, grew)
-}
-
-func shrank(old, now int64) error {
-	e := mailbox.Sayf(mailbox.ErrChanged, "Mailbox shrank from %d to %d!", old, now)
-	e.Off = now
-	return e
 }
 
 // readBlock reads the file block again: others may have given UIDs, created
@@ -140,7 +135,7 @@ func (b *box) save(rebuilt, grew bool) error {
 		return nil
 	}
 	if n == 0 && !rebuilt {
-		return b.setTimes(func(written time.Time) time.Time { return written })
+		return b.told(b.d.files().Read(b.f, b.path))
 	}
 	b.block.hasPID = true
 	if err := b.writeBlock(); err != nil {
@@ -192,44 +187,18 @@ func (b *box) patch(r *record) error {
 	return err
 }
 
-// touch sets the times as after a change by the original: read now, changed
-// when it was written. That they cannot be set does no harm to mail.
-func (b *box) touch() error {
-	return b.setTimes(func(written time.Time) time.Time {
-		if !written.After(b.changed) { // the clock of files may be coarse
-			return b.changed.Add(time.Microsecond)
-		}
-		return written
-	})
-}
+// touch sets the times as after a change by the original.
+func (b *box) touch() error { return b.told(b.d.files().Touch(b.f, b.path, b.changed)) }
 
-// alert is touch after a change that sessions of the original should see. They
-// compare whole seconds: in the second of the change before, they would not
-// look, so the next one is written.
-func (b *box) alert() error {
-	return b.setTimes(func(written time.Time) time.Time {
-		next := b.changed.Truncate(time.Second).Add(time.Second)
-		if written.Before(next) && next.Sub(written) <= time.Second {
-			return next
-		}
-		if !written.After(b.changed) {
-			return b.changed.Add(time.Microsecond)
-		}
-		return written
-	})
-}
+// alert is touch after a change that sessions of the original should see.
+func (b *box) alert() error { return b.told(b.d.files().Alert(b.f, b.path, b.changed)) }
 
-func (b *box) setTimes(change func(written time.Time) time.Time) error {
-	fi, err := b.f.Stat()
-	if err != nil {
-		return err
+// told takes a modification time that is ours.
+func (b *box) told(written time.Time, err error) error {
+	if err == nil {
+		b.changed = written
 	}
-	b.d.FS.Chtimes(b.path, b.d.env.Now(), change(fi.ModTime()))
-	if fi, err = b.f.Stat(); err != nil {
-		return err
-	}
-	b.changed = fi.ModTime()
-	return nil
+	return err
 }
 
 // readFlags reads the flags of all messages again, and drops those that others
@@ -269,7 +238,7 @@ func (b *box) readFlagsOf(r *record, seq uint32) error {
 	}
 	const dash = semiBack - dashBack
 	if buf[0] != ';' || buf[dash] != '-' || !allHex(buf[1:dash]) || !allHex(buf[dash+1:]) {
-		return damage(off, "Invalid flags for message %d (%d %d): %.80s", seq, r.off, r.length, cString(buf[:dash+1]))
+		return flocked.Damage(off, "Invalid flags for message %d (%d %d): %.80s", seq, r.off, r.length, cString(buf[:dash+1]))
 	}
 	r.keywords = uint32(fromHex(buf[1:9]))
 	r.flags = uint16(fromHex(buf[9:dash])) & bitsKnown

@@ -1,12 +1,11 @@
 package mbx
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
-	"time"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/mailbox"
 )
@@ -78,7 +77,7 @@ func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
 		return a, fmt.Errorf("%w: a message of %d octets", mailbox.ErrUnsupported, it.Size)
 	}
 	if a, err = r.writeLine(it); err == nil {
-		err = r.exactly(it.Size, write)
+		err = flocked.Exactly(r.out, it.Size, write)
 	}
 	if err != nil {
 		return a, r.fail(err)
@@ -100,7 +99,7 @@ func (r *recorder) writeLine(it mailbox.Item) (a mailbox.Altered, err error) {
 		return a, err
 	}
 	date, now := it.Date, it.Date.IsZero()
-	if !now && !storable(date) {
+	if !now && !flocked.Storable(date) {
 		a.Dates, now = 1, true
 	}
 	if now {
@@ -135,39 +134,4 @@ func (r *recorder) uid(uid uint32) (uint32, error) {
 	}
 	r.last = uid
 	return uid, nil
-}
-
-// storable reports whether a date survives being written and read.
-func storable(d mailbox.Date) bool {
-	var buf [48]byte
-	s := d.Append(buf[:0])
-	back, err := mailbox.ParseDate(string(s), time.UTC)
-	return err == nil && len(s) == dateLen && back == d
-}
-
-// exactly writes a text, which must be size octets.
-func (r *recorder) exactly(size int64, write func(io.Writer) error) error {
-	w := exact{to: r.out, left: size}
-	if err := write(&w); err != nil {
-		return err
-	}
-	if w.left > 0 {
-		return fmt.Errorf("the text is %d octets shorter than its size of %d", w.left, size)
-	}
-	return nil
-}
-
-// exact passes on as many octets as were announced.
-type exact struct {
-	to   io.Writer
-	left int64
-}
-
-func (e *exact) Write(p []byte) (int, error) {
-	if int64(len(p)) > e.left {
-		return 0, errors.New("the text is longer than its size")
-	}
-	n, err := e.to.Write(p)
-	e.left -= int64(n)
-	return n, err
 }

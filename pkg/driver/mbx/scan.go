@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/mailbox"
 )
 
@@ -87,7 +88,7 @@ func (s *scanner) next() (rec record, ok bool, err error) {
 // readDate reads the date of r, the record that next gave last.
 func (s *scanner) readDate(r *record, local *time.Location) (err error) {
 	if r.date, err = mailbox.ParseDate(string(s.date), local); err != nil {
-		return damage(r.off, "Unable to parse message date at %d: %.80s", r.off, s.date)
+		return flocked.Damage(r.off, "Unable to parse message date at %d: %.80s", r.off, s.date)
 	}
 	return nil
 }
@@ -138,13 +139,7 @@ func (s *scanner) faulty(fault lineFault, b []byte) error {
 
 // corrupt makes the error of damage at pos.
 func (s *scanner) corrupt(format string, args ...any) error {
-	return damage(s.pos, format, args...)
-}
-
-func damage(off int64, format string, args ...any) error {
-	e := mailbox.Sayf(mailbox.ErrCorrupt, format, args...)
-	e.Off = off
-	return e
+	return flocked.Damage(s.pos, format, args...)
 }
 
 // cString is what C prints of b.

@@ -2,13 +2,9 @@ package mbx
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
+	"io"
 	"time"
 
-	"mailutil/pkg/internal/journal"
-	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
 
@@ -21,96 +17,15 @@ func (b *box) snarfDue() bool {
 		(b.snarfed.IsZero() || b.d.env.Now().Sub(b.snarfed) >= snarfPause)
 }
 
-// snarf moves new mail from the spool to INBOX. It is durable there before it
-// goes from the spool: a power cut in between doubles it. What cannot be moved
-// stays, which is told, and is no reason to fail. The caller holds the temp
-// lock and has parsed the file to its end.
+// snarf moves new mail from the spool to INBOX. The caller holds the temp lock
+// and has parsed the file to its end.
 func (b *box) snarf(ctx context.Context) {
 	b.snarfed = b.d.env.Now()
-	spool, err := b.d.openSpool(ctx, b.path, mailbox.ReadWrite)
-	if err == nil && spool != nil {
-		if st := spool.Status(); st.Messages > 0 && !st.ReadOnly {
-			err = b.moveFrom(spool)
+	b.d.files().Snarf(ctx, b.d.spool, b.path, b.f, func(to io.Writer) func(mailbox.Item) error {
+		rec := newRecorder(b.d, to, &b.block, mailbox.AppendOptions{}, b.path)
+		return func(it mailbox.Item) error {
+			_, err := rec.add(it)
+			return err
 		}
-		err = errors.Join(err, spool.Close())
-	}
-	if err != nil {
-		b.d.env.Notify(mailbox.Warn, fmt.Sprintf("Can't copy new mail: %v", err))
-	}
-}
-
-// openSpool opens the system INBOX; nil where there is none, or inbox is it.
-func (d *Driver) openSpool(ctx context.Context, inbox string, m mailbox.Mode) (mailbox.Mailbox, error) {
-	n := mailbox.Name{Text: d.env.Spool, Path: d.env.Spool}
-	fi, err := d.FS.Stat(n.Path)
-	if node.Gone(err) || err == nil && fi.Size() == 0 {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if mine, err := d.FS.Stat(inbox); err != nil || os.SameFile(mine, fi) {
-		return nil, err
-	}
-	if ok, err := d.spool.Probe(n); !ok || err != nil {
-		return nil, err
-	}
-	return d.spool.Open(ctx, n, m)
-}
-
-// moveFrom moves the messages of the spool to the end of our file.
-func (b *box) moveFrom(spool mailbox.Mailbox) error {
-	tail, err := journal.Append(b.f, b.d.journal())
-	if err != nil {
-		return err
-	}
-	moved, err := b.copyFrom(spool, tail)
-	if err == nil && !moved.Empty() {
-		err = tail.Commit()
-	}
-	if err = errors.Join(err, tail.Abort()); err != nil || moved.Empty() {
-		return err
-	}
-	_, err = spool.Expunge(moved)
-	return err
-}
-
-// copyFrom writes the messages of the spool to tail. Keywords stay behind, as
-// in the original; so do messages without any octet.
-func (b *box) copyFrom(spool mailbox.Mailbox, tail *journal.Tail) (moved mailbox.Set, err error) {
-	rec := newRecorder(b.d, tail, &b.block, mailbox.AppendOptions{}, b.path)
-	for m, err := range spool.Messages(mailbox.All) {
-		if err != nil {
-			return moved, err
-		}
-		if m.Size == 0 {
-			continue
-		}
-		text, err := spool.Open(m.Seq)
-		if err != nil {
-			return moved, err
-		}
-		if _, err := rec.add(mailbox.Item{Message: m, Text: text}); err != nil {
-			return moved, err
-		}
-		moved.Add(m.Seq)
-	}
-	return moved, nil
-}
-
-// addSpool adds what waits in the spool to the Status of INBOX.
-func (d *Driver) addSpool(ctx context.Context, inbox string, st *mailbox.Status) error {
-	if d.spool == nil {
-		return nil
-	}
-	spool, err := d.openSpool(ctx, inbox, mailbox.ReadOnly)
-	if err != nil || spool == nil {
-		return err
-	}
-	more := spool.Status()
-	st.Messages += more.Messages
-	st.Recent += more.Recent
-	st.Unseen += more.Unseen
-	st.UIDNext += more.Messages
-	return spool.Close()
+	})
 }

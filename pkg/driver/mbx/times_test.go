@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
 )
@@ -30,8 +31,8 @@ func TestTimes(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		now := times(f)
-		return now.access, now.data
+		now := flocked.Times(f)
+		return now.Access, now.Data
 	}
 	access, data := at(func() { w.deliver(n, mailbox.AppendOptions{}, item("A: b\r\n\r\n")) })
 	if !access.Equal(w.now.Add(-time.Second)) || !data.Equal(old) {

@@ -1,7 +1,6 @@
 package unix
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -43,7 +42,7 @@ type newBox struct {
 	d        *Driver
 	n        mailbox.Name
 	f        *fsx.NewFile
-	out      *bufio.Writer
+	out      *fsx.Writer
 	form     *mbox.Formatter
 	table    mbox.Table
 	keep     bool // items keep their UIDs
@@ -61,7 +60,7 @@ func (d *Driver) appendNew(n mailbox.Name, o mailbox.AppendOptions) (mailbox.Del
 	if !b.keep {
 		b.validity = uint32(d.env.Now().Unix())
 	}
-	b.out = bufio.NewWriterSize(io.NewOffsetWriter(f, 0), windowSize)
+	b.out = fsx.NewWriter(f)
 	b.form = mbox.NewFormatter(d.env, b.out)
 	b.table = mbox.NewTable(d.env.Config.Keywords, o.Keywords, true)
 	if _, err := b.out.Write(b.pseudo(false)); err != nil {
@@ -120,7 +119,10 @@ func (b *newBox) Commit() (mailbox.UIDs, error) {
 }
 
 // Abort removes what was written.
-func (b *newBox) Abort() error { return b.f.Abort() }
+func (b *newBox) Abort() error {
+	b.out.Stop()
+	return b.f.Abort()
+}
 
 // An addition is mail for a mailbox that exists. It waits in a spool, so that
 // no lock is held while it arrives.

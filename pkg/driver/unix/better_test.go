@@ -14,7 +14,7 @@ import (
 
 // What the original gets wrong, and we do not.
 
-const fromLine = "From a@b Thu Jan  2 03:04:05 2020 +0000\n"
+const anyFrom = "From a@b Thu Jan  2 03:04:05 2020 +0000\n"
 
 // flagAll changes every message, so that all of the file is rewritten, and
 // returns the messages before and after.
@@ -35,8 +35,8 @@ func flagAll(t *testing.T, env *mailbox.Env, n mailbox.Name) (before, after []go
 
 func TestLongFromLine(t *testing.T) {
 	env, _ := goldenEnv(t)
-	long := "From " + strings.Repeat("x", 70_000) + strings.TrimPrefix(fromLine, "From a@b")
-	n := putBytes(t, env, "box", []byte(fromLine+"Subject: 1\n\none\n\n"+long+"Subject: 2\n\ntwo\n\n"))
+	long := "From " + strings.Repeat("x", 70_000) + strings.TrimPrefix(anyFrom, "From a@b")
+	n := putBytes(t, env, "box", []byte(anyFrom+"Subject: 1\n\none\n\n"+long+"Subject: 2\n\ntwo\n\n"))
 	before, after := flagAll(t, env, n)
 	if len(before) != 2 || len(after) != 2 || after[1].SHA256 != before[1].SHA256 {
 		t.Errorf("was %+v, is %+v", before, after)
@@ -49,8 +49,8 @@ func TestLongFromLine(t *testing.T) {
 
 func TestUIDsUsedUp(t *testing.T) {
 	env, log := goldenEnv(t)
-	n := putBytes(t, env, "box", []byte(fromLine+"Subject: 1\nX-IMAPbase: 1600000000 4294967295\nX-UID: 7\n\none\n\n"+
-		fromLine+"Subject: 2\n\ntwo\n\n"))
+	n := putBytes(t, env, "box", []byte(anyFrom+"Subject: 1\nX-IMAPbase: 1600000000 4294967295\nX-UID: 7\n\none\n\n"+
+		anyFrom+"Subject: 2\n\ntwo\n\n"))
 	_, after := flagAll(t, env, n)
 	if len(after) != 2 || after[0].UID != 1 || after[1].UID != 2 {
 		t.Errorf("got %+v", after)
@@ -67,7 +67,7 @@ func TestUIDsUsedUp(t *testing.T) {
 
 func TestNumbersTooLarge(t *testing.T) {
 	env, _ := goldenEnv(t)
-	n := putBytes(t, env, "box", []byte(fromLine+"Subject: 1\nX-IMAPbase: 99999999999 1\nX-UID: 99999999999999999999\n\none\n\n"))
+	n := putBytes(t, env, "box", []byte(anyFrom+"Subject: 1\nX-IMAPbase: 99999999999 1\nX-UID: 99999999999999999999\n\none\n\n"))
 	_, after := flagAll(t, env, n)
 	if len(after) != 1 || after[0].UID != 1 {
 		t.Errorf("got %+v", after)
@@ -76,7 +76,7 @@ func TestNumbersTooLarge(t *testing.T) {
 
 func TestPseudoMessageNeedsMoreThanXIMAP(t *testing.T) {
 	env, _ := goldenEnv(t)
-	n := putBytes(t, env, "box", []byte(fromLine+"Subject: real\nX-IMAP: 5 6\n\nreal\n\n"+fromLine+"Subject: 2\n\ntwo\n\n"))
+	n := putBytes(t, env, "box", []byte(anyFrom+"Subject: real\nX-IMAP: 5 6\n\nreal\n\n"+anyFrom+"Subject: 2\n\ntwo\n\n"))
 	before, after := flagAll(t, env, n)
 	if len(before) != 2 || len(after) != 2 || before[0].SHA256 != after[0].SHA256 {
 		t.Errorf("was %+v, is %+v", before, after)
@@ -85,7 +85,7 @@ func TestPseudoMessageNeedsMoreThanXIMAP(t *testing.T) {
 
 func TestNoForging(t *testing.T) {
 	env, _ := goldenEnv(t)
-	n := putBytes(t, env, "box", []byte(fromLine+"Subject: 1\nX-IMAPbase: 1600000000 1\nX-UID: 1\n\none\n\n"))
+	n := putBytes(t, env, "box", []byte(anyFrom+"Subject: 1\nX-IMAPbase: 1600000000 1\nX-UID: 1\n\none\n\n"))
 	forged := "X-Mailer: q\r\nStatus: RO\r\nX-Status: F\r\nx-keywords: k\r\nX-UID: 50\r\nX-IMAPbase: 1 99\r\nX-IMAP : 1 99\r\n\r\nbody\r\n"
 	d, err := New(env).Append(context.Background(), n, mailbox.AppendOptions{})
 	if err != nil {
@@ -116,7 +116,7 @@ func TestNoForging(t *testing.T) {
 func TestTimes(t *testing.T) {
 	now := time.Unix(1700000000, 0)
 	old := time.Unix(1699999950, 0) // as putBytes leaves it
-	settled := fromLine + "Subject: 1\nX-IMAPbase: 1600000000 1\nStatus: O\nX-Status: \nX-Keywords:        \nX-UID: 1\n\none\n\n"
+	settled := anyFrom + "Subject: 1\nX-IMAPbase: 1600000000 1\nStatus: O\nX-Status: \nX-Keywords:        \nX-UID: 1\n\none\n\n"
 	for _, tt := range []struct {
 		name         string
 		do           func(t *testing.T, env *mailbox.Env, n mailbox.Name)
@@ -173,5 +173,44 @@ func TestInodeStays(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(env.Home, ".*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// What was read in any order is what is there, unless somebody writes to it.
+func TestWitness(t *testing.T) {
+	env, _ := goldenEnv(t)
+	n := put(t, env, "native-flags-append.mbox")
+	b := open(t, env, n, mailbox.ReadOnly).(*box)
+	defer b.Close()
+	read := func() mailbox.Proof {
+		t.Helper()
+		b.Witness()
+		for _, seq := range []uint32{5, 2, 2, 7} {
+			text(t, b, seq)
+		}
+		p, err := b.Witnessed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	was := read()
+	now, err := b.Prove()
+	if err != nil || now.Digest != was.Digest || now.Size != was.Size {
+		t.Fatalf("read %+v, is %+v, %v", was, now, err)
+	}
+	f, err := os.OpenFile(n.Path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("X"), 400); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := b.Prove(); err != nil || now.Digest == was.Digest {
+		t.Errorf("a change went unseen, %v", err)
+	}
+	if read().Digest == was.Digest {
+		t.Error("a change that was read went unseen")
 	}
 }

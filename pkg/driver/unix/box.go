@@ -39,7 +39,8 @@ type box struct {
 	text    mbox.Content
 	known   stamp // of the file as it was scanned
 	edges   uint64
-	broken  error // set when the file is not what the index says
+	seen    maphash.Hash // of what was read since Witness
+	broken  error        // set when the file is not what the index says
 	closed  bool
 }
 
@@ -371,6 +372,19 @@ func (b *box) Prove() (mailbox.Proof, error) {
 // onlyReader hides WriteTo, which reads in small pieces.
 type onlyReader struct{ io.Reader }
 
+// Witness begins to digest what is read.
+func (b *box) Witness() {
+	b.seen.SetSeed(seed)
+	b.seen.Reset()
+	b.w.Witness(&b.seen)
+}
+
+// Witnessed returns the digest of what was read.
+func (b *box) Witnessed() (mailbox.Proof, error) {
+	err := b.w.Testify()
+	return mailbox.Proof{Size: b.ix.End, Digest: b.seen.Sum64()}, err
+}
+
 // Ping looks for what others did. Asked to leave, the session ends and the
 // mailbox is read-only from then on.
 func (b *box) Ping() (changed bool, err error) {
@@ -556,5 +570,5 @@ func (b *box) release() error {
 var (
 	_ mailbox.Mailbox   = (*box)(nil)
 	_ mailbox.Enveloper = (*box)(nil)
-	_ mailbox.Prover    = (*box)(nil)
+	_ mailbox.Witness   = (*box)(nil)
 )

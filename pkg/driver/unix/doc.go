@@ -54,4 +54,16 @@
 // stops at the first header that begins with X. Keywords are created on
 // append. Numbers of 2^32 and above are invalid. Files that end inside a
 // header, and From_ lines of any length, are read and rewritten without harm.
+//
+// # Findings of a deep check
+//
+// Damage: leading-junk, from-bad, from-in-header, torn-tail, nul-tail;
+// base-bad, pseudo-bad, uid-bad, uid-order, uid-twice, which give messages new
+// UIDs; journal. Doubt: leading-blank, from-no-blank, from-no-header,
+// from-undated, from-prose, from-content-length, from-garbled, from-twice,
+// content-length, header-line, header-only, no-newline, status-spelling,
+// status-continuation, base-bad (where another counts), base-misplaced,
+// base-twice, pseudo-old, pseudo-second, uid-high, uid-unbased,
+// keyword-unknown, nuls, bare-cr, crlf, mixed-lines, lock-left, lost. All with
+// "unix." before.
 package unix

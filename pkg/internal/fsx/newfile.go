@@ -15,8 +15,16 @@ type NewFile struct {
 	fsys      FS
 	hidden    string
 	path      string
+	behind    *Behind
 	published bool
 	closed    bool
+}
+
+// WriteAt writes; large files are best written front to back.
+func (n *NewFile) WriteAt(p []byte, off int64) (int, error) {
+	k, err := n.File.WriteAt(p, off)
+	n.behind.Wrote(off + int64(k))
+	return k, err
 }
 
 // ErrInUse means that another process is creating the same file.
@@ -41,7 +49,7 @@ func CreateNew(fsys FS, path string, mode, dirMode fs.FileMode) (*NewFile, error
 			return nil, err
 		}
 		if f != nil {
-			return &NewFile{File: f, fsys: fsys, hidden: hidden, path: path}, nil
+			return &NewFile{File: f, fsys: fsys, hidden: hidden, path: path, behind: NewBehind(f, 0)}, nil
 		}
 	}
 }

@@ -97,7 +97,7 @@ func New(f fsx.File, o Options) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{fsys: o.fs(), f: f, side: side, name: side.Name(), old: fi.Size(), low: fi.Size()}
-	j.w.to = side
+	j.w.to, j.w.behind = side, fsx.NewBehind(side, 0)
 	h, err := describe(f, fi)
 	if err == nil {
 		err = j.w.header(h)

@@ -297,7 +297,7 @@ func FuzzReader(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	w.to = file
+	w.to, w.behind = file, fsx.NewBehind(nil, 0)
 	h := header{old: 3, head: []byte("abc"), tail: []byte("abc")}
 	if err := errors.Join(w.header(h), w.at(2)); err != nil {
 		f.Fatal(err)

@@ -142,6 +142,8 @@ type writer struct {
 	buf  []byte // a page for the record's head, then its data
 	n    int    // octets of data in buf
 	next int64  // offset in the new file of the next octet of data
+
+	behind *fsx.Behind
 }
 
 func (w *writer) data() []byte {
@@ -218,6 +220,7 @@ func (w *writer) write(rec []byte, off int64) error {
 	seal(rec, off)
 	_, err := w.to.WriteAt(rec, w.pos)
 	w.pos += pages(int64(len(rec)))
+	w.behind.Wrote(w.pos)
 	return err
 }
 

@@ -266,7 +266,7 @@ func (r *recovery) overlay(p []byte, off int64) error {
 // adopt puts the octets [from, to) of the mailbox, which others appended
 // behind the old end, into the change, behind its new end.
 func (r *recovery) adopt(from, to int64) error {
-	w := writer{to: r.side, pos: r.end, next: r.after}
+	w := writer{to: r.side, pos: r.end, next: r.after, behind: fsx.NewBehind(r.side, r.end)}
 	if err := r.side.Truncate(r.end); err != nil {
 		return err
 	}
@@ -310,6 +310,7 @@ func apply(f, side fsx.File, before, after int64) error {
 		return err
 	}
 	rd := reader{from: side, pos: pos}
+	behind := fsx.NewBehind(f, 0)
 	for {
 		rec, ok, err := rd.next()
 		if err != nil {
@@ -324,6 +325,7 @@ func apply(f, side fsx.File, before, after int64) error {
 		if _, err := f.WriteAt(rec.data, rec.off); err != nil {
 			return err
 		}
+		behind.Wrote(rec.off + int64(len(rec.data)))
 	}
 	if after < before { // a file that is cut already holds all of the change
 		if err := f.Sync(); err != nil {

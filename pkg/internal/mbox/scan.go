@@ -15,9 +15,10 @@ type Scanner struct {
 	W        *winread.Window
 	Ix       *Index
 	Off      int64
-	ReadOnly bool // what is made up will not be stored
-	imap     bool // it has a valid X-IMAP line
-	mark     bool // it looks like the pseudo-message
+	ReadOnly bool   // what is made up will not be stored
+	Check    *Check // looks at all more closely; nil for none
+	imap     bool   // it has a valid X-IMAP line
+	mark     bool   // it looks like the pseudo-message
 }
 
 // Run scans from ix.end to the end of the window. The octets there must begin
@@ -86,6 +87,11 @@ func (s *Scanner) message() error {
 	if err := s.text(&m); err != nil {
 		return err
 	}
+	if s.Check != nil {
+		if err := s.Check.message(s, &m); err != nil {
+			return err
+		}
+	}
 	if s.imap && s.mark {
 		s.Ix.Pseudo, s.Ix.Internal = true, m
 		s.Ix.Last = max(last, s.Ix.Last) // a UID of its own means nothing
@@ -151,6 +157,9 @@ func (s *Scanner) headers(m *Message) error {
 			s.Off += int64(len(ln))
 			m.Size += 2
 			break
+		}
+		if s.Check != nil {
+			s.Check.line(s, m, ln, inOurs)
 		}
 		hidden := false
 		if begin == ' ' || begin == '\t' {

@@ -20,6 +20,9 @@ type Window struct {
 	buf  []byte
 	base int64 // offset in the file of buf[0]
 	n    int   // octets in buf
+
+	sum    io.Writer // the witness, nil for none
+	summed int64     // octets that it was given
 }
 
 // New returns a window of the given size, at least two pages, on the octets of
@@ -30,6 +33,43 @@ func New(r io.ReaderAt, size int, end int64) *Window {
 
 // Reset forgets what was read and sets a new end: the file has changed.
 func (w *Window) Reset(end int64) { w.end, w.n = end, 0 }
+
+// Witness gives sum all octets of the file from its start on, once and in
+// order, as they are read. What reading leaves out is read for it.
+func (w *Window) Witness(sum io.Writer) { w.sum, w.summed, w.n = sum, 0, 0 }
+
+// Testify gives the witness the rest of the file and dismisses it.
+func (w *Window) Testify() error {
+	err := w.catchUp(w.end)
+	w.sum = nil
+	return err
+}
+
+// catchUp gives the witness what lies before offset to.
+func (w *Window) catchUp(to int64) error {
+	if w.summed >= to {
+		return nil
+	}
+	_, err := io.CopyBuffer(w.sum, onlyReader{io.NewSectionReader(w.r, w.summed, to-w.summed)}, make([]byte, 64<<10))
+	w.summed = to
+	return err
+}
+
+// onlyReader hides WriteTo, which reads in small pieces.
+type onlyReader struct{ io.Reader }
+
+// see gives the witness what is new in the window.
+func (w *Window) see() error {
+	if err := w.catchUp(w.base); err != nil {
+		return err
+	}
+	if end := w.base + int64(w.n); end > w.summed {
+		_, err := w.sum.Write(w.buf[w.summed-w.base : w.n])
+		w.summed = end
+		return err
+	}
+	return nil
+}
 
 // End is the offset at which the window's file ends.
 func (w *Window) End() int64 { return w.end }
@@ -59,6 +99,11 @@ func (w *Window) Refill(off int64) ([]byte, error) {
 		return nil, err
 	}
 	w.n = n
+	if w.sum != nil {
+		if err := w.see(); err != nil {
+			return nil, err
+		}
+	}
 	return w.buf[off-w.base : n], nil
 }
 

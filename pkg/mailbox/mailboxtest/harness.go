@@ -35,6 +35,8 @@ type Harness struct {
 	UIDs        bool // Commit tells the UIDs
 	Shared      bool // two read-write sessions may be open at once
 	Busy        bool // a mailbox that is open cannot be deleted or renamed
+	Alone       bool // nor can messages be removed while another session has it open
+	Bare        bool // nothing but messages is kept: each session makes UIDs up, and an empty mailbox has no format
 }
 
 // Run runs the contract. Each subtest has a driver of its own.

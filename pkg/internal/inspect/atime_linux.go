@@ -1,4 +1,4 @@
-package mbx
+package inspect
 
 import "syscall"
 

@@ -1,5 +1,5 @@
 //go:build !linux
 
-package mbx
+package inspect
 
 const noAtime = 0

@@ -1,0 +1,159 @@
+package mbx
+
+import (
+	"bytes"
+	"errors"
+
+	"mailutil/pkg/internal/flocked"
+)
+
+// uidSlack is how far above UIDLAST a UID may be: a session that failed has
+// given numbers without counting them.
+const uidSlack = 1000
+
+// begins reports whether a record, or another file, begins at off, or the file
+// ends there.
+func (w *walker) begins(off int64) (bool, error) {
+	if off == w.s.size {
+		return true, nil
+	}
+	_, ok, err := w.lineAt(off)
+	if ok || err != nil {
+		return ok, err
+	}
+	b, err := w.read(off, magicEnd)
+	return isBlockHead(b), err
+}
+
+// lineAt reads the line at off; ok is false where there is none.
+func (w *walker) lineAt(off int64) (l line, ok bool, err error) {
+	b, err := w.read(off, maxLine)
+	if err != nil || len(b) == 0 {
+		return l, false, err
+	}
+	l, fault := parseUsable(b)
+	return l, fault == lineGood, nil
+}
+
+// links counts how many records follow each other from off on, without the
+// first, up to most. To end with the file counts as most.
+func (w *walker) links(off int64, most int) (int, error) {
+	for n := -1; ; n++ {
+		if n == most {
+			return n, nil
+		}
+		l, ok, err := w.lineAt(off)
+		if err != nil || !ok {
+			return max(0, n), err
+		}
+		if off += int64(l.length) + l.size; off == w.s.size {
+			return most, nil
+		}
+	}
+}
+
+// candidate returns the offset of the first record at from or
+// behind it that can be what comes next, -1 for none.
+func (w *walker) candidate(from int64) (int64, error) {
+	if w.next >= from {
+		if ok, err := w.plausible(w.next); ok || err != nil {
+			return w.next, err
+		}
+	}
+	if from >= w.none && w.last == w.noneL {
+		return -1, nil
+	}
+	found, failed := int64(-1), error(nil)
+	err := eachLine(w.s.r, from, w.s.size, func(off int64) bool {
+		ok, err := w.plausible(off)
+		if ok {
+			found = off
+		}
+		failed = err
+		return !ok && err == nil
+	})
+	w.next = found
+	if found < 0 {
+		w.none, w.noneL = from, w.last
+	}
+	return found, errors.Join(err, failed)
+}
+
+// plausible reports whether the line at off can be that of the next message:
+// its UID fits and a header follows, or more records.
+func (w *walker) plausible(off int64) (bool, error) {
+	l, ok, err := w.lineAt(off)
+	if err != nil || !ok {
+		return false, err
+	}
+	most := uint64(max(w.most, w.last)) + uidSlack
+	if l.uid != 0 && (l.uid <= w.last || uint64(l.uid) > most) {
+		return false, nil
+	}
+	b, err := w.read(off+int64(l.length), 4*maxLine)
+	if err != nil {
+		return false, err
+	}
+	if startsHeader(b) {
+		return true, nil
+	}
+	n, err := w.links(off, 2)
+	return n >= 2, err
+}
+
+// copies reports whether there are lines in [from, end) that were before it.
+func (w *walker) copies(from, end int64) (found bool, err error) {
+	var failed error
+	err = eachLine(w.s.r, from, end, func(off int64) bool {
+		b, err := w.read(off, maxLine)
+		if err != nil {
+			failed = err
+			return false
+		}
+		l, fault := parseLine(b)
+		found = fault == lineGood && w.isCopy(l, b)
+		return !found
+	})
+	return found, errors.Join(err, failed)
+}
+
+// looksDamaged reports whether b begins with what was a line: the date is
+// still to be seen.
+func looksDamaged(b []byte) bool {
+	return flocked.DateFits(b) >= 20
+}
+
+// nuls counts the NULs that b begins with.
+func nuls(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00")) }
+
+// isText reports whether most of b is text.
+func isText(b []byte) bool {
+	odd := 0
+	for _, c := range b {
+		if c < ' ' && c != '\t' && c != '\r' && c != '\n' && c != '\f' && c != 0x1B || c == 0x7F {
+			odd++
+		}
+	}
+	return odd*8 <= len(b)
+}
+
+// startsHeader reports whether b begins with a header field or an empty line.
+func startsHeader(b []byte) bool {
+	i := 0
+	for i < len(b) && b[i] > ' ' && b[i] < 0x7F && b[i] != ':' {
+		i++
+	}
+	if i > 0 {
+		return i < len(b) && b[i] == ':'
+	}
+	return len(b) > 0 && b[0] == '\n' || len(b) > 1 && b[0] == '\r' && b[1] == '\n'
+}
+
+// digits returns the digits that b begins with.
+func digits(b []byte) []byte {
+	n := 0
+	for n < len(b) && isDigit(b[n]) {
+		n++
+	}
+	return b[:n]
+}

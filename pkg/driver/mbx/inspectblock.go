@@ -1,0 +1,136 @@
+package mbx
+
+import (
+	"bytes"
+	"strings"
+
+	"mailutil/pkg/mailbox"
+)
+
+// maxShift is how far a file block may have been moved by lost or added octets.
+const maxShift = 16
+
+// recognise looks at the beginning of the file and reports what is wrong with
+// the file block. start is where the records begin, -1 where none can be read.
+// Nothing is reported when ok is false: the file has nothing of this format.
+func (i *inspection) recognise(head []byte) (start int64, ok bool) {
+	shift, found := findFirst(head)
+	switch {
+	case isMbx(head):
+		i.block, _ = parseBlock(head)
+		i.hasBlock = true
+		i.checkBlock(head)
+		return i.checkTail(head, shift, found), true
+	case bytes.HasPrefix(head, []byte("*mbx*\n")):
+		i.Damage("mbx.lf-converted", 5, 0, "line ends are LF: the file went through a conversion of text, and all sizes in it are wrong now")
+		return -1, true
+	case lineEnds(head) > 0:
+		i.Damage("mbx.block-lost", 0, 0, "file begins with a message: its first %d octets are lost, with the keywords, UIDVALIDITY and UIDLAST", blockSize)
+		return 0, true
+	case len(head) < blockSize && bytes.HasPrefix(head, []byte(magic)):
+		i.Damage("mbx.block-short", int64(len(head)), 0, "file ends within its first %d octets: no message is left", blockSize)
+		return -1, true
+	case bytes.HasPrefix(head, []byte(magic)):
+		i.badDigits(head)
+	case found:
+		n := 0
+		for n < len(magic) && head[n] == magic[n] {
+			n++
+		}
+		i.Damage("mbx.magic", int64(n), 0, "file does not begin with the mark of the format, *mbx*, but messages follow: no reader knows it")
+	default:
+		return 0, false
+	}
+	if !found {
+		shift = 0
+	}
+	return int64(blockSize + shift), true
+}
+
+// badDigits reports the first octet of a bad first line.
+func (i *inspection) badDigits(head []byte) {
+	what := "UIDVALIDITY"
+	for n := validityOff; n < magicEnd; n++ {
+		if n == uidLastOff {
+			what = "UIDLAST"
+		}
+		if n >= magicEnd-2 || !isHex(head[n]) {
+			i.Damage("mbx.block-digits", int64(n), 0, "%s in the first line is not 8 hexadecimal digits: no reader knows the file", what)
+			return
+		}
+	}
+}
+
+// findFirst looks for an internal line where the first record should be, or a
+// few octets before or behind that.
+func findFirst(head []byte) (shift int, found bool) {
+	for k := range maxShift {
+		for _, shift := range []int{k, -k} {
+			if at := blockSize + shift; at < len(head) && lineEnds(head[at:]) > 0 {
+				return shift, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// lineEnds returns the length of the internal line, as it is written, that b
+// begins with; 0 for none.
+func lineEnds(b []byte) int {
+	end := bytes.Index(b[:min(len(b), maxLine)], []byte("\r\n")) + 2
+	if end < 2 || lineEndingAt(b, end) != 0 {
+		return 0
+	}
+	return end
+}
+
+// checkBlock looks at UIDVALIDITY and the keywords.
+func (i *inspection) checkBlock(head []byte) {
+	if i.block.validity == 0 {
+		i.Doubt("mbx.uidvalidity", validityOff, 0, "UIDVALIDITY is 0, which programs may refuse")
+	}
+	off, names := magicEnd, map[string]bool{}
+	for n := range maxKeywords {
+		eol := bytes.Index(head[off:blockSize], []byte("\r\n"))
+		if nul := bytes.IndexByte(head[off:blockSize], 0); eol < 0 || nul >= 0 && nul < eol {
+			i.Damage("mbx.keywords", int64(off), 0, "table of keywords ends after %d of %d lines: names of keywords are lost", n, maxKeywords)
+			return
+		}
+		name := strings.ToLower(string(head[off : off+eol]))
+		switch {
+		case name == "":
+		case len(name) > maxName:
+			i.Doubt("mbx.keyword-long", int64(off), 0, "keyword %d has %d octets, more than %d: readers know no name for it", n+1, len(name), maxName)
+		case !mailbox.ValidKeyword(name):
+			i.Doubt("mbx.keyword", int64(off), 0, "keyword %d has octets that no keyword can have: %.50q", n+1, name)
+		case names[name]:
+			i.Doubt("mbx.keyword-twice", int64(off), 0, "keyword %d has the name of another: %.50q", n+1, name)
+		}
+		names[name] = true
+		off += eol + 2
+	}
+}
+
+// checkTail looks at the end of the block and returns where the records begin:
+// octets may have been lost or added within the block.
+func (i *inspection) checkTail(head []byte, shift int, found bool) int64 {
+	if found && shift != 0 {
+		what := "are missing from"
+		if shift > 0 {
+			what = "too many are in"
+		}
+		i.Damage("mbx.block-shifted", pidOff, 0, "%s %s the first %d: what follows is not where readers look for it",
+			octetsOf(int64(max(shift, -shift))), what, blockSize)
+		return int64(blockSize + shift)
+	}
+	tail := head[pidOff:blockSize]
+	used := magicEnd + len(bytes.TrimRight(head[magicEnd:pidOff], "\x00"))
+	end := bytes.LastIndex(head[:used], []byte("\r\n")) + 2
+	if end != used {
+		i.Doubt("mbx.block-tail", int64(end), 0, "octets behind the keywords are not NUL")
+	}
+	if isPID := allHex(tail[:8]) && string(tail[8:]) == "\r\n"; !isPID && len(bytes.Trim(tail, "\x00")) > 0 {
+		i.Doubt("mbx.block-tail", pidOff, 0, "end of the file block is neither a process id nor NULs")
+	}
+	return blockSize
+}

@@ -1,0 +1,5 @@
+package flocked
+
+import "syscall"
+
+const noAtime = syscall.O_NOATIME

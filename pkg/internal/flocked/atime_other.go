@@ -1,0 +1,5 @@
+//go:build !linux
+
+package flocked
+
+const noAtime = 0

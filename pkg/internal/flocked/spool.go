@@ -1,0 +1,108 @@
+package flocked
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
+	"mailutil/pkg/mailbox"
+)
+
+// OpenSpool opens the system INBOX, which spool reads, to move new mail from it
+// to the file inbox; nil where there is none, or inbox is it.
+func (o Files) OpenSpool(ctx context.Context, spool mailbox.Driver, inbox string, m mailbox.Mode) (mailbox.Mailbox, error) {
+	n := mailbox.Name{Text: o.Env.Spool, Path: o.Env.Spool}
+	fi, err := o.FS.Stat(n.Path)
+	if node.Gone(err) || err == nil && fi.Size() == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if mine, err := o.FS.Stat(inbox); err != nil || os.SameFile(mine, fi) {
+		return nil, err
+	}
+	if ok, err := spool.Probe(n); !ok || err != nil {
+		return nil, err
+	}
+	return spool.Open(ctx, n, m)
+}
+
+// AddSpool adds what waits in the spool to the Status of INBOX.
+func (o Files) AddSpool(ctx context.Context, spool mailbox.Driver, inbox string, st *mailbox.Status) error {
+	if spool == nil {
+		return nil
+	}
+	mb, err := o.OpenSpool(ctx, spool, inbox, mailbox.ReadOnly)
+	if err != nil || mb == nil {
+		return err
+	}
+	more := mb.Status()
+	st.Messages += more.Messages
+	st.Recent += more.Recent
+	st.Unseen += more.Unseen
+	st.UIDNext += more.Messages
+	return mb.Close()
+}
+
+// Snarf moves new mail from the system INBOX to f, the file at inbox. It is
+// durable there before it goes from the spool: a power cut in between doubles
+// it. What cannot be moved stays, which is told, and is no reason to fail.
+// record returns what writes a message as a record. The caller holds the temp
+// lock and has read the file to its end.
+func (o Files) Snarf(ctx context.Context, spool mailbox.Driver, inbox string, f fsx.File, record func(to io.Writer) func(mailbox.Item) error) {
+	mb, err := o.OpenSpool(ctx, spool, inbox, mailbox.ReadWrite)
+	if err == nil && mb != nil {
+		if st := mb.Status(); st.Messages > 0 && !st.ReadOnly {
+			err = o.moveFrom(mb, f, record)
+		}
+		err = errors.Join(err, mb.Close())
+	}
+	if err != nil {
+		o.Env.Notify(mailbox.Warn, fmt.Sprintf("Can't copy new mail: %v", err))
+	}
+}
+
+// moveFrom moves the messages of the spool to the end of f.
+func (o Files) moveFrom(spool mailbox.Mailbox, f fsx.File, record func(to io.Writer) func(mailbox.Item) error) error {
+	tail, err := journal.Append(f, o.Journal())
+	if err != nil {
+		return err
+	}
+	moved, err := copyFrom(spool, record(tail))
+	if err == nil && !moved.Empty() {
+		err = tail.Commit()
+	}
+	if err = errors.Join(err, tail.Abort()); err != nil || moved.Empty() {
+		return err
+	}
+	_, err = spool.Expunge(moved)
+	return err
+}
+
+// copyFrom adds the messages of the spool. Keywords stay behind, as in the
+// original; so do messages without any octet.
+func copyFrom(spool mailbox.Mailbox, add func(mailbox.Item) error) (moved mailbox.Set, err error) {
+	for m, err := range spool.Messages(mailbox.All) {
+		if err != nil {
+			return moved, err
+		}
+		if m.Size == 0 {
+			continue
+		}
+		text, err := spool.Open(m.Seq)
+		if err != nil {
+			return moved, err
+		}
+		if err := add(mailbox.Item{Message: m, Text: text}); err != nil {
+			return moved, err
+		}
+		moved.Add(m.Seq)
+	}
+	return moved, nil
+}

@@ -1,0 +1,305 @@
+package mailtxt
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"io"
+	"iter"
+	"os"
+	"time"
+
+	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/winread"
+	"mailutil/pkg/lock"
+	"mailutil/pkg/mailbox"
+)
+
+// A box is one open mailbox. As long as it is open it holds the shared lock on
+// the file: nobody moves messages.
+type box struct {
+	d        *Driver
+	name     mailbox.Name
+	path     string
+	f        fsx.File
+	readOnly bool
+
+	validity uint32 // UIDVALIDITY: when the session began
+	uidLast  uint32 // highest UID given in it
+	index    []record
+	end      int64     // octets parsed
+	first    int64     // the size when it was opened
+	changed  time.Time // mtime that we know
+	sweep    bool      // others may have changed flags: read them again
+	snarfed  time.Time // when the spool was looked at last
+
+	recent, unseen uint32
+
+	win    *winread.Window
+	text   content
+	broken error // a change was interrupted: offsets are not known
+}
+
+var _ mailbox.Prover = (*box)(nil)
+
+// bg is for calls that have no context of their caller.
+var bg = context.Background()
+
+const windowSize = 1 << 20
+
+// Open opens n.
+func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
+	path, err := d.place(n)
+	if err != nil {
+		return nil, err
+	}
+	b := &box{d: d, name: n, path: path, readOnly: m == mailbox.ReadOnly, validity: validity(d.env.Now())}
+	if err := b.open(ctx); err != nil {
+		return nil, d.fail("open", n, err)
+	}
+	return b, nil
+}
+
+// open opens the file and reads it for the first time.
+func (b *box) open(ctx context.Context) error {
+	if err := b.openFile(ctx); err != nil {
+		return err
+	}
+	b.win = winread.New(b.f, windowSize, 0)
+	held, err := b.lock(ctx)
+	if err == nil {
+		err = errors.Join(b.firstLook(ctx), held.Release())
+	}
+	if err != nil {
+		return errors.Join(err, b.f.Close())
+	}
+	b.first = b.end
+	if len(b.index) == 0 {
+		b.d.env.Notify(mailbox.Info, "Mailbox is empty")
+	}
+	return nil
+}
+
+func (b *box) firstLook(ctx context.Context) error {
+	ours, err := b.d.owns(b.f, true)
+	if err == nil && !ours {
+		err = b.d.format.notOurs(b.name)
+	}
+	if err == nil {
+		err = b.catchUp(ctx)
+	}
+	return err
+}
+
+// openFile opens the file and takes the shared lock on it.
+func (b *box) openFile(ctx context.Context) error {
+	open := func(flag int) error {
+		f, held, err := b.d.files().OpenLocked(ctx, b.path, flag, lock.Shared)
+		if err != nil {
+			return err
+		}
+		b.f = f
+		return held.Release()
+	}
+	if b.readOnly {
+		return open(os.O_RDONLY)
+	}
+	err := open(os.O_RDWR)
+	if !flocked.MayNotWrite(err) {
+		return err
+	}
+	b.d.env.Notify(mailbox.Warn, "Can't get write access to mailbox, access is readonly")
+	b.readOnly = true
+	return open(os.O_RDONLY)
+}
+
+// lock takes the temp lock: shared to read, exclusive to write, and to finish
+// a change that was interrupted, which is done.
+func (b *box) lock(ctx context.Context) (lock.Held, error) {
+	if b.readOnly {
+		held, err := b.d.files().TempLock(ctx, b.f, lock.Shared)
+		if err != nil {
+			return nil, err
+		}
+		pending, err := journal.Pending(b.f.Name(), b.d.files().Journal())
+		if err == nil && !pending {
+			return held, nil
+		}
+		if err := errors.Join(err, held.Release()); err != nil {
+			return nil, err
+		}
+	}
+	held, err := b.d.files().TempLock(ctx, b.f, lock.Exclusive)
+	if err != nil {
+		return nil, err
+	}
+	did, err := b.d.files().FinishChange(b.f)
+	if err != nil {
+		return nil, errors.Join(err, held.Release())
+	}
+	b.sweep = b.sweep || did
+	return held, nil
+}
+
+// catchUp reads what is new, and moves new mail in from the spool. The temp
+// lock is held.
+func (b *box) catchUp(ctx context.Context) error {
+	if err := b.parse(); err != nil {
+		return err
+	}
+	if b.sweep {
+		if err := b.readFlags(); err != nil {
+			return err
+		}
+	}
+	if !b.snarfDue() {
+		return nil
+	}
+	b.snarf(ctx)
+	if _, err := b.d.files().FinishChange(b.f); err != nil {
+		return err
+	}
+	return b.parse()
+}
+
+// Status tells what is known.
+func (b *box) Status() mailbox.Status {
+	return mailbox.Status{
+		Driver: b.d.Name(), Path: b.path,
+		Messages: uint32(len(b.index)), Recent: b.recent, Unseen: b.unseen,
+		UIDValidity: b.validity, UIDNext: b.uidLast + 1,
+		Keywords: b.d.names(), ReadOnly: b.readOnly,
+	}
+}
+
+// count counts for Status again.
+func (b *box) count() {
+	b.recent, b.unseen = 0, 0
+	for i := range b.index {
+		if b.index[i].recent {
+			b.recent++
+		}
+		if b.index[i].flags&bitSeen == 0 {
+			b.unseen++
+		}
+	}
+}
+
+// Messages yields the messages of s from the index. For a size that is not on
+// disk as it is told, the text is read, once.
+func (b *box) Messages(s mailbox.Set) iter.Seq2[mailbox.Message, error] {
+	return func(yield func(mailbox.Message, error) bool) {
+		for seq := range b.within(s) {
+			r := &b.index[seq-1]
+			if err := b.measure(r); err != nil {
+				yield(mailbox.Message{}, b.d.fail("read", b.name, err))
+				return
+			}
+			if !yield(b.message(seq), nil) {
+				return
+			}
+		}
+	}
+}
+
+// within yields the sequence numbers of s that there are.
+func (b *box) within(s mailbox.Set) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for seq := range s.Seqs(uint32(len(b.index))) {
+			if seq > 0 && seq <= uint32(len(b.index)) && !yield(seq) {
+				return
+			}
+		}
+	}
+}
+
+func (b *box) message(seq uint32) mailbox.Message {
+	r := &b.index[seq-1]
+	m := mailbox.Message{Seq: seq, UID: r.uid, Date: r.date, Size: r.crlf}
+	m.Flags.System = toSystem(r.flags)
+	m.Flags.Keywords = uint64(r.keywords & b.d.named())
+	if r.recent {
+		m.Flags.System |= mailbox.Recent
+	}
+	return m
+}
+
+// Ping looks for what others did. The file is read only when its size or its
+// modification time changed, or it is empty, or new mail may be in the spool.
+func (b *box) Ping() (bool, error) {
+	changed, err := b.ping(bg)
+	return changed, b.d.fail("ping", b.name, err)
+}
+
+func (b *box) ping(ctx context.Context) (bool, error) {
+	if b.broken != nil {
+		return false, b.broken
+	}
+	fi, err := b.f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if !fi.ModTime().Equal(b.changed) {
+		b.sweep = true
+	}
+	if fi.Size() == b.end && !b.sweep && len(b.index) > 0 && !b.snarfDue() {
+		return false, nil
+	}
+	held, err := b.lock(ctx)
+	if err != nil {
+		return false, err
+	}
+	before := b.summary()
+	err = b.catchUp(ctx)
+	return b.summary() != before, errors.Join(err, held.Release())
+}
+
+// seed makes digests comparable within this process.
+var seed = maphash.MakeSeed()
+
+// summary is a digest of all that Messages and Status tell.
+func (b *box) summary() uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for i := range b.index {
+		r := &b.index[i]
+		maphash.WriteComparable(&h, uint64(r.uid)<<32|uint64(r.keywords))
+		maphash.WriteComparable(&h, r.flags)
+	}
+	return h.Sum64()
+}
+
+// Close gives the locks up.
+func (b *box) Close() error {
+	if b.f == nil {
+		return nil
+	}
+	err := b.f.Close()
+	b.f = nil
+	return b.d.fail("close", b.name, err)
+}
+
+// Prove digests the octets that were there when the mailbox was opened.
+func (b *box) Prove() (mailbox.Proof, error) {
+	proof, err := b.prove()
+	return proof, b.d.fail("read", b.name, err)
+}
+
+func (b *box) prove() (mailbox.Proof, error) {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	n, err := io.Copy(&h, io.NewSectionReader(b.f, 0, b.first))
+	if err == nil && n < b.first {
+		err = mailbox.ErrChanged
+	}
+	if err != nil {
+		return mailbox.Proof{}, err
+	}
+	fi, err := b.f.Stat()
+	if err != nil {
+		return mailbox.Proof{}, err
+	}
+	return mailbox.Proof{Size: b.first, Digest: h.Sum64(), Now: fi.Size()}, nil
+}

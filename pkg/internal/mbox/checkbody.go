@@ -1,0 +1,208 @@
+package mbox
+
+import (
+	"bytes"
+	"io"
+)
+
+// manyNULs is a run of NULs that is more likely lost octets than mail.
+const manyNULs = 64
+
+// header looks how the header begins and ends.
+func (c *Check) header(s *Scanner, m *Message, seq uint32) error {
+	start := m.From + int64(m.Header)
+	tail := make([]byte, min(3, m.Body-start))
+	if _, err := c.ReadAt(tail, m.Body-int64(len(tail))); err != nil && err != io.EOF {
+		return err
+	}
+	ended := len(tail) > 0 && (m.Body-start == 1 || m.Body-start == 2 && tail[0] == '\r') && tail[len(tail)-1] == '\n' ||
+		bytes.HasSuffix(tail, []byte("\n\n")) || bytes.HasSuffix(tail, []byte("\n\r\n"))
+	switch {
+	case c.lines == 0:
+		c.Doubt("unix.from-no-header", m.From, seq, "From_ line has no header behind it")
+	case c.odd && c.lines == 1:
+		c.Doubt("unix.from-no-header", m.From, seq, "From_ line has text behind it, no header")
+	}
+	switch {
+	case m.Body < s.W.End() || ended:
+	case len(tail) > 0 && tail[len(tail)-1] != '\n':
+		c.Damage("unix.torn-tail", m.Body-1, seq, "file ends within a header line: adding a message was interrupted")
+	default:
+		c.Doubt("unix.header-only", m.Body-1, seq, "file ends with the header of a message, without an empty line behind it")
+	}
+	return nil
+}
+
+// after looks at how m ends, and at the next From_ line, where the scanner
+// stands.
+func (c *Check) after(s *Scanner, m *Message, seq uint32) {
+	last := s.Off >= s.W.End()
+	switch {
+	case m.Bits&BitTornFrom != 0:
+		c.Damage("unix.torn-tail", s.W.End()-1, seq, "file ends with a From_ line that has no line end: adding a message was interrupted")
+	case m.Bits&BitOpen != 0:
+		c.Doubt("unix.no-newline", s.W.End()-1, seq, "file does not end with a line end")
+	}
+	if !last && m.End == s.Off && m.Body < s.Off {
+		c.Doubt("unix.from-no-blank", s.Off, seq+1, "From_ line has no empty line before it: it may be a line of the message before")
+	}
+	c.contentLength(s, m, seq, last)
+}
+
+// contentLength compares Content-Length with what there is.
+func (c *Check) contentLength(s *Scanner, m *Message, seq uint32, last bool) {
+	if c.claim < 0 || m.Body+c.claim == m.End || m.Body+c.claim == s.Off {
+		return
+	}
+	end := m.Body + c.claim
+	if end > s.Off && !last {
+		c.Doubt("unix.from-content-length", s.Off, seq+1, "From_ line stands %d octets before the end of message %d as its Content-Length has it: it may be a line of that",
+			end-s.Off, seq)
+		return
+	}
+	c.Doubt("unix.content-length", c.claimAt, seq, "Content-Length is %d, the body has %d octets", c.claim, m.End-m.Body)
+}
+
+// A bodyCheck is what is to be said about a body.
+type bodyCheck struct {
+	first, nuls int64 // the first long run of NULs
+	runAt, run  int64 // the run that goes on
+	bareAt      int64 // the first CR without LF
+	bares       int64
+	crlfAt      int64 // the first CR LF
+	crlfs, lfs  int64
+	from        []int64 // lines that begin "From " behind an empty line
+}
+
+// overlap is how much of a part of the body is looked at again with the next,
+// for what lies across.
+const overlap = 8
+
+// body looks at the octets of a body.
+func (c *Check) body(s *Scanner, m *Message, seq uint32) error {
+	b := bodyCheck{first: -1, bareAt: -1, crlfAt: -1}
+	var kept int
+	for off := m.Body; off < s.Off && !c.Stopped(); {
+		n, err := c.ReadAt(c.buf[kept:kept+int(min(int64(len(c.buf)-kept), s.Off-off))], off)
+		if n == 0 {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		b.add(c.buf[:kept+n], kept, off-int64(kept))
+		off += int64(n)
+		next := min(overlap, kept+n)
+		copy(c.buf, c.buf[kept+n-next:kept+n])
+		kept = next
+	}
+	tail := b.run
+	b.flush()
+	c.say(&b, s, m, seq, tail)
+	return nil
+}
+
+// say reports what was seen.
+func (c *Check) say(b *bodyCheck, s *Scanner, m *Message, seq uint32, tail int64) {
+	switch {
+	case tail > 1 && s.Off == s.W.End():
+		c.Damage("unix.nul-tail", b.runAt, seq, "file ends with %d NULs: an older program was interrupted when it wrote the mailbox, and messages may be damaged", tail)
+	case b.first >= 0:
+		c.Doubt("unix.nuls", b.first, seq, "%d NULs in a row stand in the body: a block of it may be lost", b.nuls)
+	}
+	if b.bares > 0 {
+		c.Doubt("unix.bare-cr", b.bareAt, seq, "%d CRs without LF stand in the body", b.bares)
+	}
+	switch {
+	case b.crlfs > 0 && b.lfs > 0 && b.crlfs != b.lfs:
+		c.Doubt("unix.mixed-lines", b.crlfAt, seq, "%d of %d lines of the body end in CR LF, the others in LF", b.crlfs, b.lfs)
+	case b.crlfs > 0 && !c.crlf:
+		c.crlf = true
+		c.Doubt("unix.crlf", b.crlfAt, seq, "lines end in CR LF: the next session that changes the mailbox makes them LF")
+	}
+	for _, off := range b.from {
+		c.Doubt("unix.from-garbled", off, seq, "line begins like a From_ line and a header follows: two messages may be one here")
+	}
+}
+
+// add looks at part b of the body, which is at off in the file. What is before
+// b[new:] was looked at before.
+func (k *bodyCheck) add(b []byte, new int, off int64) {
+	k.addNULs(b[new:], off+int64(new))
+	k.lfs += int64(bytes.Count(b[new:], []byte("\n")))
+	if bytes.IndexByte(b, '\r') >= 0 {
+		k.addCRs(b, new, off)
+	}
+	for at := 0; len(k.from) < maxGarbled; {
+		i := bytes.Index(b[at:], []byte("\n\nFrom "))
+		if i < 0 {
+			return
+		}
+		at += i + 2
+		if at+5 > new && garbled(b[at:]) {
+			k.from = append(k.from, off+int64(at))
+		}
+	}
+}
+
+// maxGarbled is how many lines of one message that look like From_ lines are
+// reported.
+const maxGarbled = 100
+
+// garbled reports whether a line that begins "From " and is no From_ line has
+// a header field behind it.
+func garbled(b []byte) bool {
+	eol := bytes.IndexByte(b, '\n') + 1
+	if eol == 0 || eol == len(b) {
+		return false
+	}
+	if _, ok := ParseFrom(b[:eol]); ok {
+		return false
+	}
+	return isField(b[eol:])
+}
+
+// addCRs counts CRs that are new, but for one at the end of b, which is judged
+// with what follows it.
+func (k *bodyCheck) addCRs(b []byte, new int, off int64) {
+	for i := max(0, new-1); i+1 < len(b); i++ {
+		n := bytes.IndexByte(b[i:len(b)-1], '\r')
+		if n < 0 {
+			return
+		}
+		i += n
+		if b[i+1] == '\n' {
+			if k.crlfs++; k.crlfAt < 0 {
+				k.crlfAt = off + int64(i)
+			}
+		} else if k.bares++; k.bareAt < 0 {
+			k.bareAt = off + int64(i)
+		}
+	}
+}
+
+func (k *bodyCheck) addNULs(b []byte, off int64) {
+	for n := 0; n < len(b); {
+		if b[n] != 0 {
+			k.flush()
+			i := bytes.IndexByte(b[n:], 0)
+			if i < 0 {
+				return
+			}
+			n += i
+		}
+		if k.run == 0 {
+			k.runAt = off + int64(n)
+		}
+		k.run++
+		n++
+	}
+}
+
+// flush ends a run of NULs.
+func (k *bodyCheck) flush() {
+	if k.first < 0 && k.run >= manyNULs {
+		k.first, k.nuls = k.runAt, k.run
+	}
+	k.run = 0
+}

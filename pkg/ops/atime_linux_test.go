@@ -1,0 +1,5 @@
+package ops_test
+
+import "syscall"
+
+const noAtime = syscall.O_NOATIME

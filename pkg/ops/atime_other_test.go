@@ -1,0 +1,5 @@
+//go:build !linux
+
+package ops_test
+
+const noAtime = 0
