@@ -34,6 +34,7 @@ func (c *cli) root() *cobra.Command {
 	f.DurationVar(&c.opt.lockTimeout, "lock-timeout", 0, "wait so long for locks: a `duration` such as 30s; 0 does not wait (default 5m)")
 	f.BoolVar(&c.opt.quiet, "quiet", false, "no warnings, and no account of a copy")
 	f.BoolVar(&c.opt.json, "json", c.opt.json, "print JSON, one object a line: see mailutil-json(5)")
+	f.BoolVar(&c.opt.dryRun, "dry-run", false, "say what would be done, and write nothing")
 	f.BoolVar(&c.opt.restrict, "restrict", false, "refuse names outside the home directory")
 	f.BoolP("help", "h", false, "explain a command, or the program")
 	f.Bool("version", false, "print the version")

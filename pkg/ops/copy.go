@@ -67,6 +67,7 @@ type Account struct {
 
 	Verified  bool   // the target was read back and compared
 	Differing uint32 // messages that the target gives back otherwise
+	DateFrom  DateSource
 	Dates     DateCounts
 
 	SourceProven bool  // the source's octets were the same before and after
@@ -105,7 +106,7 @@ var errUIDs = errors.New("UIDs can be kept in a new mailbox only")
 // an error too: a copy that fails leaves nothing in the target. Only a move
 // can be partly done: its messages are then in both mailboxes.
 func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Account, error) {
-	acc := Account{Target: dst}
+	acc := Account{Target: dst, DateFrom: o.DateFrom}
 	from, err := s.openSource(ctx, src, o)
 	if err != nil {
 		return acc, err
