@@ -54,6 +54,8 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 	if o.Create {
 		f.BoolVar(&o.KeepUIDs, "keep-uids", false, "keep UIDs and UIDVALIDITY")
 	}
+	cmd.RegisterFlagCompletionFunc("where", completeCriteria)
+	cmd.RegisterFlagCompletionFunc("date-from", cobra.FixedCompletions([]string{"internal", "header", "received"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

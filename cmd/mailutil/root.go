@@ -74,7 +74,8 @@ func (c *cli) command(name, short string, least, most int, run func(ctx context.
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), args) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), args) },
+		ValidArgsFunction: c.completeArgs(most),
 	}
 }
 
