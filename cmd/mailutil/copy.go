@@ -112,7 +112,10 @@ func (c *cli) copy(ctx context.Context, command, src, dst string, o ops.CopyOpti
 		}
 		c.sayCopying(source.Path, source.Messages, dst)
 	}
+	m := c.newMeter(src)
+	o.Progress = m.show
 	acc, err := c.session.Copy(ctx, src, dst, o)
+	m.end()
 	opened := acc.Source != ""
 	switch {
 	case !opened:

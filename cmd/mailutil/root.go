@@ -35,6 +35,7 @@ func (c *cli) root() *cobra.Command {
 	f.BoolVar(&c.opt.quiet, "quiet", false, "no warnings, and no account of a copy")
 	f.BoolVar(&c.opt.json, "json", c.opt.json, "print JSON, one object a line: see mailutil-json(5)")
 	f.BoolVar(&c.opt.dryRun, "dry-run", false, "say what would be done, and write nothing")
+	f.BoolVar(&c.opt.noProgress, "no-progress", false, "do not show on a terminal how far long work is")
 	f.BoolVar(&c.opt.restrict, "restrict", false, "refuse names outside the home directory")
 	f.BoolP("help", "h", false, "explain a command, or the program")
 	f.Bool("version", false, "print the version")
