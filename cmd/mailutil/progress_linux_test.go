@@ -53,7 +53,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%s: %v", tt.options, err)
 		}
-		if got := strings.Contains(string(shown), "src: ") && strings.Contains(string(shown), "/3"); got != tt.want {
+		if got := strings.Contains(string(shown), "src") && strings.Contains(string(shown), "0/3"); got != tt.want {
 			t.Errorf("%q: progress %v on the terminal: %q", tt.options, got, shown)
 		}
 		if !tt.want && len(shown) > 0 {
