@@ -12,7 +12,7 @@ STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PROGRAMS := $(notdir $(wildcard cmd/*))
-MANUALS  := $(wildcard man/*.1)
+MANUALS  := $(wildcard man/*.1 man/*.5)
 
 export CGO_ENABLED = 0
 
@@ -64,9 +64,10 @@ fuzz: ## each fuzz target for FUZZTIME
 	done
 
 install: build
-	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1'
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/man/man5'
 	install -m 755 $(PROGRAMS:%=bin/%) '$(DESTDIR)$(PREFIX)/bin'
-	install -m 644 $(MANUALS) '$(DESTDIR)$(PREFIX)/share/man/man1'
+	install -m 644 $(wildcard man/*.1) '$(DESTDIR)$(PREFIX)/share/man/man1'
+	install -m 644 $(wildcard man/*.5) '$(DESTDIR)$(PREFIX)/share/man/man5'
 
 clean:
 	rm -rf bin

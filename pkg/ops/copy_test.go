@@ -3,11 +3,14 @@ package ops_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"mailutil/pkg/driver/all"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/mailbox/mailboxtest"
 	"mailutil/pkg/ops"
@@ -186,5 +189,59 @@ func TestPruneAccount(t *testing.T) {
 		if n := count(t, s, "src"); (n == 3) != dry {
 			t.Errorf("dry %v: %d messages left", dry, n)
 		}
+	}
+}
+
+// A growing source is a file to which another program adds mail meanwhile.
+func TestSourceGrew(t *testing.T) {
+	for _, more := range []string{"", "From c@d Mon Jan  1 10:00:00 2024\nSubject: late\n\nx\n"} {
+		home := t.TempDir()
+		env := &mailbox.Env{
+			User: "alice", Home: home, Spool: filepath.Join(home, "spool"), Host: "hh", Dir: home, Now: time.Now,
+			Notify: func(mailbox.Level, string) {}, LockDir: t.TempDir(), StateDir: filepath.Join(home, "state"),
+			Config: mailbox.DefaultConfig(),
+		}
+		s := &ops.Session{Env: env, Drivers: all.Drivers(env)}
+		src := filepath.Join(home, "src")
+		mail := "From a@b Mon Jan  1 10:00:00 2024\nSubject: one\n\nx\n\n"
+		if err := os.WriteFile(src, []byte(mail), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		acc, err := s.Copy(t.Context(), "src", "dst", ops.CopyOptions{Create: true, Started: func(mailbox.Status) {
+			if err := os.WriteFile(src, []byte(mail+more), 0o600); err != nil {
+				t.Error(err)
+			}
+		}})
+		if err != nil || acc.Copied != 1 || !acc.SourceProven || acc.SourceGrew != int64(len(more)) {
+			t.Errorf("%d octets more: got %s, grew %d, %v", len(more), acc.Equation(), acc.SourceGrew, err)
+		}
+	}
+}
+
+// A source that changes meanwhile leaves nothing in the target.
+func TestSourceChanged(t *testing.T) {
+	home := t.TempDir()
+	env := &mailbox.Env{
+		User: "alice", Home: home, Spool: filepath.Join(home, "spool"), Host: "hh", Dir: home, Now: time.Now,
+		Notify: func(mailbox.Level, string) {}, LockDir: t.TempDir(), StateDir: filepath.Join(home, "state"),
+		Config: mailbox.DefaultConfig(),
+	}
+	s := &ops.Session{Env: env, Drivers: all.Drivers(env)}
+	src := filepath.Join(home, "src")
+	one := "From a@b Mon Jan  1 10:00:00 2024\nSubject: one\n\nx\n\n"
+	two := "From a@b Mon Jan  1 10:00:00 2024\nSubject: two\n\ny\n"
+	if err := os.WriteFile(src, []byte(one+two), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	acc, err := s.Copy(t.Context(), "src", "dst", ops.CopyOptions{Create: true, Progress: func(p ops.Progress) {
+		if err := os.WriteFile(src, []byte(strings.Replace(one, "x", "z", 1)+two), 0o600); err != nil {
+			t.Error(err)
+		}
+	}})
+	if !errors.Is(err, mailbox.ErrChanged) || acc.Copied != 0 || acc.Failed != 2 {
+		t.Errorf("got %s, %v", acc.Equation(), err)
+	}
+	if n := count(t, s, "dst"); n != 0 {
+		t.Errorf("%d messages in the target", n)
 	}
 }
