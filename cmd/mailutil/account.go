@@ -32,7 +32,7 @@ func (c *cli) account(acc ops.Account, err error) {
 	if d := acc.Dates; acc.DateFrom != ops.DateInternal {
 		c.warn(fmt.Sprintf("mailutil: %d dates from Date, %d from Received, %d internal dates, %d none", d.Header, d.Received, d.Internal, d.None))
 	}
-	if acc.Verified && acc.Copied > 0 && acc.Deleted == 0 {
+	if err == nil && acc.Verified && acc.Copied > 0 && acc.Deleted == 0 {
 		c.warn("mailutil: " + acc.Target + " was read back: all is as it was added")
 	}
 	c.warn("mailutil: " + acc.Equation())
