@@ -12,7 +12,7 @@ STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PROGRAMS := $(notdir $(wildcard cmd/*))
-MANUALS  := $(wildcard man/*.1 man/*.5)
+MANUALS  := $(wildcard man/*.[157])
 
 export CGO_ENABLED = 0
 
@@ -64,10 +64,11 @@ fuzz: ## each fuzz target for FUZZTIME
 	done
 
 install: build
-	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/man/man5'
+	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 $(PROGRAMS:%=bin/%) '$(DESTDIR)$(PREFIX)/bin'
-	install -m 644 $(wildcard man/*.1) '$(DESTDIR)$(PREFIX)/share/man/man1'
-	install -m 644 $(wildcard man/*.5) '$(DESTDIR)$(PREFIX)/share/man/man5'
+	@for page in $(MANUALS); do \
+		dir='$(DESTDIR)$(PREFIX)/share/man/man'$${page##*.} && install -d "$$dir" && install -m 644 "$$page" "$$dir" || exit 1; \
+	done
 
 clean:
 	rm -rf bin

@@ -19,6 +19,7 @@ var switches = map[string]string{
 	"m": "merge", "merge": "merge",
 	"u": "user", "user": "user",
 	"h": "help", "version": "version",
+	"0": "null", "l": "mailboxes", // ours
 }
 
 // A commandLine is what the arguments mean: switches may stand anywhere before
@@ -26,7 +27,7 @@ var switches = map[string]string{
 type commandLine struct {
 	command string
 	options []string // as cobra takes them: --NAME or --NAME=VALUE
-	args    []string // of the command, at most two
+	args    []string // of the command, at most two where it does not take many mailboxes
 }
 
 // cobra returns the arguments in the order that cobra takes without surprises.
@@ -41,17 +42,19 @@ func parseLine(args []string, known *pflag.FlagSet) (commandLine, error) {
 	var l commandLine
 	words := 0
 	ended := false
+	many := false // mailboxes
 	for i := 0; i < len(args); i++ {
 		word := args[i]
 		switch {
 		case word == "--" && !ended:
 			ended = true
 		case ended || word == "" || word[0] != '-':
-			if words++; words > 3 {
+			if words++; words > 3 && !many {
 				return l, usageError(unknownArgument(word))
 			}
 			if words == 1 {
 				l.command = word
+				many = takesMany(word, args)
 			} else {
 				l.args = append(l.args, word)
 			}
@@ -64,6 +67,12 @@ func parseLine(args []string, known *pflag.FlagSet) (commandLine, error) {
 		}
 	}
 	return l, nil
+}
+
+// takesMany reports whether a command takes any number of mailboxes: not those
+// of the original, unless args have what makes them another command.
+func takesMany(command string, args []string) bool {
+	return command == "search" || command == "info" || command == "check" && slices.Contains(args, "--deep")
 }
 
 // option reads the switch word and, where it takes one, its value from the

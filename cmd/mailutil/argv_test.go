@@ -34,6 +34,12 @@ func TestParseLine(t *testing.T) {
 		{"--help check -version", "check --help --version --"},
 		{"--restrict --quiet check", "check --restrict --quiet --"},
 
+		{"list -0 a b", "list --null -- a b"},
+		{"search -l a b c d", "search --mailboxes -- a b c d"},
+		{"check a b c --deep", "check --deep -- a b c"},
+		{"check a b c", "unknown argument: c"},
+		{"list a b c", "unknown argument: c"},
+
 		{"-foo", "unknown switch: -foo"},
 		{"--foo", "unknown switch: --foo"},
 		{"-", "unknown switch: -"},
@@ -96,7 +102,7 @@ func FuzzParseLine(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		l, err := parseLine(strings.Split(s, "\n"), allFlags(testFlags().root()))
-		if err == nil && len(l.args) > 2 {
+		if err == nil && len(l.args) > 2 && !takesMany(l.command, strings.Split(s, "\n")) {
 			t.Errorf("%q: got %+v", s, l)
 		}
 	})

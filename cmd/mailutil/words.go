@@ -38,6 +38,10 @@ var syntaxes = []struct{ command, syntax, does string }{
 	{"append", "append " + copySwitches, ""},
 	{"appenddelete", "appenddelete " + copySwitches, "copy/move messages to existing mailbox"},
 	{"prune", "prune mailbox SEARCH_CRITERIA", "prune mailbox of messages matching criteria"},
+	{"list", "list [--fields NAMES] [-0] MAILBOX [CRITERIA]", "list messages, one a line"},
+	{"cat", "cat [--headers] [--crlf] [--mbox | --eml DIR] MAILBOX [CRITERIA]", "print messages as they are"},
+	{"search", "search [--fields NAMES] [-0] [--raw OCTETS] [--count] [-l] MAILBOX... CRITERIA", "find messages in mailboxes"},
+	{"info", "info MAILBOX...", "tell about mailboxes"},
 }
 
 // syntaxOf returns the syntax of a command, "" for one that is not known.

@@ -27,7 +27,7 @@ var rules = []rule{
 	{
 		"mailutil/cmd/mailutil",
 		[]string{
-			"mailutil/pkg/ops", "mailutil/pkg/mailbox", "mailutil/pkg/search", "mailutil/pkg/driver/all",
+			"mailutil/pkg/ops", "mailutil/pkg/mailbox", "mailutil/pkg/search", "mailutil/pkg/driver/all", "golang.org/x/text/width",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term",
 		},
 		nil,
@@ -42,7 +42,13 @@ var rules = []rule{
 		unlikely,
 	},
 	{"mailutil/pkg/lock", []string{"golang.org/x/sys/unix"}, unlikely},
-	{"mailutil/pkg/ops", []string{"mailutil/pkg/mailbox", "mailutil/pkg/rfc822", "mailutil/pkg/search"}, unlikely},
+	{
+		"mailutil/pkg/ops",
+		[]string{
+			"mailutil/pkg/mailbox", "mailutil/pkg/rfc822", "mailutil/pkg/search", "mailutil/pkg/lock", "mailutil/pkg/internal/*",
+		},
+		unlikely,
+	},
 	{"mailutil/pkg/driver/all", []string{"mailutil/pkg/mailbox", "mailutil/pkg/driver/*"}, unlikely},
 	{
 		"mailutil/pkg/driver/*",

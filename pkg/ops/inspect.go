@@ -8,28 +8,29 @@ import (
 )
 
 // Inspect looks at every octet of a mailbox, calls report for each finding, and
-// sums up. It writes nothing. A file in no format, which is what a mailbox with
-// a damaged beginning is, is shown to all formats: the first that knows it for
-// a damaged one of its own looks at it.
+// sums up. It writes nothing. A mailbox with a damaged beginning is a file in
+// no format, or, for an mbx mailbox without its first block, of another: such
+// files are shown to all formats, and the first that knows one for a damaged
+// one of its own looks at it.
 func (s *Session) Inspect(ctx context.Context, name string, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
 	n, d, err := s.find(name)
 	if err != nil {
 		return mailbox.Inspection{}, err
 	}
-	if n.Format == "" && formatless(d) {
+	c, ok := d.(mailbox.Checker)
+	if n.Format == "" && (!ok || formatless(d)) {
 		for _, other := range s.Drivers {
-			c, ok := other.(mailbox.Checker)
-			if !ok || formatless(other) {
+			o, is := other.(mailbox.Checker)
+			if !is || formatless(other) {
 				continue
 			}
-			in, err := c.Inspect(ctx, n, report)
+			in, err := o.Inspect(ctx, n, report)
 			if unlike(err) {
 				continue
 			}
 			return in, err
 		}
 	}
-	c, ok := d.(mailbox.Checker)
 	if !ok {
 		return mailbox.Inspection{}, fail("check", name, mailbox.ErrUnsupported)
 	}

@@ -1,10 +1,8 @@
 package mailtxt
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -27,7 +25,7 @@ func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOpt
 		if err != nil {
 			return nil, d.fail("append", n, err)
 		}
-		t := &newDelivery{d: d, n: n, f: f, out: bufio.NewWriterSize(io.NewOffsetWriter(f, 0), windowSize)}
+		t := &newDelivery{d: d, n: n, f: f, out: fsx.NewWriter(f)}
 		t.rec = newRecorder(d, t.out, o, f.Name())
 		return t, nil
 	}
@@ -157,7 +155,7 @@ type newDelivery struct {
 	d   *Driver
 	n   mailbox.Name
 	f   *fsx.NewFile
-	out *bufio.Writer
+	out *fsx.Writer
 	rec *recorder
 }
 
@@ -176,8 +174,12 @@ func (t *newDelivery) Commit() (mailbox.UIDs, error) {
 	if err == nil {
 		err = t.f.Publish()
 	}
+	t.out.Stop()
 	return mailbox.UIDs{}, t.d.fail("append", t.n, errors.Join(err, t.f.Abort()))
 }
 
 // Abort removes what was written.
-func (t *newDelivery) Abort() error { return t.d.fail("append", t.n, t.f.Abort()) }
+func (t *newDelivery) Abort() error {
+	t.out.Stop()
+	return t.d.fail("append", t.n, t.f.Abort())
+}

@@ -271,3 +271,33 @@ func TestCorrupt(t *testing.T) {
 		}
 	})
 }
+
+// TestLostBlock reads an mbx mailbox that has lost its file block, which is
+// taken for one of ours.
+func TestLostBlock(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(testdata, "mbx-corrupt", "lost-file-header.mbx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, MTX)
+	n := w.file("box", data)
+	if ok, err := w.Probe(n); !ok || err != nil {
+		t.Errorf("Probe: got %v, %v", ok, err)
+	}
+	_, err = w.Open(context.Background(), n, mailbox.ReadWrite)
+	const want = "Unable to parse internal header elements at 0:  1-Jul-2001 02:03:04 -0700,168;000000000010-00000001"
+	if err == nil || err.Error() != want {
+		t.Errorf("Open: got %v, want %s", err, want)
+	}
+	d, err := w.Append(context.Background(), n, mailbox.AppendOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Abort()
+	if _, err := d.Add(item("A: b\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Commit(); !errors.Is(err, mailbox.ErrCorrupt) || string(w.read(n)) != string(data) {
+		t.Errorf("append: got %v, or the file changed", err)
+	}
+}

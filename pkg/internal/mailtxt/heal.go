@@ -29,6 +29,9 @@ func (d *Driver) heal(f fsx.File) error {
 		if err == nil || !errors.Is(err, mailbox.ErrCorrupt) {
 			return err
 		}
+		if s.pos == 0 && !s.torn { // all would go: an mbx mailbox without its file block looks like this
+			return beyond(s.pos, err)
+		}
 		return d.cutTail(f, s.pos, fi.Size(), err)
 	}
 }
@@ -41,10 +44,15 @@ func (d *Driver) cutTail(f fsx.File, pos, size int64, cause error) error {
 		return err
 	}
 	if at >= 0 {
-		return &mailbox.Error{Off: pos, Err: fmt.Errorf("%w, with messages behind the damage (%w): run mailutil repair",
-			mailbox.ErrCorrupt, cause)}
+		return beyond(pos, cause)
 	}
 	return d.files().CutTail(f, pos, size)
+}
+
+// beyond is the error of damage at pos that an append cannot heal.
+func beyond(pos int64, cause error) error {
+	return &mailbox.Error{Off: pos, Err: fmt.Errorf("%w, with messages behind the damage (%w): run mailutil repair",
+		mailbox.ErrCorrupt, cause)}
 }
 
 // findLine returns the offset of the first octets in [pos, size) that look

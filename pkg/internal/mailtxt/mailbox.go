@@ -39,10 +39,11 @@ type box struct {
 
 	win    *winread.Window
 	text   content
-	broken error // a change was interrupted: offsets are not known
+	seen   maphash.Hash // of what was read since Witness
+	broken error        // a change was interrupted: offsets are not known
 }
 
-var _ mailbox.Prover = (*box)(nil)
+var _ mailbox.Witness = (*box)(nil)
 
 // bg is for calls that have no context of their caller.
 var bg = context.Background()
@@ -279,6 +280,19 @@ func (b *box) Close() error {
 	err := b.f.Close()
 	b.f = nil
 	return b.d.fail("close", b.name, err)
+}
+
+// Witness begins to digest what is read.
+func (b *box) Witness() {
+	b.seen.SetSeed(seed)
+	b.seen.Reset()
+	b.win.Witness(&b.seen)
+}
+
+// Witnessed returns the digest of what was read.
+func (b *box) Witnessed() (mailbox.Proof, error) {
+	err := b.win.Testify()
+	return mailbox.Proof{Size: b.end, Digest: b.seen.Sum64()}, b.d.fail("read", b.name, err)
 }
 
 // Prove digests the octets that were there when the mailbox was opened.

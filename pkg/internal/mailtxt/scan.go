@@ -49,6 +49,7 @@ type scanner struct {
 	base int64
 	buf  [scanWindow]byte
 	step int64 // length of the last record
+	torn bool  // the file ends within the record at pos
 }
 
 // next reads the record at pos and goes behind it. ok is false at the end.
@@ -68,7 +69,7 @@ func (s *scanner) next() (rec record, ok bool, err error) {
 	if s.format.EOL == "\r\n" {
 		rec.crlf = rec.size
 	}
-	if rec.end() > s.size {
+	if s.torn = rec.end() > s.size; s.torn {
 		return rec, false, s.corrupt("Last message (at %d) runs past end of file (%d > %d)", s.pos, rec.end(), s.size)
 	}
 	s.step = rec.end() - s.pos

@@ -352,3 +352,21 @@ func TestTimes(t *testing.T) {
 		check("store", false)
 	})
 }
+
+// TestWitness digests the same octets by reading texts as by reading the file.
+func TestWitness(t *testing.T) {
+	each(t, func(t *testing.T, f Format) {
+		w := newWorld(t, f)
+		b := w.open(w.golden("long-lines"), mailbox.ReadOnly)
+		want, err := b.Prove()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Witness()
+		observe(t, b)
+		got, err := b.Witnessed()
+		if err != nil || got.Size != want.Size || got.Digest != want.Digest || want.Size == 0 {
+			t.Errorf("got %+v, %v; want %+v", got, err, want)
+		}
+	})
+}
