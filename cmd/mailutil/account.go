@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"mailutil/pkg/ops"
 )
@@ -11,7 +12,7 @@ import (
 // output has what the original prints and nothing else.
 func (c *cli) account(acc ops.Account, err error) {
 	plain := err == nil && acc.Balanced() && acc.Skipped == 0 && acc.Failed == 0 && acc.AlteredMessages == 0 &&
-		acc.SourceGrew == 0 && (acc.SourceProven || acc.Copied == 0)
+		acc.SourceGrew == 0 && acc.NotSelected == 0 && acc.DateFrom == ops.DateInternal && (acc.SourceProven || acc.Copied == 0)
 	if c.opt.quiet || c.opt.json || plain && !c.opt.verbose {
 		return
 	}
@@ -25,7 +26,21 @@ func (c *cli) account(acc ops.Account, err error) {
 	if err == nil && acc.Copied > 0 && !acc.SourceProven {
 		c.warn(fmt.Sprintf("mailutil: it cannot be proven that %s stayed as it was", acc.Source))
 	}
+	if acc.NotSelected > 0 {
+		c.warn(fmt.Sprintf("mailutil: %d messages were not selected", acc.NotSelected))
+	}
+	if d := acc.Dates; acc.DateFrom != ops.DateInternal {
+		c.warn(fmt.Sprintf("mailutil: %d dates from Date, %d from Received, %d internal dates, %d none", d.Header, d.Received, d.Internal, d.None))
+	}
+	if err == nil && acc.Verified && acc.Copied > 0 && acc.Deleted == 0 {
+		c.warn("mailutil: " + acc.Target + " was read back: all is as it was added")
+	}
 	c.warn("mailutil: " + acc.Equation())
+}
+
+// otherwise says what the target gives back otherwise than it was added.
+func otherwise(parts []string) string {
+	return "read back with another " + strings.Join(parts, ", ")
 }
 
 // exceptions lists the messages that were skipped; with -v those that were
@@ -35,6 +50,8 @@ func (c *cli) exceptions(acc ops.Account) {
 		switch {
 		case e.Err != nil:
 			c.warn(fmt.Sprintf("mailutil: message %d was not copied: %v", e.Seq, e.Err))
+		case e.Differs != nil:
+			c.warn(fmt.Sprintf("mailutil: message %d: %s", e.Seq, otherwise(e.Differs)))
 		case c.opt.verbose:
 			c.warn(fmt.Sprintf("mailutil: message %d: %s", e.Seq, e.Altered))
 		}

@@ -25,6 +25,7 @@ func TestCopyStatus(t *testing.T) {
 		{"altered", func(a *ops.Account) { a.AlteredMessages = 2 }, nil, exitDone},
 		{"empty", func(a *ops.Account) { *a = ops.Account{Source: "/s"} }, nil, exitDone},
 		{"skipped", func(a *ops.Account) { a.Copied, a.Skipped = 2, 1 }, nil, exitPartly},
+		{"grew", func(a *ops.Account) { a.SourceGrew = 80 }, nil, exitPartly},
 		{"does not balance", func(a *ops.Account) { a.Copied = 2 }, nil, exitPartly},
 		{"failed", func(a *ops.Account) { a.Copied, a.Failed = 0, 3 }, errors.New("disk full"), exitFailed},
 		{"move not proven", func(*ops.Account) {}, fmt.Errorf("%w: why", ops.ErrUnproven), exitPartly},

@@ -29,7 +29,7 @@ type cli struct {
 // options go with every command.
 type options struct {
 	debug, verbose, quiet, restrict bool
-	json, noProgress                bool
+	json, noProgress, dryRun        bool
 	user, config                    string
 	lockTimeout                     time.Duration
 }
@@ -141,7 +141,7 @@ func (c *cli) start(cmd *cobra.Command, _ []string) error {
 	if env.LockTimeout == 0 && (cmd.Flags().Changed("lock-timeout") || cmd.Name() == "info") {
 		env.LockTimeout = -1 // do not wait
 	}
-	c.session = ops.Session{Env: env, Drivers: all.Drivers(env)}
+	c.session = ops.Session{Env: env, Drivers: all.Drivers(env), DryRun: c.opt.dryRun}
 	return nil
 }
 

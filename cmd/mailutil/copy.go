@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/ops"
+	"mailutil/pkg/search"
 )
 
 // copyCommand returns copy, move, append or appenddelete.
@@ -23,6 +25,7 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 		Move:   name == "move" || name == "appenddelete",
 	}
 	var allKeywords, noKeywords bool
+	var where, dateFrom, reportTo string
 	cmd := c.command(name, shorts[name], 2, 2, func(ctx context.Context, args []string) error {
 		switch {
 		case allKeywords:
@@ -30,14 +33,74 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 		case noKeywords:
 			o.Keywords = ops.Drop
 		}
-		return c.copy(ctx, name, args[0], args[1], o)
+		var err error
+		if o.Where, err = c.criteria(where); err != nil {
+			return err
+		}
+		if o.DateFrom, err = dateSource(dateFrom); err != nil {
+			return err
+		}
+		return c.copyAndReport(ctx, name, args[0], args[1], reportTo, o)
 	})
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.BoolVar(&o.ReadWrite, "rwcopy", false, "open SOURCE read-write: an mbx INBOX then takes in new mail")
 	f.BoolVar(&allKeywords, "kwcopy", false, "create all keywords of SOURCE, not only those that messages bear")
 	f.BoolVar(&noKeywords, "ignore", false, "leave keywords out")
+	f.StringVar(&where, "where", "", "only the messages that meet these `criteria`")
+	f.BoolVar(&o.Verify, "verify", false, "read DESTINATION back and compare each message")
+	f.StringVar(&reportTo, "report", "", "list the messages that were not copied as they were in this new `file`, as JSON")
+	f.StringVar(&dateFrom, "date-from", "internal", "`where` internal dates come from: internal, header or received")
+	if o.Create {
+		f.BoolVar(&o.KeepUIDs, "keep-uids", false, "keep UIDs and UIDVALIDITY")
+	}
+	cmd.RegisterFlagCompletionFunc("where", completeCriteria)
+	cmd.RegisterFlagCompletionFunc("date-from", cobra.FixedCompletions([]string{"internal", "header", "received"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// criteria reads the criteria of --where; none are nil.
+func (c *cli) criteria(words string) (*search.Criteria, error) {
+	if words == "" {
+		return nil, nil
+	}
+	criteria, err := search.Parse(words, c.session.Env.Now())
+	if err != nil {
+		return nil, usageError(err.Error())
+	}
+	return criteria, nil
+}
+
+func dateSource(word string) (ops.DateSource, error) {
+	switch word {
+	case "internal":
+		return ops.DateInternal, nil
+	case "header":
+		return ops.DateHeader, nil
+	case "received":
+		return ops.DateReceived, nil
+	}
+	return 0, usageError("--date-from is internal, header or received, not " + word)
+}
+
+// copyAndReport copies and, where file is not "", writes the report.
+func (c *cli) copyAndReport(ctx context.Context, command, src, dst, file string, o ops.CopyOptions) error {
+	if file == "" || c.session.DryRun {
+		return c.copy(ctx, command, src, dst, o)
+	}
+	r, err := newReportFile(file)
+	if err != nil {
+		return err
+	}
+	o.Except = func(e ops.Exception) { r.except(src, e) }
+	err = c.copy(ctx, command, src, dst, o)
+	if lost := r.close(); lost != nil {
+		c.complainOf("mailutil: the report is not complete: "+lost.Error(), "", lost)
+		if err == nil {
+			err = said(exitPartly)
+		}
+	}
+	return err
 }
 
 func (c *cli) copy(ctx context.Context, command, src, dst string, o ops.CopyOptions) error {
@@ -49,13 +112,18 @@ func (c *cli) copy(ctx context.Context, command, src, dst string, o ops.CopyOpti
 		}
 		c.sayCopying(source.Path, source.Messages, dst)
 	}
+	m := c.newMeter(src)
+	o.Progress = m.show
 	acc, err := c.session.Copy(ctx, src, dst, o)
+	m.end()
 	opened := acc.Source != ""
 	switch {
 	case !opened:
 		return c.failed(opOpen, src, err)
 	case !started:
 		c.targetFailed(acc, dst, o, err)
+	case c.session.DryRun && err == nil:
+		c.would(fmt.Sprintf("%s %d messages, %d octets, from %s to %s", command, acc.Copied, acc.Octets, src, dst))
 	default:
 		c.sayCopied(acc, err)
 		c.failCopy(src, dst, acc, err)
@@ -63,7 +131,9 @@ func (c *cli) copy(ctx context.Context, command, src, dst string, o ops.CopyOpti
 	}
 	status := copyStatus(acc, err)
 	if c.opt.json && opened {
-		c.emit(newCopySummary(command, acc, status))
+		sum := newCopySummary(command, acc, status)
+		sum.DryRun = c.session.DryRun
+		c.emit(sum)
 	}
 	if status != exitDone {
 		return said(status)

@@ -53,6 +53,8 @@ func copyStatus(acc ops.Account, err error) int {
 		return exitPartly
 	case err != nil:
 		return exitFailed
+	case acc.SourceGrew > 0:
+		return exitPartly
 	case acc.Failed > 0 || acc.Skipped > 0 || !acc.Balanced():
 		return exitPartly
 	}

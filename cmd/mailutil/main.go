@@ -49,6 +49,9 @@ func endings() []os.Signal {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c := &cli{prog: args[0], out: stdout, err: stderr, opt: options{json: asksJSON(args[1:])}}
 	root := c.root()
+	if isCompletion(args[1:]) {
+		return c.report(c.complete(ctx, root, args[1:]))
+	}
 	line, err := parseLine(args[1:], allFlags(root))
 	if err == nil {
 		root.SetArgs(line.cobra())

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +32,9 @@ func (c *cli) prune(ctx context.Context, args []string) error {
 		return c.failed(opOpen, name, err)
 	}
 	if c.opt.json {
-		c.emit(pruneSummary{"prune", name, p.Found, p.Matched, p.Gone})
+		c.emit(pruneSummary{"prune", name, p.Found, p.Matched, p.Gone, c.session.DryRun})
+	} else if c.session.DryRun {
+		c.would(fmt.Sprintf("expunge %d of %d messages of %s", p.Gone, p.Found, name))
 	} else {
 		c.say(purged(p))
 	}

@@ -23,6 +23,7 @@ type doneSummary struct {
 	Command string `json:"command"`
 	Mailbox string `json:"mailbox"`
 	Target  string `json:"target,omitempty"`
+	DryRun  bool   `json:"dry_run"`
 }
 
 // A pruneSummary counts messages.
@@ -32,6 +33,7 @@ type pruneSummary struct {
 	Found    uint32 `json:"found"`
 	Matched  uint32 `json:"matched"`
 	Expunged uint32 `json:"expunged"`
+	DryRun   bool   `json:"dry_run"`
 }
 
 // A copySummary is the account of a copy, a move or an append.
@@ -40,6 +42,7 @@ type copySummary struct {
 	Source          string        `json:"source"` // its path
 	Target          string        `json:"target"` // as the user wrote it
 	Found           uint32        `json:"found"`
+	NotSelected     uint32        `json:"not_selected"`
 	Copied          uint32        `json:"copied"`
 	Skipped         uint32        `json:"skipped"`
 	Failed          uint32        `json:"failed"`
@@ -47,9 +50,21 @@ type copySummary struct {
 	Deleted         uint32        `json:"deleted"`
 	AlteredMessages uint32        `json:"altered_messages"`
 	Altered         alteredFields `json:"altered"`
+	Dates           dateFields    `json:"dates"`
+	Verified        bool          `json:"verified"`
+	Differing       uint32        `json:"differing"`
 	SourceProven    bool          `json:"source_proven"`
 	SourceGrew      int64         `json:"source_grew"` // octets
+	DryRun          bool          `json:"dry_run"`
 	Exit            int           `json:"exit_status"`
+}
+
+// dateFields count from where the internal dates came.
+type dateFields struct {
+	Internal uint32 `json:"internal"`
+	Header   uint32 `json:"header"`
+	Received uint32 `json:"received"`
+	None     uint32 `json:"none"`
 }
 
 // alteredFields count what a format could not hold.
@@ -66,10 +81,22 @@ func newAltered(a mailbox.Altered) alteredFields {
 	return alteredFields{a.QuotedFrom, a.RenamedHeaders, a.LineEnds, a.Newlines, a.Keywords, a.Dates}
 }
 
-// done says, with --json, that a command without results is done.
+// done says, with --json or --dry-run, that a command without results is done.
 func (c *cli) done(command, name, target string) {
+	what := command + " " + name
+	if target != "" {
+		what += " to " + target
+	}
+	c.would(what)
 	if c.opt.json {
-		c.emit(doneSummary{command, name, target})
+		c.emit(doneSummary{command, name, target, c.session.DryRun})
+	}
+}
+
+// would says in a dry run what would be done.
+func (c *cli) would(what string) {
+	if c.session.DryRun && !c.opt.json {
+		c.say("would " + what)
 	}
 }
 
@@ -81,9 +108,10 @@ func (copySummary) recordType() string   { return typeSummary }
 func newCopySummary(command string, acc ops.Account, exit int) copySummary {
 	return copySummary{
 		Command: command, Source: acc.Source, Target: acc.Target,
-		Found: acc.Found, Copied: acc.Copied, Skipped: acc.Skipped, Failed: acc.Failed,
+		Found: acc.Found, NotSelected: acc.NotSelected, Copied: acc.Copied, Skipped: acc.Skipped, Failed: acc.Failed,
 		Octets: acc.Octets, Deleted: acc.Deleted,
 		AlteredMessages: acc.AlteredMessages, Altered: newAltered(acc.Altered),
-		SourceProven: acc.SourceProven, SourceGrew: acc.SourceGrew, Exit: exit,
+		Dates:    dateFields(acc.Dates),
+		Verified: acc.Verified, Differing: acc.Differing, SourceProven: acc.SourceProven, SourceGrew: acc.SourceGrew, Exit: exit,
 	}
 }

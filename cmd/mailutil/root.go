@@ -34,6 +34,8 @@ func (c *cli) root() *cobra.Command {
 	f.DurationVar(&c.opt.lockTimeout, "lock-timeout", 0, "wait so long for locks: a `duration` such as 30s; 0 does not wait (default 5m)")
 	f.BoolVar(&c.opt.quiet, "quiet", false, "no warnings, and no account of a copy")
 	f.BoolVar(&c.opt.json, "json", c.opt.json, "print JSON, one object a line: see mailutil-json(5)")
+	f.BoolVar(&c.opt.dryRun, "dry-run", false, "say what would be done, and write nothing")
+	f.BoolVar(&c.opt.noProgress, "no-progress", false, "do not show on a terminal how far long work is")
 	f.BoolVar(&c.opt.restrict, "restrict", false, "refuse names outside the home directory")
 	f.BoolP("help", "h", false, "explain a command, or the program")
 	f.Bool("version", false, "print the version")
@@ -73,7 +75,8 @@ func (c *cli) command(name, short string, least, most int, run func(ctx context.
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), args) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), args) },
+		ValidArgsFunction: c.completeArgs(most),
 	}
 }
 

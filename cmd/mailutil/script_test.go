@@ -27,6 +27,9 @@ var programDir string
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "mailutil" {
 		newEnv = scriptEnv
+		if os.Getenv("SHOW_PROGRESS") != "" {
+			progressAfter = 0
+		}
 		os.Exit(runWithSignals(os.Args, os.Stdout, os.Stderr))
 	}
 	flag.Parse()

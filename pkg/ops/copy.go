@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"mailutil/pkg/mailbox"
+	"mailutil/pkg/search"
 )
 
 // A KeywordMode says which keywords go along with a copy.
@@ -28,12 +29,19 @@ type CopyOptions struct {
 	Move      bool // expunge the messages from the source once the copy is proven
 	ReadWrite bool // open the source read-write
 	Keywords  KeywordMode
+	Where     *search.Criteria // only the messages that meet them; nil for all
+	Verify    bool             // read the target back and compare, as a move always does
+	KeepUIDs  bool             // goes with Create: UIDs and UIDVALIDITY stay as they are
+	DateFrom  DateSource
 
 	// Started, when not nil, is called once the source is open, before
 	// anything is written.
 	Started func(source mailbox.Status)
 	// Progress, when not nil, is called after each message.
 	Progress func(Progress)
+	// Except, when not nil, is called for each message that was not stored as
+	// it was, also beyond MaxExceptions.
+	Except func(Exception)
 }
 
 // Progress is how far a copy is.
@@ -45,7 +53,8 @@ type Progress struct {
 // An Account says what became of each message that a copy found.
 type Account struct {
 	Source, Target string // canonical name; name as the user wrote it
-	Found          uint32 // messages in the source when it was opened
+	Found          uint32 // messages selected from the source, as it was when it was opened
+	NotSelected    uint32 // other messages of the source
 	Copied         uint32 // durable in the target
 	Skipped        uint32 // the target's format cannot hold them
 	Failed         uint32 // everything else
@@ -55,6 +64,11 @@ type Account struct {
 	Altered         mailbox.Altered // what the target's format could not hold
 	AlteredMessages uint32          // how many messages that concerns
 	Exceptions      []Exception     // each message that was not stored octet for octet, at most MaxExceptions
+
+	Verified  bool   // the target was read back and compared
+	Differing uint32 // messages that the target gives back otherwise
+	DateFrom  DateSource
+	Dates     DateCounts
 
 	SourceProven bool  // the source's octets were the same before and after
 	SourceGrew   int64 // octets that arrived in the source meanwhile
@@ -67,7 +81,8 @@ const MaxExceptions = 1000
 type Exception struct {
 	Seq, UID uint32
 	Altered  mailbox.Altered
-	Err      error // why it was skipped; nil when it was stored altered
+	Differs  []string // what the target gave back otherwise: text, date, flags, keywords, uid
+	Err      error    // why it was skipped; nil when it was stored
 }
 
 // Balanced reports whether every message found was copied or has a reason why
@@ -84,11 +99,14 @@ func (a Account) Equation() string {
 // is.
 var ErrUnproven = errors.New("copy could not be proven")
 
-// Copy copies or moves all messages of src to dst. The Account is valid with
+// errUIDs means that UIDs can be kept in a new mailbox only.
+var errUIDs = errors.New("UIDs can be kept in a new mailbox only")
+
+// Copy copies or moves the messages of src to dst. The Account is valid with
 // an error too: a copy that fails leaves nothing in the target. Only a move
 // can be partly done: its messages are then in both mailboxes.
 func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Account, error) {
-	acc := Account{Target: dst}
+	acc := Account{Target: dst, DateFrom: o.DateFrom}
 	from, err := s.openSource(ctx, src, o)
 	if err != nil {
 		return acc, err
@@ -97,21 +115,53 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	st := from.Status()
 	acc.Source, acc.Found, acc.Failed = st.Path, st.Messages, st.Messages
 
-	c := &copier{s: s, from: from, status: st, acc: &acc, o: o}
+	c := &copier{s: s, from: from, status: st, acc: &acc, o: o, chosen: mailbox.Range(1, st.Messages)}
+	if err := c.choose(ctx); err != nil {
+		return acc, err
+	}
 	if err := c.openTarget(ctx, dst); err != nil {
 		return acc, err
 	}
-	defer c.to.Abort() // a no-op after Commit
 	if o.Started != nil {
+		st.Messages = acc.Found
 		o.Started(st)
 	}
+	if s.DryRun {
+		return acc, c.pretend()
+	}
+	defer c.to.Abort() // a no-op after Commit
 	if err := c.run(ctx); err != nil {
 		return acc, err
 	}
-	if o.Move {
-		return acc, c.finishMove(ctx, dst)
+	return acc, c.finish(ctx, dst)
+}
+
+// choose finds the messages that are to be copied.
+func (c *copier) choose(ctx context.Context) error {
+	if c.o.Where == nil {
+		return nil
 	}
-	return acc, nil
+	set, n, err := selected(ctx, c.from, c.o.Where)
+	if err != nil {
+		return err
+	}
+	c.chosen = set
+	c.acc.NotSelected = c.acc.Found - n
+	c.acc.Found, c.acc.Failed = n, n
+	return nil
+}
+
+// pretend accounts for a copy that is not made.
+func (c *copier) pretend() error {
+	for m, err := range c.from.Messages(c.chosen) {
+		if err != nil {
+			return err
+		}
+		c.acc.Octets += m.Size
+	}
+	c.acc.Failed = 0
+	c.acc.Copied = c.acc.Found
+	return nil
 }
 
 func (s *Session) openSource(ctx context.Context, src string, o CopyOptions) (mailbox.Mailbox, error) {
@@ -120,7 +170,7 @@ func (s *Session) openSource(ctx context.Context, src string, o CopyOptions) (ma
 		return nil, err
 	}
 	mode := mailbox.ReadOnly
-	if o.Move || o.ReadWrite {
+	if (o.Move || o.ReadWrite) && !s.DryRun {
 		mode = mailbox.ReadWrite
 	}
 	return d.Open(ctx, n, mode)
@@ -134,16 +184,13 @@ type copier struct {
 	to     mailbox.Delivery
 	acc    *Account
 	o      CopyOptions
+	chosen mailbox.Set // what is to be copied
 	done   mailbox.Set // what is in the target
-	sums   []stored    // the same as the target must give it back, kept for a move only
+	sums   []stored    // the same as the target must give it back
 }
 
-// stored is what the target must give back for one message.
-type stored struct {
-	size    int64
-	digest  uint64 // of the text; of its essence when altered
-	altered bool
-}
+// remembers reports whether sums are kept.
+func (c *copier) remembers() bool { return c.o.Move || c.o.Verify }
 
 func (c *copier) openTarget(ctx context.Context, dst string) error {
 	resolve := c.s.Env.ResolveTarget
@@ -171,6 +218,15 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 	if ao.Keywords, err = c.keywords(); err != nil {
 		return err
 	}
+	if c.o.KeepUIDs {
+		if !c.o.Create {
+			return errUIDs
+		}
+		ao.UIDValidity = c.status.UIDValidity
+	}
+	if c.s.DryRun {
+		return c.s.wouldTake(n, c.o.Create)
+	}
 	c.to, err = a.Append(ctx, n, ao)
 	return err
 }
@@ -185,7 +241,7 @@ func (c *copier) keywords() ([]string, error) {
 		return c.status.Keywords, nil
 	}
 	var borne uint64
-	for m, err := range c.from.Messages(mailbox.All) {
+	for m, err := range c.from.Messages(c.chosen) {
 		if err != nil {
 			return nil, err
 		}
@@ -207,7 +263,7 @@ func (c *copier) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for m, err := range c.from.Messages(mailbox.Range(1, c.status.Messages)) {
+	for m, err := range c.from.Messages(c.chosen) {
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -231,6 +287,7 @@ func (c *copier) run(ctx context.Context) error {
 // rollback empties the account: nothing that was added is kept.
 func (c *copier) rollback(err error) error {
 	c.acc.Copied, c.acc.Skipped, c.acc.Failed, c.acc.Octets = 0, 0, c.acc.Found, 0
+	c.acc.Dates = DateCounts{}
 	return errors.Join(err, c.to.Abort())
 }
 
@@ -256,8 +313,12 @@ func (c *copier) one(m mailbox.Message) error {
 		return err
 	}
 	it.Text = text
+	dates := c.acc.Dates
+	if it.Date, err = c.date(m, text, &dates); err != nil {
+		return err
+	}
 	var sum maphash.Hash
-	if c.o.Move {
+	if c.remembers() {
 		sum.SetSeed(seed)
 		it.Text = io.TeeReader(text, &sum)
 	}
@@ -271,6 +332,7 @@ func (c *copier) one(m mailbox.Message) error {
 		return err
 	}
 	c.acc.Copied++
+	c.acc.Dates = dates
 	c.done.Add(m.Seq)
 	c.acc.Octets += m.Size
 	if c.o.Progress != nil {
@@ -281,15 +343,15 @@ func (c *copier) one(m mailbox.Message) error {
 		c.acc.Altered = c.acc.Altered.Plus(altered)
 		c.except(Exception{Seq: m.Seq, UID: m.UID, Altered: altered})
 	}
-	if c.o.Move {
-		return c.remember(m, sum.Sum64(), altered.Any())
+	if c.remembers() {
+		return c.remember(it.Message, sum.Sum64(), altered)
 	}
 	return nil
 }
 
-// remember keeps what the target must give back before a move deletes m.
-func (c *copier) remember(m mailbox.Message, digest uint64, altered bool) error {
-	if altered {
+// remember keeps what the target must give back for m.
+func (c *copier) remember(m mailbox.Message, digest uint64, altered mailbox.Altered) error {
+	if altered.Any() {
 		text, err := c.from.Open(m.Seq)
 		if err != nil {
 			return err
@@ -298,11 +360,14 @@ func (c *copier) remember(m mailbox.Message, digest uint64, altered bool) error 
 			return err
 		}
 	}
-	c.sums = append(c.sums, stored{m.Size, digest, altered})
+	c.sums = append(c.sums, stored{m, digest, altered})
 	return nil
 }
 
 func (c *copier) except(e Exception) {
+	if c.o.Except != nil {
+		c.o.Except(e)
+	}
 	if len(c.acc.Exceptions) < MaxExceptions {
 		c.acc.Exceptions = append(c.acc.Exceptions, e)
 	}

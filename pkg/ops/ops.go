@@ -3,7 +3,9 @@ package ops
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"syscall"
 
 	"mailutil/pkg/mailbox"
 )
@@ -12,6 +14,10 @@ import (
 type Session struct {
 	Env     *mailbox.Env
 	Drivers mailbox.Drivers
+
+	// DryRun makes commands look whether they could do their work, as far as
+	// can be told without writing, and count, but write nothing.
+	DryRun bool
 }
 
 // Check counts the messages of a mailbox. It never alters it, nor its Recent
@@ -47,6 +53,9 @@ func (s *Session) Create(ctx context.Context, name string) error {
 	if !ok {
 		return fail("create", name, mailbox.ErrUnsupported)
 	}
+	if s.DryRun {
+		return s.wouldTake(n, true)
+	}
 	return c.Create(ctx, n)
 }
 
@@ -77,6 +86,9 @@ func (s *Session) Delete(ctx context.Context, name string) error {
 	if !ok {
 		return fail("delete", name, mailbox.ErrUnsupported)
 	}
+	if s.DryRun {
+		return nil
+	}
 	return del.Delete(ctx, n)
 }
 
@@ -102,7 +114,26 @@ func (s *Session) Rename(ctx context.Context, from, to string) error {
 	case !errors.Is(err, mailbox.ErrNotExist):
 		return err
 	}
+	if s.DryRun {
+		return nil
+	}
 	return r.Rename(ctx, n, target)
+}
+
+// wouldTake is the error that n gives when it should not exist (create), or
+// should. A path that is no mailbox is taken, too.
+func (s *Session) wouldTake(n mailbox.Name, create bool) error {
+	_, err := s.Drivers.Find(n)
+	if !create {
+		return err
+	}
+	if err == nil || errors.Is(err, mailbox.ErrNotMailbox) || errors.Is(err, mailbox.ErrFormat) {
+		return fail("create", n.Text, fmt.Errorf("%w: %w", mailbox.ErrExist, syscall.EEXIST))
+	}
+	if errors.Is(err, mailbox.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // find resolves the name of a mailbox that should exist.

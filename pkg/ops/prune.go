@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/search"
@@ -24,14 +23,27 @@ func (s *Session) Prune(ctx context.Context, name string, c *search.Criteria) (p
 	if err != nil {
 		return p, err
 	}
-	mb, err := d.Open(ctx, n, mailbox.ReadWrite)
+	mode := mailbox.ReadWrite
+	if s.DryRun {
+		mode = mailbox.ReadOnly
+	}
+	mb, err := d.Open(ctx, n, mode)
 	if err != nil {
 		return p, err
 	}
 	defer func() { err = errors.Join(err, mb.Close()) }()
-	doomed, err := s.doomed(ctx, mb, c, &p)
-	if err != nil || p.Matched == 0 {
+	var chosen mailbox.Set
+	p.Found = mb.Status().Messages
+	if chosen, p.Matched, err = selected(ctx, mb, c); err != nil || p.Matched == 0 {
 		return p, err
+	}
+	doomed, count, err := withDeleted(mb, chosen)
+	if err != nil {
+		return p, err
+	}
+	if s.DryRun {
+		p.Gone = count
+		return p, nil
 	}
 	if mb.Status().ReadOnly {
 		s.Env.Notify(mailbox.Warn, "Expunge ignored on readonly mailbox")
@@ -42,29 +54,16 @@ func (s *Session) Prune(ctx context.Context, name string, c *search.Criteria) (p
 	return p, err
 }
 
-// doomed finds what meets c or bears Deleted.
-func (s *Session) doomed(ctx context.Context, mb mailbox.Mailbox, c *search.Criteria, p *Pruned) (mailbox.Set, error) {
-	var set mailbox.Set
-	st := mb.Status()
-	matcher := search.NewMatcher(c, st)
+// withDeleted adds the messages that bear Deleted to chosen.
+func withDeleted(mb mailbox.Mailbox, chosen mailbox.Set) (doomed mailbox.Set, n uint32, err error) {
 	for m, err := range mb.Messages(mailbox.All) {
-		if err == nil {
-			err = ctx.Err()
-		}
 		if err != nil {
-			return set, err
+			return doomed, n, err
 		}
-		p.Found++
-		ok, err := matcher.Match(m, func() (mailbox.Content, error) { return mb.Open(m.Seq) })
-		if err != nil {
-			return set, fmt.Errorf("message %d: %w", m.Seq, err)
-		}
-		if ok {
-			p.Matched++
-		}
-		if ok || m.Flags.System&mailbox.Deleted != 0 {
-			set.Add(m.Seq)
+		if chosen.Contains(m.Seq) || m.Flags.System&mailbox.Deleted != 0 {
+			doomed.Add(m.Seq)
+			n++
 		}
 	}
-	return set, nil
+	return doomed, n, nil
 }
