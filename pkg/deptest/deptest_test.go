@@ -61,7 +61,8 @@ var rules = []rule{
 	{"mailutil/pkg/internal/node", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{
 		"mailutil/pkg/internal/flocked",
-		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely,
+		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"},
+		unlikely,
 	},
 	{"mailutil/pkg/internal/mailtxt", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
 	{
