@@ -46,12 +46,26 @@ type (
 		Append(ctx context.Context, n Name, o AppendOptions) (Delivery, error)
 	}
 
+	// A Lister knows what mailboxes there are in a place with names of its
+	// own: a server, a namespace. It yields those whose names begin with
+	// prefix, in the order of their names.
+	Lister interface {
+		List(ctx context.Context, prefix Name) iter.Seq2[Entry, error]
+	}
+
 	// A Counter counts without opening, where that differs from opening
 	// read-only and asking Status (an mbx INBOX counts the spool as well).
 	Counter interface {
 		Count(ctx context.Context, n Name) (Status, error)
 	}
 )
+
+// An Entry is one name that a Lister yields.
+type Entry struct {
+	Name       string // as a user writes it, with {host} or #namespace
+	Delimiter  byte   // between the levels of the hierarchy; 0 where it is flat
+	Selectable bool   // it can be opened; else it only has others below it
+}
 
 // A Mode says what an open mailbox may be used for.
 type Mode int
@@ -78,6 +92,11 @@ type AppendOptions struct {
 	// UIDValidity, when not zero, goes with New: the mailbox gets this
 	// UIDVALIDITY, and items keep the UIDs they bring (they must ascend).
 	UIDValidity uint32
+
+	// UIDNext goes with UIDValidity: the UIDNEXT of the mailbox is at least
+	// this, even where no item bears the UID before it, so that no UID that was
+	// ever given is given again.
+	UIDNext uint32
 }
 
 // A Mailbox is one open mailbox. It is not safe for concurrent use.

@@ -13,6 +13,7 @@ type Name struct {
 	Format string // format forced by "#driver.FORMAT/", "" for none
 	Path   string // absolute path of a local mailbox; "" for INBOX (each format has its own place)
 	Inbox  bool   // the name is INBOX, in any case
+	Space  string // driver that alone knows the name: "mh" for #mh/, "news" for #news., "imap" or "pop3" for {host}; "" for all
 }
 
 // A Level says how much a notice matters.
@@ -92,6 +93,9 @@ func (ds Drivers) Default(format string) Driver {
 // "gone".
 func (ds Drivers) Find(n Name) (Driver, error) {
 	for _, d := range ds {
+		if n.Space != "" && d.Name() != n.Space {
+			continue
+		}
 		ok, err := d.Probe(n)
 		if err != nil {
 			return nil, err

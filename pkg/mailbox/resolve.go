@@ -10,10 +10,10 @@ import (
 )
 
 // Formats are the names by which "#driver.FORMAT/" and the configuration may
-// call a format, in the original's probe order. Whether this program has a
+// call a format, in the original's probe order; maildir is ours. Whether this program has a
 // driver of that name, Drivers.Named says.
 var Formats = []string{
-	"mbox", "imap", "nntp", "pop3", "mix", "mx", "mbx", "tenex", "mtx", "mh", "mmdf", "unix", "news", "phile", "dummy",
+	"mbox", "imap", "nntp", "pop3", "mix", "mx", "maildir", "mbx", "tenex", "mtx", "mh", "mmdf", "unix", "news", "phile", "dummy",
 }
 
 // maxName is how many octets a local name may have, NETMAXMBX of the original.

@@ -222,7 +222,7 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 		if !c.o.Create {
 			return errUIDs
 		}
-		ao.UIDValidity = c.status.UIDValidity
+		ao.UIDValidity, ao.UIDNext = c.status.UIDValidity, c.status.UIDNext
 	}
 	if c.s.DryRun {
 		return c.s.wouldTake(n, c.o.Create)

@@ -44,7 +44,7 @@ func (t *newDelivery) Add(it mailbox.Item) (mailbox.Altered, error) {
 
 // Commit makes the mailbox appear.
 func (t *newDelivery) Commit() (mailbox.UIDs, error) {
-	t.block.uidLast = max(t.block.uidLast, t.rec.last)
+	t.block.uidLast = max(t.block.uidLast, t.rec.last, max(t.rec.o.UIDNext, 1)-1)
 	err := t.rec.broken
 	if err == nil {
 		err = t.out.Flush()

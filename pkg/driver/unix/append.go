@@ -48,6 +48,7 @@ type newBox struct {
 	keep     bool // items keep their UIDs
 	failed   error
 	validity uint32
+	last     uint32 // UIDLAST, at least
 	uids     mailbox.UIDs
 }
 
@@ -56,7 +57,7 @@ func (d *Driver) appendNew(n mailbox.Name, o mailbox.AppendOptions) (mailbox.Del
 	if err != nil {
 		return nil, d.says(n, err)
 	}
-	b := &newBox{d: d, n: n, f: f, keep: o.UIDValidity != 0, validity: o.UIDValidity}
+	b := &newBox{d: d, n: n, f: f, keep: o.UIDValidity != 0, validity: o.UIDValidity, last: max(o.UIDNext, 1) - 1}
 	if !b.keep {
 		b.validity = uint32(d.env.Now().Unix())
 	}
@@ -70,7 +71,7 @@ func (d *Driver) appendNew(n mailbox.Name, o mailbox.AppendOptions) (mailbox.Del
 }
 
 func (b *newBox) pseudo(created bool) []byte {
-	return mbox.AppendPseudo(nil, b.d.env, created, b.validity, b.uids.Last, b.table.Names)
+	return mbox.AppendPseudo(nil, b.d.env, created, b.validity, max(b.uids.Last, b.last), b.table.Names)
 }
 
 // Add writes one message.

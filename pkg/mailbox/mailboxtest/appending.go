@@ -208,7 +208,7 @@ func testKeepUIDs(b *bench) {
 		b.Skip("the format keeps no UIDs")
 	}
 	n := b.name("box")
-	del := b.begin(n, mailbox.AppendOptions{New: true, UIDValidity: 987654321})
+	del := b.begin(n, mailbox.AppendOptions{New: true, UIDValidity: 987654321, UIDNext: 80000})
 	uids := []uint32{3, 4, 1000, 70000}
 	for _, uid := range uids {
 		it := letterOf("x")
@@ -225,8 +225,8 @@ func testKeepUIDs(b *bench) {
 				b.Errorf("message %d: UID: got %d, want %d", i+1, m.UID, uids[i])
 			}
 		}
-		if st := mb.Status(); st.UIDValidity != 987654321 || st.UIDNext != 70001 {
-			b.Errorf("UIDVALIDITY, UIDNEXT: got %d, %d, want 987654321, 70001", st.UIDValidity, st.UIDNext)
+		if st := mb.Status(); st.UIDValidity != 987654321 || st.UIDNext != 80000 {
+			b.Errorf("UIDVALIDITY, UIDNEXT: got %d, %d, want 987654321, 80000", st.UIDValidity, st.UIDNext)
 		}
 		b.close(mb)
 	}

@@ -48,6 +48,7 @@ func (d *Memory) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOpt
 			return nil, d.fail("append", n, mailbox.ErrExist)
 		}
 		v.box = d.newBox(o.UIDValidity)
+		v.box.next = max(v.box.next, o.UIDNext)
 	}
 	v.box.users++
 	return v, nil
@@ -156,7 +157,7 @@ func (v *delivery) place() mailbox.UIDs {
 		if !v.keepsUIDs() {
 			l.msg.UID = v.box.next
 		}
-		v.box.next = l.msg.UID + 1
+		v.box.next = max(v.box.next, l.msg.UID+1)
 		for _, name := range v.names[i] {
 			if bit, ok := v.box.keyword(name); ok {
 				l.msg.Flags.Keywords |= 1 << bit
