@@ -4,6 +4,7 @@ package all
 import (
 	"mailutil/pkg/driver/dummy"
 	"mailutil/pkg/driver/mbx"
+	"mailutil/pkg/driver/mix"
 	"mailutil/pkg/driver/mtx"
 	"mailutil/pkg/driver/phile"
 	"mailutil/pkg/driver/tenex"
@@ -19,6 +20,7 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 	spool := unix.New(env)
 	var ds mailbox.Drivers
 	ds = mailbox.Drivers{
+		mix.New(env),
 		mbx.New(env, spool),
 		tenex.New(env, spool),
 		mtx.New(env, spool),

@@ -1,0 +1,2 @@
+// Package mix is the mix format.
+package mix
