@@ -1,9 +1,12 @@
 package all_test
 
 import (
+	"archive/tar"
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -75,6 +78,84 @@ func newArena(t *testing.T) *arena {
 		}
 	}
 	return a
+}
+
+// box makes the mailbox box of a golden file, or of an archive with the
+// directory of one.
+func (a *arena) box(golden string) {
+	a.t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", golden))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if !strings.HasSuffix(golden, ".tar") {
+		a.file("box", data)
+		return
+	}
+	r := tar.NewReader(bytes.NewReader(data))
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		_, below, _ := strings.Cut(strings.TrimSuffix(h.Name, "/"), "/")
+		if h.Typeflag == tar.TypeDir {
+			a.dir(filepath.Join("box", below))
+			continue
+		}
+		if data, err = io.ReadAll(r); err != nil {
+			a.t.Fatal(err)
+		}
+		a.file(filepath.Join("box", below), data)
+	}
+}
+
+func (a *arena) file(name string, data []byte) {
+	a.t.Helper()
+	path := filepath.Join(a.home, name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+	a.own(path)
+}
+
+func (a *arena) dir(name string) {
+	a.t.Helper()
+	path := filepath.Join(a.home, name)
+	if err := os.Mkdir(path, 0o700); err != nil {
+		a.t.Fatal(err)
+	}
+	a.own(path)
+}
+
+func (a *arena) own(path string) {
+	a.t.Helper()
+	if a.cred == nil {
+		return
+	}
+	if err := os.Chown(path, int(a.cred.Uid), int(a.cred.Gid)); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// octets returns the octets of a file, or of all files below a directory.
+func (a *arena) octets(name string) (all []byte) {
+	a.t.Helper()
+	err := filepath.WalkDir(filepath.Join(a.home, name), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		all = append(all, b...)
+		return err
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return all
 }
 
 func firstLine(b []byte) string { s, _, _ := strings.Cut(string(b), "\n"); return s }
@@ -149,7 +230,7 @@ func (a *arena) agree(name, step string, hasValidity bool) {
 }
 
 func TestPeersTakeTurns(t *testing.T) {
-	for _, format := range []string{"unix", "mbx", "mtx", "tenex"} {
+	for _, format := range []string{"unix", "mbx", "mtx", "tenex", "mix"} {
 		for _, first := range []string{"original", "ours"} {
 			t.Run(format+"/"+first, func(t *testing.T) { takeTurns(t, format, first) })
 		}
@@ -161,19 +242,10 @@ func takeTurns(t *testing.T, format, first string) {
 	second := map[string]string{"original": "ours", "ours": "original"}[first]
 	golden := map[string]string{
 		"unix": "unix/native-keywords.mbox", "mbx": "mbx/keywords.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
+		"mix": "mix/basic.tar",
 	}[format]
 	bare := format == "mtx" || format == "tenex" // no UIDVALIDITY and no keywords of its own
-	data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", golden))
-	if err != nil {
-		t.Fatal(err)
-	}
-	box := filepath.Join(a.home, "box")
-	if err := os.WriteFile(box, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if a.cred != nil {
-		os.Chown(box, int(a.cred.Uid), int(a.cred.Gid))
-	}
+	a.box(golden)
 	a.agree("box", "start", !bare)
 	text := `Subject: turn %d\r\nX-Mailer: q\r\nStatus: RO\r\n\r\nFrom here\r\nbody %d\r\n`
 	turn := 0
@@ -213,24 +285,18 @@ func takeTurns(t *testing.T, format, first string) {
 // TestPeersTogether has both open at once: mail and flags of the one are seen
 // by the other.
 func TestPeersTogether(t *testing.T) {
-	for _, format := range []string{"mbx", "mtx", "tenex"} {
+	for _, format := range []string{"mbx", "mtx", "tenex", "mix"} {
 		t.Run(format, func(t *testing.T) { together(t, format) })
 	}
 }
 
 func together(t *testing.T, format string) {
 	a := newArena(t)
-	data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", format, "flags."+format))
-	if err != nil {
-		t.Fatal(err)
+	golden := format + "/flags." + format
+	if format == "mix" {
+		golden = "mix/basic.tar"
 	}
-	box := filepath.Join(a.home, "box")
-	if err := os.WriteFile(box, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if a.cred != nil {
-		os.Chown(box, int(a.cred.Uid), int(a.cred.Gid))
-	}
+	a.box(golden)
 	pair := [2]*conversation{a.start("original"), a.start("ours")}
 	for _, c := range pair {
 		if got := c.say("open box rw"); !strings.Contains(got, "readwrite") {
@@ -253,7 +319,7 @@ func together(t *testing.T, format string) {
 			t.Fatalf("after %s by %s (-%s +%s):\n%s", command, actor.who, actor.who, watcher.who, diff)
 		}
 	}
-	if format == "mbx" {
+	if format == "mbx" || format == "mix" {
 		expungeShared(t, pair)
 	} else {
 		refuseExpunge(t, pair)
@@ -261,7 +327,7 @@ func together(t *testing.T, format string) {
 	for _, c := range pair {
 		c.say("close")
 	}
-	a.agree("box", "both closed", format == "mbx")
+	a.agree("box", "both closed", format == "mbx" || format == "mix")
 }
 
 // expungeShared has one expunge while the other has the mailbox open: the
@@ -299,23 +365,14 @@ func messagesOf(c *conversation) string {
 // lost, doubled or torn.
 func TestPeersFlood(t *testing.T) {
 	const writers, each = 8, 25
-	for _, format := range []string{"unix", "mbx", "mtx", "tenex"} {
+	for _, format := range []string{"unix", "mbx", "mtx", "tenex", "mix"} {
 		t.Run(format, func(t *testing.T) {
 			a := newArena(t)
 			golden := map[string]string{
 				"unix": "unix/native-create-empty.mbox", "mbx": "mbx/empty-created.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
+				"mix": "mix/empty.tar",
 			}[format]
-			data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", golden))
-			if err != nil {
-				t.Fatal(err)
-			}
-			box := filepath.Join(a.home, "box")
-			if err := os.WriteFile(box, data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if a.cred != nil {
-				os.Chown(box, int(a.cred.Uid), int(a.cred.Gid))
-			}
+			a.box(golden)
 			var wg sync.WaitGroup
 			for i := range writers {
 				c := a.start([]string{"original", "ours"}[i%2])
@@ -328,15 +385,12 @@ func TestPeersFlood(t *testing.T) {
 				}()
 			}
 			wg.Wait()
-			a.agree("box", "the flood", format == "mbx")
-			file, err := os.ReadFile(box)
-			if err != nil {
-				t.Fatal(err)
-			}
+			a.agree("box", "the flood", format == "mbx" || format == "mix")
+			file := a.octets("box")
 			for i := range writers {
 				for n := range each {
 					want := fmt.Sprintf("\nbody of w%d-%d", i, n)
-					if format == "mbx" || format == "mtx" {
+					if format == "mbx" || format == "mtx" || format == "mix" {
 						want += "\r"
 					}
 					if got := strings.Count(string(file), want+"\n"); got != 1 {
