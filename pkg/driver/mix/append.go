@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -86,11 +87,31 @@ func (t *delivery) check(p *pair, s *state) error {
 		return err
 	}
 	t.b.meta = s.meta
-	if len(s.msgs) > 0 && s.highest() == s.meta.uidLast {
-		return nil // then it lists all that came
+	if all, err := t.listsAll(s); all || err != nil {
+		return err
 	}
 	_, err := t.b.survey(s, nil, nil)
 	return err
+}
+
+// listsAll reports whether the index lists the last message that came, and the
+// data file for new mail ends with it.
+func (t *delivery) listsAll(s *state) (bool, error) {
+	if n := len(s.msgs); n == 0 && s.meta.uidLast > 0 || n > 0 && s.msgs[n-1].uid != s.meta.uidLast {
+		return false, nil
+	}
+	fi, err := t.d.FS.Stat(filepath.Join(t.b.dir, dataName(s.meta.newFile)))
+	if node.Gone(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	end := int64(0)
+	if n := len(s.msgs); n > 0 && s.msgs[n-1].file == s.meta.newFile {
+		end = s.msgs[n-1].end()
+	}
+	return fi.Size() == end, nil
 }
 
 // Add adds a message.
