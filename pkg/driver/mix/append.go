@@ -217,6 +217,8 @@ type addition struct {
 	msgs []message
 	uids mailbox.UIDs
 
+	counted bool // or perhaps so
+
 	files []*dataEnd // data files that are written to
 }
 
@@ -308,7 +310,7 @@ func (w *addition) firstFile() (*dataEnd, error) {
 		if err != nil {
 			return nil, err
 		}
-		f, err := w.t.b.createData(n, like)
+		f, err := w.t.b.create(dataName(n), like)
 		if err != nil {
 			return nil, err
 		}
@@ -340,7 +342,15 @@ func (w *addition) use(e *dataEnd) *dataEnd {
 
 // roll makes the next data file.
 func (w *addition) roll(n uint32) (*dataEnd, error) {
-	f, n, err := w.t.b.newData(n, true)
+	like, err := w.t.d.FS.Stat(filepath.Join(w.t.b.dir, dataName(n)))
+	if err != nil {
+		return nil, err
+	}
+	var f fsx.File
+	n, err = w.t.b.freeNumber(n, true, func(name string) (err error) {
+		f, err = w.t.b.create(name, like)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -364,11 +374,10 @@ func (w *addition) announce() error {
 	if at == 0 {
 		b = appendSeq(nil, w.seq)
 	}
-	first := len(b)
 	for i := range w.msgs {
 		b = appendIndex(b, &w.msgs[i])
 	}
-	b[first] = 0
+	b[0] = 0
 	if s.indexSize > at {
 		if err := f.Truncate(at); err != nil {
 			return err
@@ -499,6 +508,9 @@ func (w *addition) statuses() error {
 			return err
 		}
 	}
+	if at == 0 { // the sequence must not be torn
+		b[0] = 0
+	}
 	if _, err := f.WriteAt(b, at); err != nil {
 		return err
 	}
@@ -506,13 +518,25 @@ func (w *addition) statuses() error {
 		if err := writeSeq(f, w.seq); err != nil {
 			return err
 		}
+		return f.Sync()
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt([]byte{'S'}, 0); err != nil {
+		return err
 	}
 	return f.Sync()
 }
 
 // count makes the messages count, all at once: it is one octet.
 func (w *addition) count() error {
-	if _, err := w.p.index.WriteAt([]byte{':'}, max(w.s.indexEnd, seqLen)); err != nil {
+	w.counted = true
+	first := []byte{':'}
+	if w.s.indexEnd == 0 {
+		first = []byte{'S'}
+	}
+	if _, err := w.p.index.WriteAt(first, w.s.indexEnd); err != nil {
 		return err
 	}
 	if err := w.p.index.Sync(); err != nil {
@@ -527,8 +551,8 @@ func (w *addition) count() error {
 func (w *addition) undo() error {
 	s, index := w.s, w.p.index
 	w.t.b.state = nil
-	if sizeOf(index) > s.indexEnd && len(w.msgs) > 0 { // announced, perhaps counted
-		if _, err := index.WriteAt([]byte{0}, max(s.indexEnd, seqLen)); err != nil {
+	if w.counted {
+		if _, err := index.WriteAt([]byte{0}, s.indexEnd); err != nil {
 			return errors.Join(err, w.closeFiles())
 		}
 	}

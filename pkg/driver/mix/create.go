@@ -3,9 +3,12 @@ package mix
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mailutil/pkg/internal/fsx"
@@ -42,9 +45,9 @@ func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 	return d.fail("create", n, errors.Join(err, t.abort()))
 }
 
-// createData makes the data file n, with the mode and the owner of like.
-func (h *hold) createData(n uint32, like fs.FileInfo) (fsx.File, error) {
-	path := filepath.Join(h.dir, dataName(n))
+// create makes a file, with the mode and the owner of like.
+func (h *hold) create(name string, like fs.FileInfo) (fsx.File, error) {
+	path := filepath.Join(h.dir, name)
 	mode := like.Mode().Perm()
 	f, err := h.d.FS.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
@@ -157,7 +160,7 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 			return err
 		}
 		if from.Inbox {
-			return d.moveInbox(h, path)
+			return d.moveInbox(h, from, path)
 		}
 		return d.moveDir(from, path)
 	})
@@ -182,18 +185,23 @@ func (d *Driver) moveDir(from mailbox.Name, to string) error {
 	return errors.Join(d.FS.SyncDir(filepath.Dir(to)), d.FS.SyncDir(filepath.Dir(dir)))
 }
 
-// moveInbox links all files into a new mailbox and removes them where they
-// were: a crash may leave both.
-func (d *Driver) moveInbox(h *hold, to string) error {
+// moveInbox renames the directory, if nothing else is in it. Else all files are
+// copied into a new mailbox and removed where they were: a crash may leave both.
+func (d *Driver) moveInbox(h *hold, from mailbox.Name, to string) error {
+	all, err := entries(h.dir)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(e fs.DirEntry) bool { return !isOurs(e.Name()) }) {
+		return d.moveDir(from, to)
+	}
 	t, err := d.stage(to)
 	if err != nil {
 		return err
 	}
-	all, err := entries(h.dir)
 	for _, e := range all {
 		if isOurs(e.Name()) && e.Type().IsRegular() && err == nil {
-			err = d.FS.Link(filepath.Join(h.dir, e.Name()), filepath.Join(t.hidden, e.Name()))
-			t.names = append(t.names, e.Name())
+			err = t.copy(filepath.Join(h.dir, e.Name()))
 		}
 	}
 	if err == nil {
@@ -203,6 +211,21 @@ func (d *Driver) moveInbox(h *hold, to string) error {
 		return err
 	}
 	return d.remove(h.dir)
+}
+
+// copy makes a file as the one at path is, durably.
+func (t *stage) copy(path string) error {
+	from, err := fsx.OpenQuiet(t.d.FS, path)
+	if err != nil {
+		return err
+	}
+	defer from.Close() // nothing was written
+	to, err := t.create(filepath.Base(path))
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.NewOffsetWriter(to, 0), io.NewSectionReader(from, 0, math.MaxInt64))
+	return errors.Join(err, to.Sync(), to.Close())
 }
 
 // alone calls do while nobody else has the mailbox open. Index and status are

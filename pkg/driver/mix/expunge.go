@@ -222,35 +222,30 @@ func (c *change) saveJunk(f *dataFile) error {
 	return c.b.d.FS.SyncDir(c.b.dir)
 }
 
-// copy copies what stays of f to a new data file, durably.
+// copy copies what stays of f to a new data file, durably. It gets its number
+// when it is whole.
 func (c *change) copy(f *dataFile) error {
-	newest := f.number == c.newest
-	to, n, err := c.b.newData(f.number, newest)
+	b, path := c.b, filepath.Join(c.b.dir, copyName)
+	if err := ignoreGone(b.d.FS.Remove(path)); err != nil { // a crash left it
+		return err
+	}
+	fi, err := b.d.FS.Stat(filepath.Join(b.dir, dataName(f.number)))
 	if err != nil {
 		return err
 	}
-	err = c.b.data.use(f.number)
-	if err == nil {
-		w := io.NewOffsetWriter(to, 0)
-		for _, e := range f.keep {
-			var k int64
-			k, err = io.Copy(w, io.NewSectionReader(c.b.data.f, e.off, e.len()))
-			if err == nil && k < e.len() {
-				err = fmt.Errorf("%w: %s became shorter", mailbox.ErrChanged, dataName(f.number))
-			}
-			if err != nil {
-				break
-			}
-		}
+	to, err := b.create(copyName, fi)
+	if err != nil {
+		return err
 	}
+	err = errors.Join(c.copyTo(to, f), to.Close())
+	n, newest := f.number, f.number == c.newest
 	if err == nil {
-		err = to.Sync()
-	}
-	if err = errors.Join(err, to.Close()); err == nil {
-		err = c.b.d.FS.SyncDir(c.b.dir)
+		n, err = b.freeNumber(n, newest, func(name string) error {
+			return fsx.RenameNew(b.d.FS, path, filepath.Join(b.dir, name))
+		})
 	}
 	if err != nil {
-		return errors.Join(err, c.b.d.FS.Remove(filepath.Join(c.b.dir, dataName(n))))
+		return errors.Join(err, ignoreGone(b.d.FS.Remove(path)))
 	}
 	c.moved[f.number] = &moved{n, f.keep}
 	if newest {
@@ -259,15 +254,28 @@ func (c *change) copy(f *dataFile) error {
 	return nil
 }
 
-// newData makes a data file with the mode and the owner of data file like. Its
-// number is above all others where it is to take new mail, else the next free
-// one below that of like: numbers above are for those that come.
-func (h *hold) newData(like uint32, newest bool) (fsx.File, uint32, error) {
-	fi, err := h.d.FS.Stat(filepath.Join(h.dir, dataName(like)))
-	if err != nil {
-		return nil, 0, err
+func (c *change) copyTo(to fsx.File, f *dataFile) error {
+	if err := c.b.data.use(f.number); err != nil {
+		return err
 	}
-	n := like
+	w := io.NewOffsetWriter(to, 0)
+	for _, e := range f.keep {
+		n, err := io.Copy(w, io.NewSectionReader(c.b.data.f, e.off, e.len()))
+		if err == nil && n < e.len() {
+			err = fmt.Errorf("%w: %s became shorter", mailbox.ErrChanged, dataName(f.number))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return to.Sync()
+}
+
+// freeNumber calls try with names of data files until one is free. The number
+// is above all others where the file is to take new mail, else the next below
+// like: those above are for files that come.
+func (h *hold) freeNumber(like uint32, newest bool, try func(name string) error) (n uint32, err error) {
+	n = like
 	if newest {
 		n = h.d.later(like) - 1
 	}
@@ -280,12 +288,11 @@ func (h *hold) newData(like uint32, newest bool) (fsx.File, uint32, error) {
 		if n == 0 {
 			continue
 		}
-		f, err := h.createData(n, fi)
-		if !errors.Is(err, os.ErrExist) {
-			return f, n, err
+		if err := try(dataName(n)); !errors.Is(err, os.ErrExist) {
+			return n, err
 		}
 	}
-	return nil, 0, fmt.Errorf("%w: no number is free for a data file", mailbox.ErrTemporary)
+	return 0, fmt.Errorf("%w: no number is free for a data file", mailbox.ErrTemporary)
 }
 
 // write makes the index and the status durable, in this order: once the index

@@ -34,7 +34,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, home: t.TempDir(), now: time.Unix(1900000000, 0).UTC()}
+	return newWorldAt(t, t.TempDir())
+}
+
+func newWorldAt(t *testing.T, home string) *world {
+	t.Helper()
+	w := &world{t: t, home: home, now: time.Unix(1900000000, 0).UTC()}
 	env := &mailbox.Env{
 		User: "alice", Home: w.home, Spool: filepath.Join(w.home, "spool"), Host: "localhost", Dir: w.home,
 		Now: func() time.Time { return w.now },
@@ -45,7 +50,7 @@ func newWorld(t *testing.T) *world {
 				w.told = append(w.told, text)
 			}
 		},
-		LockTimeout: -1, LockDir: t.TempDir(), StateDir: filepath.Join(w.home, "state"),
+		LockTimeout: -1, LockDir: home, StateDir: filepath.Join(w.home, "state"),
 		Config: mailbox.DefaultConfig(),
 	}
 	w.Driver = New(env)

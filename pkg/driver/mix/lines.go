@@ -23,6 +23,7 @@ type lines struct {
 	next  int64  // and the one behind it
 	whole bool   // it ends in CRLF
 	text  []byte // without its line end; valid until the next
+	empty bool   // there is nothing in the file, or only what does not count yet
 }
 
 func newLines(f fsx.File, size int64, file, kind string, warn func(string)) *lines {
@@ -62,11 +63,13 @@ func (l *lines) read() (ok bool, err error) {
 	}
 }
 
-// readSeq reads the sequence that begins the file; an empty file has 1.
+// readSeq reads the sequence that begins the file. An empty file, or one that
+// begins with a NUL, has 1.
 func (l *lines) readSeq() (seq uint32, ok bool, err error) {
 	some, err := l.read()
 	if err != nil || !some {
-		return 1, l.next == 0, err
+		l.empty = true
+		return 1, true, err
 	}
 	if l.text[0] != 'S' {
 		return 0, false, nil

@@ -16,6 +16,7 @@ const (
 	statusName = ".mixstatus"
 
 	lostName    = ".mixlost"    // ours: octets that were no whole message
+	copyName    = ".mixcopy"    // ours: a data file that is being copied
 	deletedName = ".mixdeleted" // ours: the mailbox is being deleted
 )
 

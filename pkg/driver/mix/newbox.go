@@ -195,6 +195,10 @@ func (t *stage) link() error {
 				mailbox.ErrExist, t.path, e.Name())
 		}
 	}
+	// By the hidden directory a crash is known for what it was.
+	if err := t.d.FS.SyncDir(filepath.Dir(t.hidden)); err != nil {
+		return err
+	}
 	names := slices.DeleteFunc(slices.Clone(t.names), func(name string) bool { return name == metaName })
 	for _, name := range names {
 		if err := t.d.FS.Link(filepath.Join(t.hidden, name), filepath.Join(t.path, name)); err != nil {

@@ -32,7 +32,6 @@ type state struct {
 type layout struct {
 	count int  // records
 	plain bool // every record is as we write it, in the order of UIDs
-	bad   bool // some could not be read
 }
 
 // A scanner reads the files of a mailbox.
@@ -71,10 +70,11 @@ func (c *scanner) index(s *state, f fsx.File) error {
 	if !ok {
 		return corrupt(indexName, 0, "Error in mix index file sequence record")
 	}
-	s.indexSeq, s.indexPlain, s.indexEnd = seq, true, l.next
-	if l.next == 0 {
+	s.indexSeq, s.indexPlain = seq, true
+	if l.empty {
 		return nil
 	}
+	s.indexEnd = l.next
 	s.indexPlain = l.whole && l.next == seqLen
 	s.msgs = make([]message, 0, max(0, (s.indexSize-seqLen)/indexLen))
 	for {
@@ -170,10 +170,18 @@ func (c *scanner) status(s *state, f fsx.File) error {
 		}
 		c.warn(text)
 	}
-	s.statusSeq, s.statusEnd = seq, l.next
-	s.status.plain = l.next == 0 || l.whole && l.next == seqLen
+	s.statusSeq, s.status.plain = seq, true
+	if l.empty {
+		return nil
+	}
+	s.statusEnd, s.status.plain = l.next, l.whole && l.next == seqLen
+	return c.records(s, l)
+}
+
+// records reads the records of the status file.
+func (c *scanner) records(s *state, l *lines) error {
 	at := byUID{msgs: s.msgs}
-	for last := uint32(0); l.next > 0; {
+	for last := uint32(0); ; {
 		ok, err := l.read()
 		if !ok || err != nil {
 			return err
@@ -181,7 +189,10 @@ func (c *scanner) status(s *state, f fsx.File) error {
 		r, ok := parseStatus(l.text)
 		if !ok {
 			c.warn(fmt.Sprintf("Error in mix status file message record: %.80s", l.text))
-			s.status.bad, s.status.plain = true, false
+			if l.next == s.statusSize && !l.whole {
+				return nil // a torn end, which the next append cuts off
+			}
+			s.status.plain = false
 			continue // the original loses the flags of all that follow
 		}
 		s.status.count++
@@ -194,7 +205,6 @@ func (c *scanner) status(s *state, f fsx.File) error {
 			s.unlisted = append(s.unlisted, r)
 		}
 	}
-	return nil
 }
 
 // byUID finds messages by UID; in ascending order that costs nothing.

@@ -236,7 +236,11 @@ func (h *hold) unfinished(p *pair, s *state) (out []message, err error) {
 	if tail[0] != 0 || !bytes.HasSuffix(tail, crlf) {
 		return nil, nil
 	}
-	tail[0] = ':'
+	if s.indexEnd > 0 {
+		tail[0] = ':'
+	} else if line, rest, _ := bytes.Cut(tail, crlf); len(line) == seqLen-2 {
+		tail = rest
+	}
 	for last := s.highest(); len(tail) > 0; {
 		line, rest, _ := bytes.Cut(tail, crlf)
 		if len(line) == 0 || line[0] != ':' {
@@ -262,12 +266,14 @@ func (h *hold) cutStatus(p *pair, s *state, first uint32) error {
 			n++
 		}
 	}
-	if n == 0 || !s.status.plain {
+	if n == 0 && s.statusSize == s.statusEnd || !s.status.plain {
 		return nil
 	}
 	s.status.count -= n
 	s.unlisted = s.unlisted[:len(s.unlisted)-n]
-	s.statusEnd = seqLen + statusLen*int64(s.status.count)
+	if s.statusEnd > 0 {
+		s.statusEnd = seqLen + statusLen*int64(s.status.count)
+	}
 	s.statusSize = s.statusEnd
 	return errors.Join(p.status.Truncate(s.statusEnd), p.status.Sync())
 }
