@@ -1,10 +1,13 @@
 package mix
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
@@ -130,5 +133,14 @@ func (d *Driver) open(path string, flag int) (fsx.File, error) {
 	return d.FS.OpenFile(path, flag, 0)
 }
 
-// entries lists what is in a directory.
-func entries(dir string) ([]fs.DirEntry, error) { return os.ReadDir(dir) }
+// entries lists what is in a directory, by name, and leaves its access time
+// alone where that is possible.
+func entries(dir string) ([]fs.DirEntry, error) {
+	f, err := fsx.OpenQuiet(fsx.OS{}, dir)
+	if err != nil {
+		return nil, err
+	}
+	all, err := f.OS().ReadDir(-1)
+	slices.SortFunc(all, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return all, errors.Join(err, f.Close())
+}
