@@ -216,10 +216,18 @@ func (c *copier) before(ctx context.Context, dst string) (uint32, error) {
 	if c.o.Create {
 		return 0, nil
 	}
-	mb, err := c.reopenTarget(ctx, dst)
-	if errors.Is(err, mailbox.ErrNotExist) {
+	target, err := c.s.Env.ResolveTarget(dst)
+	if err != nil {
+		return 0, err
+	}
+	d, err := c.s.Drivers.Find(target)
+	if errors.Is(err, mailbox.ErrNotExist) || err == nil && formatless(d) { // nothing is there yet
 		return 0, nil
 	}
+	if err != nil {
+		return 0, err
+	}
+	mb, err := d.Open(ctx, target, mailbox.ReadOnly)
 	if err != nil {
 		return 0, err
 	}
