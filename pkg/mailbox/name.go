@@ -40,6 +40,7 @@ type Env struct {
 	LockTimeout time.Duration // how long to wait for a lock that somebody holds; 0 is 5 minutes
 	LockDir     string        // where session locks live: "/tmp"
 	StateDir    string        // where side files go when a spool directory is not writable
+	BlackBox    string        // directory of everybody's box, of which Home is one; "" where users have homes
 
 	Config Config
 }
