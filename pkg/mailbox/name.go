@@ -60,6 +60,8 @@ type Config struct {
 
 	DotLockTimeout time.Duration // age at which a dot lock is seized: 5 minutes
 	NoLockWarning  bool          // disable-lock-warning
+	BlackBoxDir    string        // black-box-directory: where the boxes of users are; "" for none
+	BlackBoxHome   string        // black-box-default-home-directory: the box of who has none there
 	Restricted     bool          // restrict-mailbox-access or --restrict: no absolute names, no "..", no "~user"
 }
 
