@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"mailutil/pkg/internal/fsx"
@@ -71,7 +72,10 @@ func IsWork(name string) bool { return strings.HasPrefix(name, prefix) }
 // List reads the directory, some names at a time.
 func (d Dir) List() (Listing, error) {
 	var l Listing
-	f, err := os.Open(d.Path)
+	f, err := os.OpenFile(d.Path, os.O_RDONLY|syscall.O_DIRECTORY|noAtime, 0)
+	if noAtime != 0 && errors.Is(err, syscall.EPERM) { // not ours
+		f, err = os.Open(d.Path)
+	}
 	if err != nil {
 		return l, err
 	}

@@ -14,11 +14,8 @@ import (
 	"syscall"
 
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
 )
-
-// ErrUnfinished is what an error is when a change is decided but not carried
-// out; it will be, by Finish.
-var ErrUnfinished = errors.New("interrupted change, will be finished when the mailbox is opened next")
 
 // planStart begins a plan, planEnd shows that it is whole.
 const (
@@ -219,7 +216,7 @@ func (d Dir) Finish(k Keeper) (did string, err error) {
 		err = d.removePlan()
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrUnfinished, err)
+		return "", fmt.Errorf("%w: %w", journal.ErrUnfinished, err)
 	}
 	return "finished an interrupted change of " + d.Path, nil
 }
@@ -277,7 +274,7 @@ func (d Dir) discard(p *Plan, nums []uint32) error {
 }
 
 // Remove removes the messages nums, ascending, all of them or none, and returns
-// those that were there. With ErrUnfinished it is decided all the same.
+// those that were there. With journal.ErrUnfinished it is decided all the same.
 func (d Dir) Remove(nums []uint32, k Keeper) (gone []uint32, err error) {
 	p := Plan{kind: planUndo, Tag: newTag()}
 	if err := d.decide(p); err != nil {
@@ -298,7 +295,7 @@ func (d Dir) Remove(nums []uint32, k Keeper) (gone []uint32, err error) {
 		err = d.removePlan()
 	}
 	if err != nil {
-		return gone, errors.Join(ErrUnfinished, err)
+		return gone, errors.Join(journal.ErrUnfinished, err)
 	}
 	return gone, nil
 }
@@ -317,7 +314,7 @@ func (d Dir) unhide(p *Plan, gone []uint32) error {
 		err = d.removePlan()
 	}
 	if err != nil {
-		return errors.Join(err, ErrUnfinished)
+		return errors.Join(err, journal.ErrUnfinished)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
 )
 
 // inFlight is how many files are kept open to be made durable together.
@@ -141,21 +142,43 @@ func (s *Stage) Place(base uint32, note []byte, k Keeper) error {
 	return nil
 }
 
+// PlaceNew is Place for a directory that is no mailbox yet, to the numbers that
+// the messages were added with. appear makes it one: that is the change.
+// disappear takes it back.
+func (s *Stage) PlaceNew(k Keeper, appear, disappear func() error) error {
+	p := Plan{kind: planAdd, Tag: s.tag, From: 1}
+	err := s.decide(p)
+	if err != nil {
+		return errors.Join(err, s.Abort())
+	}
+	if err = appear(); err == nil {
+		err = s.place(&p, s.nums, k)
+	}
+	if err == nil {
+		err = s.removePlan()
+	}
+	if err != nil {
+		return errors.Join(err, disappear(), s.undo(&p))
+	}
+	s.nums = nil
+	return nil
+}
+
 // undo takes back what was placed. Until the plan is gone a crash leads to the
 // whole delivery, which was not yet said to have failed.
 func (s *Stage) undo(p *Plan) error {
 	if p.From > s.nums[0] { // some have other numbers, which are not known any more
-		return ErrUnfinished
+		return journal.ErrUnfinished
 	}
 	for _, n := range s.nums {
 		at := p.at(n)
 		err := fsx.MoveNew(s.FS, s.File(at), s.hidden(s.tag, n))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
-			return errors.Join(err, ErrUnfinished)
+			return errors.Join(err, journal.ErrUnfinished)
 		}
 	}
 	if err := errors.Join(s.FS.SyncDir(s.Path), s.removePlan()); err != nil {
-		return errors.Join(err, ErrUnfinished)
+		return errors.Join(err, journal.ErrUnfinished)
 	}
 	return s.Abort()
 }
