@@ -148,8 +148,8 @@ func (t *delivery) keepsUIDs() bool { return t.o.New && t.o.UIDValidity != 0 }
 // The years that the original can show.
 const firstYear, lastYear = 1970, 2097
 
-// storable returns the modification time that keeps a date. altered says that
-// it is read as another one: the zone is always UTC.
+// storable returns the modification time that keeps a date, but for its zone.
+// altered says that it keeps another one.
 func storable(d mailbox.Date, now time.Time) (at time.Time, altered bool) {
 	if d.IsZero() {
 		return time.Unix(now.Unix(), 0), false
@@ -158,7 +158,7 @@ func storable(d mailbox.Date, now time.Time) (at time.Time, altered bool) {
 	if y := at.UTC().Year(); y < firstYear || y > lastYear {
 		return time.Unix(now.Unix(), 0), true
 	}
-	return at, mailbox.DateOf(at.UTC()) != d
+	return at, false
 }
 
 // Commit makes the messages part of the mailbox.

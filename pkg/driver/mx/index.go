@@ -152,13 +152,13 @@ func (p *parser) keyword() bool {
 		return false
 	}
 	name := string(p.b[p.at : p.at+i])
-	if !mailbox.ValidKeyword(name) || len(p.ix.keywords) == maxKeywords {
-		// Its slot must not go to the next.
-		p.flaws = append(p.flaws, flaw{p.at - 1, p.at + i + 1, "keyword", fmt.Sprintf("the keyword %.60q cannot be one", name)})
-		if len(p.ix.keywords) < maxKeywords {
-			p.ix.keywords = append(p.ix.keywords, fmt.Sprintf("Unnamed-%d", len(p.ix.keywords)))
-		}
-	} else {
+	switch {
+	case len(p.ix.keywords) == maxKeywords:
+		p.flaws = append(p.flaws, flaw{p.at - 1, p.at + i + 1, "keywords", fmt.Sprintf("there is no room for the keyword %.60q", name)})
+	case name == "": // its bit must not go to the next
+		p.flaws = append(p.flaws, flaw{p.at - 1, p.at + i + 1, "keywords", "a keyword has no name"})
+		p.ix.keywords = append(p.ix.keywords, fmt.Sprintf("Unnamed-%d", len(p.ix.keywords)))
+	default:
 		p.ix.keywords = append(p.ix.keywords, name)
 	}
 	p.at += i + 1

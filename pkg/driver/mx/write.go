@@ -138,7 +138,10 @@ func (s *state) expunge(doomed []uint32) error {
 		kept = append(kept, r)
 	}
 	s.ix.records = kept
-	return s.save()
+	if err := s.save(); err != nil { // the records that stay mean nothing
+		s.d.env.Notify(mailbox.Warn, fmt.Sprintf("messages of %s are removed, but not their records in the index: %v", s.dir.Path, err))
+	}
+	return nil
 }
 
 // drop takes messages from what the session knows.

@@ -136,7 +136,7 @@ func (d Dir) place(p *Plan, nums []uint32, k Keeper) error {
 		if uint64(p.Base)+uint64(n) > MaxNumber {
 			return fmt.Errorf("%s has no number left for a message", d.Path)
 		}
-		err := fsx.MoveNew(d.FS, d.hidden(p.Tag, n), d.File(p.at(n)))
+		err := fsx.LinkNew(d.FS, d.hidden(p.Tag, n), d.File(p.at(n)))
 		if errors.Is(err, fs.ErrExist) {
 			if err := d.goRound(p, n, k); err != nil {
 				return err
@@ -151,7 +151,20 @@ func (d Dir) place(p *Plan, nums []uint32, k Keeper) error {
 	if err := d.FS.SyncDir(d.Path); err != nil {
 		return err
 	}
-	return k.Placed(p.Note, p.Base, p.From, math.MaxInt32)
+	if err := k.Placed(p.Note, p.Base, p.From, math.MaxInt32); err != nil {
+		return err
+	}
+	return d.unlink(p, nums)
+}
+
+// unlink takes the hidden names away.
+func (d Dir) unlink(p *Plan, nums []uint32) error {
+	for _, n := range nums {
+		if err := d.FS.Remove(d.hidden(p.Tag, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // goRound changes p because somebody who knows nothing of our lock has taken
@@ -248,27 +261,28 @@ func (d Dir) readPlan() (p Plan, ok bool, err error) {
 // putBack gives messages that were to be removed their numbers again.
 func (d Dir) putBack(p *Plan, nums []uint32) error {
 	for _, n := range nums {
-		err := fsx.MoveNew(d.FS, d.hidden(p.Tag, n), d.File(n))
+		err := fsx.LinkNew(d.FS, d.hidden(p.Tag, n), d.File(n))
 		if errors.Is(err, fs.ErrExist) {
 			l, lerr := d.List()
 			if lerr != nil {
 				return lerr
 			}
-			err = fsx.MoveNew(d.FS, d.hidden(p.Tag, n), d.File(l.Highest()+1))
+			err = fsx.LinkNew(d.FS, d.hidden(p.Tag, n), d.File(l.Highest()+1))
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return d.FS.SyncDir(d.Path)
+	if err := d.FS.SyncDir(d.Path); err != nil {
+		return err
+	}
+	return d.unlink(p, nums)
 }
 
 // discard removes messages for good.
 func (d Dir) discard(p *Plan, nums []uint32) error {
-	for _, n := range nums {
-		if err := d.FS.Remove(d.hidden(p.Tag, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if err := d.unlink(p, nums); err != nil {
+		return err
 	}
 	return d.FS.SyncDir(d.Path)
 }

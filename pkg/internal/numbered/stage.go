@@ -106,22 +106,40 @@ func (s *Stage) Count() int { return len(s.nums) }
 // rename is the change. The error is fs.ErrExist where the number is taken.
 func (s *Stage) PlaceOne(n uint32) error {
 	hidden := s.hidden(s.tag, s.nums[0])
-	err := fsx.MoveNew(s.FS, hidden, s.File(n))
+	err := fsx.LinkNew(s.FS, hidden, s.File(n))
 	if errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if err == nil {
 		err = s.FS.SyncDir(s.Path)
 	}
-	if err != nil {
-		back := fsx.MoveNew(s.FS, s.File(n), hidden)
-		if errors.Is(back, fs.ErrNotExist) {
-			back = nil // it never came
-		}
-		return errors.Join(err, back)
+	if err == nil {
+		err = s.FS.Remove(hidden)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, s.takeBack(s.nums[0], n))
 	}
 	s.nums = nil
 	return nil
+}
+
+// takeBack takes the number at from message n.
+func (s *Stage) takeBack(n, at uint32) error {
+	hidden := s.hidden(s.tag, n)
+	switch _, err := s.FS.Lstat(hidden); {
+	case errors.Is(err, fs.ErrNotExist): // renamed, or never there
+		err := fsx.MoveNew(s.FS, s.File(at), hidden)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	case err != nil:
+		return err
+	}
+	if !fsx.Same(s.FS, hidden, s.File(at)) {
+		return nil
+	}
+	return s.FS.Remove(s.File(at))
 }
 
 // Place gives message N the number base+N, all of them or none. The note is for
@@ -171,9 +189,7 @@ func (s *Stage) undo(p *Plan) error {
 		return journal.ErrUnfinished
 	}
 	for _, n := range s.nums {
-		at := p.at(n)
-		err := fsx.MoveNew(s.FS, s.File(at), s.hidden(s.tag, n))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+		if err := s.takeBack(n, p.at(n)); err != nil {
 			return errors.Join(err, journal.ErrUnfinished)
 		}
 	}

@@ -29,7 +29,7 @@ type Harness struct {
 	Fixture func(t *testing.T, env *mailbox.Env, n mailbox.Name) []string
 
 	Exact       bool // every text is kept octet for octet
-	Zone        bool // internal dates keep their zone
+	Zone        bool // internal dates keep their zone, not only the moment
 	Sender      bool // envelope senders are kept
 	MaxKeywords int  // keywords that a mailbox has room for
 	UIDs        bool // Commit tells the UIDs
