@@ -21,7 +21,8 @@ const inFlight = 128
 // hidden file there.
 type Stage struct {
 	Dir
-	Mode fs.FileMode
+	Mode   fs.FileMode
+	Direct bool // nobody sees the directory yet: messages get their numbers at once
 
 	tag  string
 	open []fsx.File
@@ -47,6 +48,9 @@ func (s *Stage) Add(n uint32, atime, mtime time.Time, write func(io.Writer) erro
 		s.buf = bufio.NewWriterSize(nil, 64<<10)
 	}
 	path := s.hidden(s.tag, n)
+	if s.Direct {
+		path = s.File(n)
+	}
 	f, err := s.FS.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, s.Mode)
 	if err != nil {
 		return 0, err

@@ -22,6 +22,9 @@ type Texts struct {
 	Dir  Dir
 	CRLF bool // the lines on disk end in LF
 
+	// Same reports whether a file still is the message n; nil says always.
+	Same func(n uint32, fi fs.FileInfo) bool
+
 	c content
 }
 
@@ -65,6 +68,9 @@ func (t *Texts) open(n uint32) error {
 	}
 	if err != nil {
 		return err
+	}
+	if t.Same != nil && !t.Same(n, fi) {
+		return errors.Join(fmt.Errorf("%w: message %d is another one", mailbox.ErrChanged, n), f.Close())
 	}
 	t.c = content{f: f, end: fi.Size(), crlf: t.CRLF, raw: t.c.raw, conv: t.c.conv, head: t.c.head[:0], hbuf: t.c.hbuf}
 	return nil
