@@ -102,7 +102,9 @@ func (p *profile) read(r io.Reader) error {
 		case path == "" && strings.EqualFold(key, "Path"):
 			path = value
 		case unseen == "" && strings.EqualFold(key, "Unseen-Sequence"):
-			unseen = strings.FieldsFunc(value, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })[0]
+			if names := strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" ,\t:", r) }); len(names) > 0 {
+				unseen = names[0]
+			}
 		}
 	}
 	if path != "" {

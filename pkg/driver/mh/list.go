@@ -48,10 +48,16 @@ func (d *Driver) List(ctx context.Context, prefix mailbox.Name) iter.Seq2[mailbo
 // begins reports whether a name begins with a prefix, whose namespace may be in
 // any case.
 func begins(name, prefix string) bool {
-	if n := min(len(prefix), len("#mh/")); len(name) < n || !strings.EqualFold(name[:n], prefix[:n]) {
-		return false
+	const space = "#mh/"
+	if len(prefix) > len(space) && strings.EqualFold(prefix[:len(space)], space) {
+		return strings.HasPrefix(name, space+prefix[len(space):])
 	}
-	return len(prefix) <= len("#mh/") || strings.HasPrefix(name, "#mh/"+prefix[min(4, len(prefix)):])
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+}
+
+// leads reports whether what is below the mailbox dir may begin with prefix.
+func leads(prefix, dir string) bool {
+	return len(prefix) > len(dir) && begins(dir, prefix[:len(dir)])
 }
 
 // errStop ends a list that nobody wants to go on.
@@ -86,7 +92,7 @@ func (l *lister) below(at string, level int) error {
 		if begins(full, l.prefix) && !l.yield(mailbox.Entry{Name: full, Delimiter: '/', Selectable: true}, nil) {
 			return errStop
 		}
-		if level < maxLevel && (begins(full, l.prefix) || begins(l.prefix, full+"/")) {
+		if level < maxLevel && (begins(full, l.prefix) || leads(l.prefix, full+"/")) {
 			if err := l.below(path, level+1); err != nil {
 				return err
 			}
