@@ -57,7 +57,7 @@ func begins(name, prefix string) bool {
 
 // leads reports whether what is below the mailbox dir may begin with prefix.
 func leads(prefix, dir string) bool {
-	return len(prefix) > len(dir) && begins(dir, prefix[:len(dir)])
+	return len(prefix) >= len(dir) && begins(dir, prefix[:len(dir)])
 }
 
 // errStop ends a list that nobody wants to go on.
