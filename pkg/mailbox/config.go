@@ -150,28 +150,6 @@ func cutWord(s string) (word, rest string) {
 
 // options are the names that mean something here, in lower case.
 var options = map[string]func(p *configReader, value string) error{
-<<<<<<< HEAD
-	"new-mailbox-format":      func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"new-folder-format":       func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"empty-mailbox-format":    func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"empty-folder-format":     func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"mail-subdirectory":       (*configReader).subdir,
-	"system-inbox":            (*configReader).systemInbox,
-	"keywords":                (*configReader).keywords,
-	"from-widget":             (*configReader).fromWidget,
-	"mailbox-protection":      func(p *configReader, v string) error { return mode(&p.c.MailboxMode, v) },
-	"directory-protection":    func(p *configReader, v string) error { return mode(&p.c.DirMode, v) },
-	"lock-protection":         func(p *configReader, v string) error { return mode(&p.c.LockMode, v) },
-	"dot-lock-file-timeout":   (*configReader).dotLockTimeout,
-	"disable-lock-warning":    (*configReader).lockWarning,
-	"restrict-mailbox-access": (*configReader).restrict,
-
-	"mh-path":              func(p *configReader, v string) error { p.c.MHPath = v; return nil },
-	"mh-allow-inbox":       func(p *configReader, v string) error { return yesNo(&p.c.MHAllowInbox, v) },
-	"news-active-file":     func(p *configReader, v string) error { return absolute(&p.c.NewsActive, v) },
-	"news-spool-directory": func(p *configReader, v string) error { return absolute(&p.c.NewsSpool, v) },
-	"news-state-file":      func(p *configReader, v string) error { return absolute(&p.c.NewsState, v) },
-=======
 	"new-mailbox-format":    func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
 	"new-folder-format":     func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
 	"empty-mailbox-format":  func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
@@ -189,7 +167,12 @@ var options = map[string]func(p *configReader, value string) error{
 	"black-box-default-home-directory": func(p *configReader, v string) error { return absolute(&p.c.BlackBoxHome, v) },
 	"disable-lock-warning":             (*configReader).lockWarning,
 	"restrict-mailbox-access":          (*configReader).restrict,
->>>>>>> main
+
+	"mh-path":              func(p *configReader, v string) error { p.c.MHPath = v; return nil },
+	"mh-allow-inbox":       func(p *configReader, v string) error { return yesNo(&p.c.MHAllowInbox, v) },
+	"news-active-file":     func(p *configReader, v string) error { return absolute(&p.c.NewsActive, v) },
+	"news-spool-directory": func(p *configReader, v string) error { return absolute(&p.c.NewsSpool, v) },
+	"news-state-file":      func(p *configReader, v string) error { return absolute(&p.c.NewsState, v) },
 }
 
 // format takes the name of a format.
@@ -212,11 +195,7 @@ func (p *configReader) subdir(v string) error {
 
 func (p *configReader) systemInbox(v string) error { return absolute(&p.c.SystemInbox, v) }
 
-<<<<<<< HEAD
-// absolute takes a path that does not depend on where one is.
-=======
 // absolute takes an absolute path.
->>>>>>> main
 func absolute(to *string, v string) error {
 	if v[0] != '/' {
 		return fmt.Errorf("%s is not an absolute path", v)
