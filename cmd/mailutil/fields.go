@@ -46,11 +46,11 @@ type field struct {
 	name   string // with --fields, and in JSON
 	header string // the header field that it shows, "" for none
 
-	value func(r *row) any    // for JSON
-	text  func(r *row) string // for pipes
-	short func(r *row) string // for people; nil: text
+	value func(r *row) any            // for JSON
+	text  func(r *row) string         // for pipes
+	short func(r *row) string         // for people; nil: text
 	width func(st mailbox.Status) int // nil for text, which shares what is left
-	right bool // flush right
+	right bool                        // flush right
 }
 
 var (
