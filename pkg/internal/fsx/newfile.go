@@ -42,7 +42,7 @@ func CreateNew(fsys FS, path string, mode, dirMode fs.FileMode) (*NewFile, error
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	hidden := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	hidden := hiddenName(path)
 	for {
 		f, err := openHidden(fsys, hidden, mode)
 		if err != nil {
@@ -194,4 +194,29 @@ func (n *NewFile) Abort() error {
 		}
 	}
 	return errors.Join(err, n.File.Close())
+}
+
+// Unhide removes the hidden name of the file at path, where a process that was
+// killed in Publish has left both; of another file it leaves it.
+func Unhide(fsys FS, path string) error {
+	hidden := hiddenName(path)
+	a, err := fsys.Lstat(hidden)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	b, err := fsys.Lstat(path)
+	if err != nil || !os.SameFile(a, b) {
+		return err
+	}
+	if err := fsys.Remove(hidden); err != nil {
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(hidden))
+}
+
+func hiddenName(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 }
