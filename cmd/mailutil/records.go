@@ -44,6 +44,7 @@ type copySummary struct {
 	Found           uint32        `json:"found"`
 	NotSelected     uint32        `json:"not_selected"`
 	Copied          uint32        `json:"copied"`
+	Resumed         uint32        `json:"resumed"` // of these, by an earlier run that was interrupted
 	Skipped         uint32        `json:"skipped"`
 	Failed          uint32        `json:"failed"`
 	Octets          int64         `json:"octets"`
@@ -51,6 +52,7 @@ type copySummary struct {
 	AlteredMessages uint32        `json:"altered_messages"`
 	Altered         alteredFields `json:"altered"`
 	Dates           dateFields    `json:"dates"`
+	Mapped          mappedFields  `json:"mapped"`
 	Verified        bool          `json:"verified"`
 	Differing       uint32        `json:"differing"`
 	SourceProven    bool          `json:"source_proven"`
@@ -67,6 +69,18 @@ type dateFields struct {
 	None     uint32 `json:"none"`
 }
 
+// mappedFields count what was made of the header fields of another program.
+type mappedFields struct {
+	Messages uint32   `json:"messages"` // that have such fields
+	Seen     uint32   `json:"seen"`
+	Answered uint32   `json:"answered"`
+	Flagged  uint32   `json:"flagged"`
+	Deleted  uint32   `json:"deleted"`
+	Drafts   uint32   `json:"drafts"`
+	Keywords uint32   `json:"keywords"`
+	Names    []string `json:"names"` // new keywords
+}
+
 // alteredFields count what a format could not hold.
 type alteredFields struct {
 	QuotedFrom     int `json:"quoted_from"`
@@ -75,10 +89,11 @@ type alteredFields struct {
 	Newlines       int `json:"newlines"`
 	Keywords       int `json:"keywords"`
 	Dates          int `json:"dates"`
+	Octets         int `json:"octets_dropped"`
 }
 
 func newAltered(a mailbox.Altered) alteredFields {
-	return alteredFields{a.QuotedFrom, a.RenamedHeaders, a.LineEnds, a.Newlines, a.Keywords, a.Dates}
+	return alteredFields{a.QuotedFrom, a.RenamedHeaders, a.LineEnds, a.Newlines, a.Keywords, a.Dates, a.Octets}
 }
 
 // done says, with --json or --dry-run, that a command without results is done.
@@ -108,10 +123,14 @@ func (copySummary) recordType() string   { return typeSummary }
 func newCopySummary(command string, acc ops.Account, exit int) copySummary {
 	return copySummary{
 		Command: command, Source: acc.Source, Target: acc.Target,
-		Found: acc.Found, NotSelected: acc.NotSelected, Copied: acc.Copied, Skipped: acc.Skipped, Failed: acc.Failed,
+		Found: acc.Found, NotSelected: acc.NotSelected, Copied: acc.Copied, Resumed: acc.Resumed, Skipped: acc.Skipped, Failed: acc.Failed,
 		Octets: acc.Octets, Deleted: acc.Deleted,
 		AlteredMessages: acc.AlteredMessages, Altered: newAltered(acc.Altered),
-		Dates:    dateFields(acc.Dates),
+		Dates: dateFields(acc.Dates),
+		Mapped: mappedFields{
+			acc.Mapped.Messages, acc.Mapped.Seen, acc.Mapped.Answered, acc.Mapped.Flagged, acc.Mapped.Deleted,
+			acc.Mapped.Drafts, acc.Mapped.Keywords, list(acc.Mapped.Names),
+		},
 		Verified: acc.Verified, Differing: acc.Differing, SourceProven: acc.SourceProven, SourceGrew: acc.SourceGrew, Exit: exit,
 	}
 }

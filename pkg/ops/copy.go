@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 
+	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/search"
 )
@@ -33,8 +34,9 @@ type CopyOptions struct {
 	Where     *search.Criteria // only the messages that meet them; nil for all
 	Verify    bool             // read the target back and compare, as a move always does
 	KeepUIDs  bool             // goes with Create: UIDs and UIDVALIDITY stay as they are
-	Format    string           // goes with Create: of the new mailbox, "" as its name or the configuration says
+	Format    string           // goes with Create: of a new mailbox whose name does not say; "" as the configuration says
 	DateFrom  DateSource
+	Origin    Origin // whose fields in the header say what the flags are
 
 	// Started, when not nil, is called once the source is open, before
 	// anything is written. Of a stream it is not known yet how many messages
@@ -59,6 +61,7 @@ type Account struct {
 	Found          uint32 // messages selected from the source, as it was when it was opened
 	NotSelected    uint32 // other messages of the source
 	Copied         uint32 // durable in the target
+	Resumed        uint32 // of these, by an earlier run that was interrupted
 	Skipped        uint32 // the target's format cannot hold them
 	Failed         uint32 // everything else
 	Octets         int64  // of text copied
@@ -72,6 +75,7 @@ type Account struct {
 	Differing uint32 // messages that the target gives back otherwise
 	DateFrom  DateSource
 	Dates     DateCounts
+	Mapped    Mapped
 
 	SourceProven bool  // the source's octets were the same before and after
 	SourceGrew   int64 // octets that arrived in the source meanwhile
@@ -122,8 +126,14 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	if err := c.choose(ctx); err != nil {
 		return acc, err
 	}
-	if err := c.openTarget(ctx, dst); err != nil {
+	if err := c.resume(ctx, dst); err != nil {
 		return acc, err
+	}
+	complete := c.resumed && c.chosen.Empty()
+	if !complete {
+		if err := c.openTarget(ctx, dst); err != nil {
+			return acc, err
+		}
 	}
 	if o.Started != nil {
 		st.Messages = acc.Found
@@ -132,11 +142,17 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	if s.DryRun {
 		return acc, c.pretend(ctx)
 	}
-	defer c.to.Abort() // a no-op after Commit
-	if err := c.run(ctx); err != nil {
-		return acc, err
+	if !complete {
+		defer c.to.Abort() // a no-op after Commit
+		if err := c.run(ctx, dst); err != nil {
+			return acc, err
+		}
 	}
-	return acc, c.finish(ctx, dst)
+	err = c.finish(ctx, dst)
+	if err == nil || acc.Differing > 0 { // else the next run has to know
+		err = errors.Join(err, c.dropNotes())
+	}
+	return acc, err
 }
 
 // choose finds the messages that are to be copied. Those of a stream are
@@ -232,29 +248,34 @@ type copier struct {
 	to      mailbox.Delivery
 	acc     *Account
 	o       CopyOptions
-	chosen  mailbox.Set     // what is to be copied
-	matcher *search.Matcher // of a stream: which messages are to be copied, nil for all
-	done    mailbox.Set     // what is in the target
-	sums    []stored        // the same as the target must give it back
+	notes   []string          // where a note of this copy may be
+	resumed bool              // an earlier run has delivered the first messages
+	lastUID uint32            // of what was copied
+	names   []string          // of the keyword bits in the target
+	words   map[string]uint64 // keyword bits of the fields of the origin, by name in lower case
+	chosen  mailbox.Set       // what is to be copied
+	matcher *search.Matcher   // of a stream: which messages are to be copied, nil for all
+	done    mailbox.Set       // what is in the target
+	sums    []stored          // the same as the target must give it back
 }
 
 // remembers reports whether sums are kept.
 func (c *copier) remembers() bool { return c.o.Move || c.o.Verify }
 
 func (c *copier) openTarget(ctx context.Context, dst string) error {
-	resolve := c.s.Env.ResolveTarget
-	if c.o.Create {
-		resolve = c.s.resolveNew
-	}
-	n, err := resolve(dst)
+	n, err := c.resolveTarget(dst)
 	if err != nil {
 		return err
 	}
-	if c.o.Format != "" && n.Space == "" {
+	create := c.o.Create && !c.resumed
+	switch {
+	case c.resumed: // it is there
+		n.Format = ""
+	case c.o.Format != "" && n.Space == "" && n.Format == "":
 		n.Format = c.o.Format
 	}
 	var d mailbox.Driver
-	if c.o.Create || n.Format != "" || n.Space != "" {
+	if create || n.Format != "" || n.Space != "" {
 		d, err = c.s.newFormat(n)
 	} else {
 		d, err = c.s.Drivers.Find(n)
@@ -269,23 +290,34 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 	if n.Space == stream && c.remembers() {
 		return mailbox.Sayf(mailbox.ErrUnsupported, "standard output cannot be read back: copy to a mailbox, to move or to verify")
 	}
-	ao := mailbox.AppendOptions{New: c.o.Create}
-	if ao.Keywords, err = c.keywords(); err != nil {
+	ao := mailbox.AppendOptions{New: create}
+	if ao.Keywords, err = c.keywords(); err == nil {
+		ao.Keywords, err = c.learn(slices.Clone(ao.Keywords))
+	}
+	if err != nil {
 		return err
 	}
+	c.names = ao.Keywords
 	if c.o.KeepUIDs {
-		if !c.o.Create {
+		if !create {
 			return errUIDs
 		}
 		ao.UIDValidity, ao.UIDNext = c.status.UIDValidity, c.status.UIDNext
 	}
 	if c.s.DryRun && n.Space != stream {
-		return c.s.wouldTake(n, c.o.Create)
+		return c.s.wouldTake(n, create)
 	}
 	if !c.s.DryRun {
 		c.to, err = a.Append(ctx, n, ao)
 	}
 	return err
+}
+
+func (c *copier) resolveTarget(dst string) (mailbox.Name, error) {
+	if c.o.Create {
+		return c.s.resolveNew(dst)
+	}
+	return c.s.Env.ResolveTarget(dst)
 }
 
 // stream is the format of standard output.
@@ -321,7 +353,7 @@ func (c *copier) keywords() ([]string, error) {
 
 // run copies all messages, commits, and proves that the source stayed as it
 // was.
-func (c *copier) run(ctx context.Context) error {
+func (c *copier) run(ctx context.Context, dst string) error {
 	proof, err := beginProof(c.from)
 	if err != nil {
 		return err
@@ -337,16 +369,24 @@ func (c *copier) run(ctx context.Context) error {
 	if err := proof.end(c.acc); err != nil {
 		return c.rollback(err)
 	}
-	if _, err := c.to.Commit(); err != nil {
+	if err := c.takeNote(ctx, dst); err != nil {
 		return c.rollback(err)
 	}
-	c.acc.Failed -= c.acc.Copied + c.acc.Skipped
+	if _, err := c.to.Commit(); err != nil {
+		if !errors.Is(err, journal.ErrUnfinished) { // else it will be delivered by who opens the target next
+			err = errors.Join(err, c.dropNotes())
+		}
+		return c.rollback(err)
+	}
+	c.acc.Failed = c.acc.Found - c.acc.Copied - c.acc.Skipped
 	return nil
 }
 
-// rollback empties the account: nothing that was added is kept.
+// rollback empties the account: nothing that was added is kept, but for what an
+// earlier run has delivered.
 func (c *copier) rollback(err error) error {
-	c.acc.Copied, c.acc.Skipped, c.acc.Failed, c.acc.Octets = 0, 0, c.acc.Found, 0
+	c.acc.Copied, c.acc.Skipped, c.acc.Octets = c.acc.Resumed, 0, 0
+	c.acc.Failed = c.acc.Found - c.acc.Copied
 	c.acc.Dates = DateCounts{}
 	return errors.Join(err, c.to.Abort())
 }
@@ -356,25 +396,16 @@ var seed = maphash.MakeSeed()
 
 // one copies one message.
 func (c *copier) one(m mailbox.Message) error {
-	it := mailbox.Item{Message: m}
-	it.Flags.System &^= mailbox.Recent
-	if c.o.Keywords == Drop {
-		it.Flags.Keywords = 0
-	}
-	if e, ok := c.from.(mailbox.Enveloper); ok {
-		sender, err := e.Sender(m.Seq)
-		if err != nil {
-			return err
-		}
-		it.Sender = sender
-	}
-	text, err := c.from.Open(m.Seq)
+	it, text, err := c.item(m)
 	if err != nil {
 		return err
 	}
-	it.Text = text
 	dates := c.acc.Dates
 	if it.Date, err = c.date(m, text, &dates); err != nil {
+		return err
+	}
+	lost, err := c.mapFields(&it, text)
+	if err != nil {
 		return err
 	}
 	var sum maphash.Hash
@@ -391,10 +422,38 @@ func (c *copier) one(m mailbox.Message) error {
 	if err != nil {
 		return err
 	}
-	c.acc.Copied++
+	altered.Keywords += lost
 	c.acc.Dates = dates
-	c.done.Add(m.Seq)
+	c.added(m, altered)
+	if c.remembers() {
+		return c.remember(it.Message, sum.Sum64(), altered)
+	}
+	return nil
+}
+
+// item is message m as the target gets it, but for its date.
+func (c *copier) item(m mailbox.Message) (it mailbox.Item, text mailbox.Content, err error) {
+	it.Message = m
+	it.Flags.System &^= mailbox.Recent
+	if c.o.Keywords == Drop {
+		it.Flags.Keywords = 0
+	}
+	if e, ok := c.from.(mailbox.Enveloper); ok {
+		if it.Sender, err = e.Sender(m.Seq); err != nil {
+			return it, nil, err
+		}
+	}
+	text, err = c.from.Open(m.Seq)
+	it.Text = text
+	return it, text, err
+}
+
+// added accounts for a message that was added.
+func (c *copier) added(m mailbox.Message, altered mailbox.Altered) {
+	c.acc.Copied++
 	c.acc.Octets += m.Size
+	c.lastUID = m.UID
+	c.done.Add(m.Seq)
 	if c.o.Progress != nil {
 		c.o.Progress(Progress{Done: c.acc.Copied + c.acc.Skipped, Total: c.total(), Octets: c.acc.Octets})
 	}
@@ -403,10 +462,18 @@ func (c *copier) one(m mailbox.Message) error {
 		c.acc.Altered = c.acc.Altered.Plus(altered)
 		c.except(Exception{Seq: m.Seq, UID: m.UID, Altered: altered})
 	}
-	if c.remembers() {
-		return c.remember(it.Message, sum.Sum64(), altered)
+}
+
+// mapFields lets the fields of the origin have their say.
+func (c *copier) mapFields(it *mailbox.Item, text mailbox.Content) (lost int, err error) {
+	if c.o.Origin == NoOrigin {
+		return 0, nil
 	}
-	return nil
+	header, err := text.Header()
+	if err != nil {
+		return 0, err
+	}
+	return c.apply(it, header), nil
 }
 
 // total is how many messages there are to copy, 0 as long as nobody knows.

@@ -1,9 +1,7 @@
 package all_test
 
 import (
-	"archive/tar"
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mailutil/pkg/internal/fsx/fsxtest"
 )
 
 // The original library and our drivers work on the same mailboxes, in real
@@ -80,84 +80,6 @@ func newArena(t *testing.T) *arena {
 	return a
 }
 
-// box makes the mailbox box of a golden file, or of an archive with the
-// directory of one.
-func (a *arena) box(golden string) {
-	a.t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", golden))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if !strings.HasSuffix(golden, ".tar") {
-		a.file("box", data)
-		return
-	}
-	r := tar.NewReader(bytes.NewReader(data))
-	for {
-		h, err := r.Next()
-		if err == io.EOF {
-			return
-		}
-		if err != nil {
-			a.t.Fatal(err)
-		}
-		_, below, _ := strings.Cut(strings.TrimSuffix(h.Name, "/"), "/")
-		if h.Typeflag == tar.TypeDir {
-			a.dir(filepath.Join("box", below))
-			continue
-		}
-		if data, err = io.ReadAll(r); err != nil {
-			a.t.Fatal(err)
-		}
-		a.file(filepath.Join("box", below), data)
-	}
-}
-
-func (a *arena) file(name string, data []byte) {
-	a.t.Helper()
-	path := filepath.Join(a.home, name)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		a.t.Fatal(err)
-	}
-	a.own(path)
-}
-
-func (a *arena) dir(name string) {
-	a.t.Helper()
-	path := filepath.Join(a.home, name)
-	if err := os.Mkdir(path, 0o700); err != nil {
-		a.t.Fatal(err)
-	}
-	a.own(path)
-}
-
-func (a *arena) own(path string) {
-	a.t.Helper()
-	if a.cred == nil {
-		return
-	}
-	if err := os.Chown(path, int(a.cred.Uid), int(a.cred.Gid)); err != nil {
-		a.t.Fatal(err)
-	}
-}
-
-// octets returns the octets of a file, or of all files below a directory.
-func (a *arena) octets(name string) (all []byte) {
-	a.t.Helper()
-	err := filepath.WalkDir(filepath.Join(a.home, name), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		all = append(all, b...)
-		return err
-	})
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return all
-}
-
 func firstLine(b []byte) string { s, _, _ := strings.Cut(string(b), "\n"); return s }
 
 // start starts one of the two peers.
@@ -208,6 +130,81 @@ func (c *conversation) say(format string, args ...any) string {
 	}
 }
 
+// place puts a golden mailbox where both peers call it by the name that place
+// returns. Directories come as archives.
+func (a *arena) place(golden string) (name string) {
+	a.t.Helper()
+	src, box := filepath.Join("..", "..", "..", "testdata", golden), filepath.Join(a.home, "box")
+	name = "box"
+	if base, ok := strings.CutSuffix(filepath.Base(golden), ".tar"); ok {
+		dir := a.home
+		if strings.HasPrefix(golden, "mh/") {
+			dir, name = filepath.Join(a.home, "MHMail"), "#mh/box"
+			box = filepath.Join(dir, "box")
+			if err := os.WriteFile(filepath.Join(a.home, ".mh_profile"), []byte("Path: MHMail\n"), 0o644); err != nil {
+				a.t.Fatal(err)
+			}
+		}
+		fsxtest.Unpack(a.t, src, a.home)
+		if err := os.Rename(filepath.Join(dir, base), box); err != nil {
+			a.t.Fatal(err)
+		}
+	} else {
+		data, err := os.ReadFile(src)
+		if err == nil {
+			err = os.WriteFile(box, data, 0o600)
+		}
+		if err != nil {
+			a.t.Fatal(err)
+		}
+	}
+	if a.cred == nil {
+		return name
+	}
+	err := filepath.WalkDir(a.home, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			err = os.Lchown(path, int(a.cred.Uid), int(a.cred.Gid))
+		}
+		return err
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return name
+}
+
+// content returns what the files of the mailbox hold.
+func (a *arena) content(name string) string {
+	a.t.Helper()
+	var b strings.Builder
+	err := filepath.WalkDir(filepath.Join(a.home, strings.Replace(name, "#mh", "MHMail", 1)), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		b.WriteByte('\n')
+		b.Write(data)
+		return err
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return b.String()
+}
+
+// withoutFlags is a dump for formats whose flags the original does not keep.
+func withoutFlags(dump string) string {
+	var b strings.Builder
+	for line := range strings.Lines(dump) {
+		if f := strings.Split(line, "|"); len(f) == 5 {
+			f[1] = ""
+			line = strings.Join(f, "|")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
 // dump opens name read-only in fresh processes of both kinds and compares what
 // they see. UIDVALIDITY is left out where the file holds none yet.
 func (a *arena) agree(name, step string, hasValidity bool) {
@@ -220,17 +217,19 @@ func (a *arena) agree(name, step string, hasValidity bool) {
 		if !hasValidity {
 			got = got[:strings.LastIndex(got, "uidvalidity")] + got[strings.LastIndex(got, "uidlast"):]
 		}
+		if strings.HasPrefix(name, "#mh/") {
+			got = withoutFlags(got)
+		}
 		seen[who] = got
 		c.in.Close()
 	}
 	if diff := cmp.Diff(seen["original"], seen["ours"]); diff != "" {
-		file, _ := os.ReadFile(filepath.Join(a.home, name))
-		a.t.Fatalf("after %s: original and ours disagree on %s (-original +ours):\n%s\nfile:\n%.3000q", step, name, diff, file)
+		a.t.Fatalf("after %s: original and ours disagree on %s (-original +ours):\n%s\nfile:\n%.3000q", step, name, diff, a.content(name))
 	}
 }
 
 func TestPeersTakeTurns(t *testing.T) {
-	for _, format := range []string{"unix", "mbx", "mtx", "tenex", "mix"} {
+	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex", "mix", "mx", "mh"} {
 		for _, first := range []string{"original", "ours"} {
 			t.Run(format+"/"+first, func(t *testing.T) { takeTurns(t, format, first) })
 		}
@@ -241,12 +240,12 @@ func takeTurns(t *testing.T, format, first string) {
 	a := newArena(t)
 	second := map[string]string{"original": "ours", "ours": "original"}[first]
 	golden := map[string]string{
-		"unix": "unix/native-keywords.mbox", "mbx": "mbx/keywords.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
-		"mix": "mix/basic.tar",
+		"unix": "unix/native-keywords.mbox", "mmdf": "mmdf/native-keywords.mmdf", "mbx": "mbx/keywords.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
+		"mix": "mix/basic.tar", "mx": "mx/mxbasic.tar", "mh": "mh/mhbasic.tar",
 	}[format]
-	bare := format == "mtx" || format == "tenex" // no UIDVALIDITY and no keywords of its own
-	a.box(golden)
-	a.agree("box", "start", !bare)
+	bare := format == "mtx" || format == "tenex" || format == "mh" // no UIDVALIDITY and no keywords of its own
+	box := a.place(golden)
+	a.agree(box, "start", !bare)
 	text := `Subject: turn %d\r\nX-Mailer: q\r\nStatus: RO\r\n\r\nFrom here\r\nbody %d\r\n`
 	turn := 0
 	for round, who := range []string{first, second, first, second} {
@@ -254,22 +253,22 @@ func takeTurns(t *testing.T, format, first string) {
 			turn++
 			what = fmt.Sprintf(what, args...)
 			c := a.start(who)
-			if got := c.say("open box rw"); !strings.Contains(got, "readwrite") {
+			if got := c.say("open %s rw", box); !strings.Contains(got, "readwrite") {
 				t.Fatalf("%s: open: %s", who, got)
 			}
 			for command := range strings.SplitSeq(what, ";") {
-				if got := c.say("%s", command); strings.Contains(got, "log 2") || strings.HasPrefix(got, "failed") {
+				if got := c.say("%s", strings.Replace(command, "append box", "append "+box, 1)); strings.Contains(got, "log 2") || strings.HasPrefix(got, "failed") {
 					t.Fatalf("%s: %s: %s", who, command, got)
 				}
 			}
 			c.say("close")
-			a.agree("box", fmt.Sprintf("round %d: %s: %s", round, who, what), !bare)
+			a.agree(box, fmt.Sprintf("round %d: %s: %s", round, who, what), !bare)
 		}
 		fresh := a.start(who)
-		if got := fresh.say("append box \\Seen| 5-Feb-2021 06:07:08 -0330|"+strings.ReplaceAll(text, "%d", "%[1]d"), turn); !strings.HasPrefix(got, "ok") {
+		if got := fresh.say("append "+box+" \\Seen| 5-Feb-2021 06:07:08 -0330|"+strings.ReplaceAll(text, "%d", "%[1]d"), turn); !strings.HasPrefix(got, "ok") {
 			t.Fatalf("%s: append: %s", who, got)
 		}
-		a.agree("box", who+": append", !bare)
+		a.agree(box, who+": append", !bare)
 		step("ping")
 		step("flag 1:3 \\Flagged \\Answered")
 		step("unflag 2 \\Flagged")
@@ -296,7 +295,7 @@ func together(t *testing.T, format string) {
 	if format == "mix" {
 		golden = "mix/basic.tar"
 	}
-	a.box(golden)
+	a.place(golden)
 	pair := [2]*conversation{a.start("original"), a.start("ours")}
 	for _, c := range pair {
 		if got := c.say("open box rw"); !strings.Contains(got, "readwrite") {
@@ -319,9 +318,13 @@ func together(t *testing.T, format string) {
 			t.Fatalf("after %s by %s (-%s +%s):\n%s", command, actor.who, actor.who, watcher.who, diff)
 		}
 	}
-	if format == "mbx" || format == "mix" {
+	switch format {
+	case "mbx":
 		expungeShared(t, pair)
-	} else {
+	case "mix":
+		expungeShared(t, pair)
+		shareMix(t, pair)
+	default:
 		refuseExpunge(t, pair)
 	}
 	for _, c := range pair {
@@ -338,6 +341,32 @@ func expungeShared(t *testing.T, pair [2]*conversation) {
 	pair[0].say("check")
 	if diff := cmp.Diff(pair[1].say("dump"), pair[0].say("dump")); diff != "" {
 		t.Fatalf("after ours expunged (-ours +original):\n%s", diff)
+	}
+}
+
+// shareMix goes on with what only such a mailbox can: both create keywords,
+// expunge and append in turns, and each sees what the other does.
+func shareMix(t *testing.T, pair [2]*conversation) {
+	for i, commands := range []string{
+		"flag 1 Ours", "flag 2 Theirs \\Flagged", "flag 3 \\Deleted;expunge", "flag 1 \\Deleted;expunge",
+		`append box Ours| 5-Mar-2022 00:00:00 +0000|Subject: five\r\n\r\n5\r\n`,
+		`append box Theirs| 6-Mar-2022 00:00:00 +0000|Subject: six\r\n\r\n6\r\n`,
+		"flag 7 \\Deleted;flag 6 \\Deleted;expunge", "unflag 1 Ours;flag 2 Theirs",
+	} {
+		actor, watcher := pair[1-i%2], pair[i%2]
+		for command := range strings.SplitSeq(commands, ";") {
+			if got := actor.say("%s", command); strings.Contains(got, "log ") || strings.HasPrefix(got, "failed") {
+				t.Fatalf("%s: %s: %s", actor.who, command, got)
+			}
+		}
+		for _, c := range pair {
+			if got := c.say("ping"); !strings.HasPrefix(got, "alive") || strings.Contains(got, "log ") {
+				t.Fatalf("%s: ping after %s: %s", c.who, commands, got)
+			}
+		}
+		if diff := cmp.Diff(messagesOf(actor), messagesOf(watcher)); diff != "" {
+			t.Fatalf("after %s by %s (-%s +%s):\n%s", commands, actor.who, actor.who, watcher.who, diff)
+		}
 	}
 }
 
@@ -365,39 +394,85 @@ func messagesOf(c *conversation) string {
 // lost, doubled or torn.
 func TestPeersFlood(t *testing.T) {
 	const writers, each = 8, 25
-	for _, format := range []string{"unix", "mbx", "mtx", "tenex", "mix"} {
+	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex", "mix", "mx", "mh"} {
 		t.Run(format, func(t *testing.T) {
 			a := newArena(t)
 			golden := map[string]string{
-				"unix": "unix/native-create-empty.mbox", "mbx": "mbx/empty-created.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
-				"mix": "mix/empty.tar",
+				"unix": "unix/native-create-empty.mbox", "mmdf": "mmdf/native-create-empty.mmdf", "mbx": "mbx/empty-created.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
+				"mix": "mix/empty.tar", "mx": "mx/mxempty.tar", "mh": "mh/mhholes.tar",
 			}[format]
-			a.box(golden)
+			box := a.place(golden)
 			var wg sync.WaitGroup
 			for i := range writers {
 				c := a.start([]string{"original", "ours"}[i%2])
 				wg.Add(1)
 				go func() {
 					defer wg.Done()
-					if got := c.say("flood box %d w%d", each, i); !strings.Contains(got, "0 failed") {
+					if got := c.say("flood %s %d w%d", box, each, i); !strings.Contains(got, "0 failed") {
 						t.Errorf("%s: flood: %s", c.who, got)
 					}
 				}()
 			}
 			wg.Wait()
-			a.agree("box", "the flood", format == "mbx" || format == "mix")
-			file := a.octets("box")
+			a.agree(box, "the flood", format == "mbx" || format == "mix" || format == "mx")
+			file := a.content(box)
 			for i := range writers {
 				for n := range each {
 					want := fmt.Sprintf("\nbody of w%d-%d", i, n)
-					if format == "mbx" || format == "mtx" || format == "mix" {
+					if format == "mbx" || format == "mtx" || format == "mix" || format == "mx" {
 						want += "\r"
 					}
-					if got := strings.Count(string(file), want+"\n"); got != 1 {
+					if got := strings.Count(file, want+"\n"); got != 1 {
 						t.Errorf("message w%d-%d: got %d times, want once", i, n, got)
 					}
 				}
 			}
 		})
+	}
+}
+
+// TestPeersMix has sessions of both kinds work on one mix mailbox at once, in
+// real processes: they add mail, flag and expunge, open and close, so that
+// somebody is alone now and then and moves messages. No message may be lost
+// that nobody expunged, and none may come back.
+func TestPeersMix(t *testing.T) {
+	const workers, rounds = 4, 8
+	a := newArena(t)
+	a.place("mix/basic.tar")
+	var wg sync.WaitGroup
+	for i := range workers {
+		c := a.start([]string{"original", "ours"}[i%2])
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for n := range rounds {
+				for _, command := range []string{
+					"open box rw", fmt.Sprintf(`append box || Subject: w%d-%d\r\n\r\nkept of w%d-%d\r\n`, i, n, i, n), "ping",
+					fmt.Sprintf(`append box \Deleted|| Subject: w%d-%d\r\n\r\ngone of w%d-%d\r\n`, i, n, i, n), "ping",
+					"flag 1 \\Flagged", fmt.Sprintf("flag 2 K%d", i), "ping", "expunge", "ping", "close",
+				} {
+					if got := c.say("%s", command); strings.Contains(got, "log ") || strings.HasPrefix(got, "failed") || strings.HasPrefix(got, "dead") {
+						t.Errorf("%s: round %d: %s: %s", c.who, n, command, got)
+						return
+					}
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	a.agree("box", "the work", true)
+	c := a.start("ours")
+	c.say("open box rw") // nobody else has it: what is dead goes
+	c.say("close")
+	file := a.content("box")
+	for i := range workers {
+		for n := range rounds {
+			if got := strings.Count(file, fmt.Sprintf("\nkept of w%d-%d\r\n", i, n)); got != 1 {
+				t.Errorf("message w%d-%d: got %d times, want once", i, n, got)
+			}
+			if got := strings.Count(file, fmt.Sprintf("\ngone of w%d-%d\r\n", i, n)); got != 0 {
+				t.Errorf("removed message w%d-%d: got %d times, want none", i, n, got)
+			}
+		}
 	}
 }

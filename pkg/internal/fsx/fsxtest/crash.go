@@ -172,21 +172,21 @@ func (r *Recorder) write(dir string, dirs map[string]bool, names map[string]int,
 			return err
 		}
 	}
-	linked := map[int]string{}
+	made := map[int]string{}
 	for path, ino := range names {
 		if _, err := os.Stat(filepath.Dir(at(path))); err != nil {
 			continue // its directory did not get to the disk
 		}
-		if other, ok := linked[ino]; ok {
-			if err := os.Link(other, at(path)); err != nil {
+		if first, ok := made[ino]; ok {
+			if err := os.Link(first, at(path)); err != nil {
 				return err
 			}
 			continue
 		}
+		made[ino] = at(path)
 		if err := os.WriteFile(at(path), content[ino], 0o600); err != nil {
 			return err
 		}
-		linked[ino] = at(path)
 	}
 	return nil
 }
