@@ -149,6 +149,9 @@ func (t *delivery) commit() (uids mailbox.UIDs, err error) {
 		if err := t.check(p, s); err != nil {
 			return err
 		}
+		if err := t.b.rescue(s); err != nil {
+			return err
+		}
 		if err := t.saveKeywords(p, s); err != nil || len(t.rec.items) == 0 {
 			return err
 		}
@@ -188,7 +191,7 @@ func (t *delivery) saveKeywords(p *pair, s *state) error {
 		return nil
 	}
 	m.seq = t.b.next(s)
-	if err := errors.Join(t.b.writeMeta(m), t.b.raiseIndex(p, s, m.seq)); err != nil {
+	if err := t.b.changeMeta(p, s, m); err != nil {
 		return err
 	}
 	s.meta = m

@@ -56,7 +56,7 @@ func (b *box) expunge(p *pair, s *state, set mailbox.Set) (n int, err error) {
 		}
 	}
 	if len(doomed) > 0 {
-		if err := c.run(bg); err != nil {
+		if err := c.rescued(bg); err != nil {
 			return 0, err
 		}
 	} else {
@@ -105,6 +105,7 @@ type change struct {
 	moved  map[uint32]*moved
 	freed  int64
 	newest uint32 // the data file that takes new mail
+	saved  bool   // what may be mail is in the lost file already
 }
 
 // moved is where the extents of a data file that stay are now.
@@ -135,6 +136,15 @@ func (c *change) run(ctx context.Context) error {
 	}
 	// Others may come in now, before the index is unlocked.
 	return errors.Join(err, b.share(ctx))
+}
+
+// rescued is run after what may be mail was saved.
+func (c *change) rescued(ctx context.Context) error {
+	if err := c.b.rescue(c.s); err != nil {
+		return err
+	}
+	c.saved = true
+	return c.run(ctx)
 }
 
 // plan finds out what can go and copies what has to move. That there is no room
@@ -168,8 +178,13 @@ func (c *change) free(f *dataFile) error {
 			return err
 		}
 	}
-	if err := c.saveJunk(f); err != nil {
+	if err := c.b.save(f.number, f.junk, "what is no whole message"); err != nil {
 		return err
+	}
+	if !c.saved {
+		if err := c.b.save(f.number, f.weak, "messages that the index does not list"); err != nil {
+			return err
+		}
 	}
 	if len(f.keep) == 0 || len(f.keep) == 1 && f.keep[0].off == 0 {
 		return nil // its end is cut off, or all of it
@@ -186,40 +201,41 @@ func (c *change) checkStart(f *dataFile, e extent) error {
 	return err
 }
 
-// saveJunk adds the octets of f that are no whole message to the lost file.
-func (c *change) saveJunk(f *dataFile) error {
-	if len(f.junk) == 0 {
+// save adds octets of a data file to the lost file, durably.
+func (b *box) save(file uint32, what []extent, words string) error {
+	if len(what) == 0 {
 		return nil
 	}
-	path := filepath.Join(c.b.dir, lostName)
-	to, err := c.b.d.FS.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	path := filepath.Join(b.dir, lostName)
+	to, err := b.d.FS.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	var n int64
-	fi, err := to.Stat()
-	if err == nil {
-		err = c.b.data.use(f.number)
-	}
-	if err == nil {
-		w := io.NewOffsetWriter(to, fi.Size())
-		for _, e := range f.junk {
-			var k int64
-			k, err = io.Copy(w, io.NewSectionReader(c.b.data.f, e.off, e.len()))
-			n += k
-			if err != nil {
-				break
-			}
-		}
-	}
-	if err == nil {
-		err = to.Sync()
-	}
+	n, err := b.saveTo(to, file, what)
 	if err = errors.Join(err, to.Close()); err != nil {
 		return err
 	}
-	c.b.d.warn("%s had %d octets that are no whole message; they are in %s now", dataName(f.number), n, path)
-	return c.b.d.FS.SyncDir(c.b.dir)
+	b.d.warn("%s had %d octets of %s; they are in %s now", dataName(file), n, words, path)
+	return b.d.FS.SyncDir(b.dir)
+}
+
+func (b *box) saveTo(to fsx.File, file uint32, what []extent) (n int64, err error) {
+	fi, err := to.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if err := b.data.use(file); err != nil {
+		return 0, err
+	}
+	w := io.NewOffsetWriter(to, fi.Size())
+	for _, e := range what {
+		k, err := io.Copy(w, io.NewSectionReader(b.data.f, e.off, e.len()))
+		n += k
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, to.Sync()
 }
 
 // copy copies what stays of f to a new data file, durably. It gets its number

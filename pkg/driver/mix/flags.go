@@ -1,8 +1,6 @@
 package mix
 
 import (
-	"errors"
-
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
@@ -36,7 +34,7 @@ func (b *box) store(p *pair, s *state, set mailbox.Set, op mailbox.FlagOp, f mai
 	seq := b.next(s)
 	if len(m.keywords) > len(s.meta.keywords) {
 		m.seq = seq
-		if err := errors.Join(b.writeMeta(m), b.raiseIndex(p, s, seq)); err != nil {
+		if err := b.changeMeta(p, s, m); err != nil {
 			return err
 		}
 		s.meta = m
@@ -51,6 +49,15 @@ func (b *box) store(p *pair, s *state, set mailbox.Set, op mailbox.FlagOp, f mai
 	}
 	b.showFlags(s, set)
 	return nil
+}
+
+// changeMeta makes m the metadata, durably. An index that was newer stays so.
+func (b *box) changeMeta(p *pair, s *state, m meta) error {
+	trusted := s.trusted()
+	if err := b.writeMeta(m); err != nil || !trusted {
+		return err
+	}
+	return b.raiseIndex(p, s, m.seq)
 }
 
 // toFlags looks keywords up in m, and creates those that are to be set.

@@ -329,7 +329,6 @@ var refused = map[string]string{
 	"index-empty":               ".mix6b03b909 has a message of UID 1 that the index does not list",
 	"index-truncated-at-record": ".mix6b03b909 has a message of UID 5 that the index does not list",
 	"crash-data-only":           ".mix6b03b909 has a message of UID 7 that the index does not list",
-	"crash-meta":                ".mix6b03b909 has a message of UID 7 that the index does not list",
 	"crash-index-extended":      ".mix6b03b909 has a message of UID 7 that the index does not list",
 }
 

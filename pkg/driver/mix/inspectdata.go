@@ -165,13 +165,13 @@ func (i *inspection) gap(j *judge, file uint32, r io.ReaderAt, e extent) error {
 			continue
 		}
 		at := byUID{msgs: i.s.msgs}
-		stays, err := j.message(&m)
+		v, err := j.message(&m)
 		switch {
-		case err != nil || !i.hasMeta || !i.has(indexName):
+		case err != nil || v == weak || !i.hasMeta || !i.has(indexName):
 			i.damage("unlisted", name, m.pos, 0, "a message of UID %d and %d octets is here that the index does not list", m.uid, m.size)
 		case at.find(m.uid) != nil:
 			i.doubt("copy", name, m.pos, 0, "a copy of the message of UID %d is here", m.uid)
-		case stays:
+		case v == stays:
 			i.doubt("unlisted-status", name, m.pos, 0, "a message of UID %d is here that the status knows and the index does not list", m.uid)
 		default:
 			i.doubt("expunged", name, m.pos, 0, "removed message of UID %d still takes %d octets", m.uid, m.end()-m.pos)

@@ -23,6 +23,7 @@ type dataFile struct {
 	listed []extent // of messages that the index lists, ascending
 	keep   []extent // must stay: those of messages that stay, and what may be mail
 	junk   []extent // no whole message
+	weak   []extent // of messages that were expunged, as it seems
 	dead   int64    // octets that nobody needs, junk included
 }
 
@@ -140,8 +141,7 @@ type judge struct {
 }
 
 func newJudge(h *hold, s *state) *judge {
-	j := &judge{h: h, s: s, highest: s.highest()}
-	j.trusted = s.indexSize > 0 && s.indexSeq >= s.meta.seq
+	j := &judge{h: h, s: s, highest: s.highest(), trusted: s.trusted()}
 	if s.statusSeq >= s.indexSeq { // else it was not written after the index
 		j.status = map[uint32]bool{}
 		for _, r := range s.unlisted {
@@ -166,12 +166,15 @@ func (j *judge) gap(f *dataFile, e extent) error {
 		if !ok {
 			return j.noMessage(r, f, e)
 		}
-		stays, err := j.message(&m)
+		v, err := j.message(&m)
 		if err != nil {
 			return err
 		}
-		if stays {
+		switch v {
+		case stays:
 			f.keep = append(f.keep, extent{e.off, m.end()})
+		case weak:
+			f.weak = append(f.weak, extent{e.off, m.end()})
 		}
 		e.off = m.end()
 	}
@@ -190,22 +193,67 @@ func readToken(r io.ReaderAt, file uint32, e extent) (m message, ok bool, err er
 	return m, ok && m.end() >= m.pos && m.end() <= e.end, nil
 }
 
+// A verdict is what becomes of a message that the index does not list.
+type verdict int
+
+const (
+	dead  verdict = iota // it was expunged
+	weak                 // so it seems: it is saved before that cannot be seen any more
+	stays                // another file of the mailbox knows it
+)
+
 // message decides about a whole message that the index does not list. What was
-// expunged while others had the mailbox open is such a one, and stands before
-// messages that are listed, or the index was written after it came. It never
-// is one of which the status still knows, unless another session wrote that.
-func (j *judge) message(m *message) (stays bool, err error) {
+// expunged while others had the mailbox open is such a one. It stands before
+// messages that are listed, or the index was written after mail came last; when
+// keywords were created after that, or an append was killed, nobody can tell.
+// It never is one of which the status still knows, unless another session that
+// had not looked wrote that.
+func (j *judge) message(m *message) (verdict, error) {
 	at := byUID{msgs: j.s.msgs}
-	if is := at.find(m.uid); is != nil {
-		return is.size != m.size || is.date != m.date, nil // a copy, left of moving messages
+	switch is := at.find(m.uid); {
+	case is != nil && is.size == m.size && is.date == m.date:
+		return dead, nil // a copy, left of moving messages
+	case is != nil:
+		return stays, nil
+	case m.uid < j.highest && j.status[m.uid]:
+		return stays, nil
+	case m.uid < j.highest:
+		return dead, nil
+	case m.uid <= j.s.meta.uidLast && j.trusted && j.status[m.uid]:
+		return stays, nil
+	case m.uid <= j.s.meta.uidLast && j.trusted:
+		return dead, nil
+	case m.uid <= j.s.meta.uidLast && j.s.ends() && !j.status[m.uid]:
+		return weak, nil
 	}
-	last := m.uid > j.highest
-	if last && (!j.trusted || m.uid > j.s.meta.uidLast) {
-		return true, &mailbox.Error{Off: m.pos, Err: fmt.Errorf(
-			"%w: %s has a message of UID %d that the index does not list: run mailutil repair before anything is written to the mailbox",
-			mailbox.ErrCorrupt, dataName(m.file), m.uid)}
+	return stays, &mailbox.Error{Off: m.pos, Err: fmt.Errorf(
+		"%w: %s has a message of UID %d that the index does not list: run mailutil repair before anything is written to the mailbox",
+		mailbox.ErrCorrupt, dataName(m.file), m.uid)}
+}
+
+// ends reports whether the index ends with a record, as it should.
+func (s *state) ends() bool { return s.indexSize > 0 && s.indexSize == s.indexEnd }
+
+// trusted reports whether the index was written after mail came last, so that
+// what it does not list was expunged.
+func (s *state) trusted() bool { return s.ends() && s.indexSeq >= s.meta.seq }
+
+// rescue saves the messages of which nobody could tell any more that they may
+// be mail, once the index has been written. The caller has locked it.
+func (b *box) rescue(s *state) error {
+	if s.trusted() {
+		return nil
 	}
-	return j.status[m.uid], nil
+	u, err := b.survey(s, nil, nil)
+	if err != nil {
+		return err
+	}
+	for _, f := range u.files {
+		if err := b.save(f.number, f.weak, "messages that the index does not list"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // noMessage decides about octets that begin with no whole message: what a

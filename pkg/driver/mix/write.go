@@ -63,11 +63,13 @@ func (b *box) repairLast(p *pair, s *state) error {
 	if err != nil || m.uidLast >= s.meta.uidLast {
 		return err
 	}
-	s.meta.seq = b.next(s)
-	if err := b.writeMeta(s.meta); err != nil {
+	last := s.meta
+	last.seq = b.next(s)
+	if err := b.changeMeta(p, s, last); err != nil {
 		return err
 	}
-	return b.raiseIndex(p, s, s.meta.seq)
+	s.meta = last
+	return nil
 }
 
 // raiseIndex gives the index the sequence that the metadata got, so that who
