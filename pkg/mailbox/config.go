@@ -125,6 +125,7 @@ func cutWord(s string) (word, rest string) {
 
 // options are the names that mean something here, in lower case.
 var options = map[string]func(p *configReader, value string) error{
+	"delivery-quota-command":  (*configReader).quotaCommand, // ours
 	"new-mailbox-format":      func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
 	"new-folder-format":       func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
 	"empty-mailbox-format":    func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
@@ -164,6 +165,14 @@ func (p *configReader) systemInbox(v string) error {
 		return fmt.Errorf("%s is not an absolute path", v)
 	}
 	p.c.SystemInbox = v
+	return nil
+}
+
+func (p *configReader) quotaCommand(v string) error {
+	if v[0] != '/' {
+		return fmt.Errorf("%s is not an absolute path", v)
+	}
+	p.c.QuotaCommand = v
 	return nil
 }
 

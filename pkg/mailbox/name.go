@@ -57,6 +57,8 @@ type Config struct {
 	DirMode     fs.FileMode // 0700
 	LockMode    fs.FileMode // 0666
 
+	QuotaCommand string // asked before each delivery; "" for none
+
 	DotLockTimeout time.Duration // age at which a dot lock is seized: 5 minutes
 	NoLockWarning  bool          // disable-lock-warning
 	Restricted     bool          // restrict-mailbox-access or --restrict: no absolute names, no "..", no "~user"

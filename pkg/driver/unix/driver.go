@@ -31,6 +31,7 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 )
 
 // New returns the driver.
@@ -46,6 +47,9 @@ func (d *Driver) path(n mailbox.Name) string {
 	}
 	return n.Path
 }
+
+// Place returns the path of the mailbox n.
+func (d *Driver) Place(n mailbox.Name) (string, error) { return d.path(n), nil }
 
 func (d *Driver) journal() journal.Options {
 	return journal.Options{FS: d.fs, StateDir: d.env.StateDir}
