@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	staleAge                    = 5 * time.Minute        // of a lock whose holder is gone or not known
-	lifetime                    = time.Hour              // of any lock
-	patience                    = 5 * time.Minute        // how long to wait for a lock
-	pause                       = 100 * time.Millisecond // between two tries
-	config                      = "/etc/mlock.conf"      // more spool directories, a line each
+	staleAge                    = 5 * time.Minute      // of a lock whose holder is gone or not known
+	lifetime                    = time.Hour            // of any lock
+	patience                    = 5 * time.Minute      // how long to wait for a lock
+	pause                       = 5 * time.Millisecond // between two tries
+	config                      = "/etc/mlock.conf"    // more spool directories, a line each
 	testLock                    = ".mlock-check.lock"
 	exUsage, exCreate, exNoPerm = 64, 73, 77
 )
