@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -49,8 +50,14 @@ type Agent struct {
 // New returns the agent whose name in the log is ident. From here on signals
 // do what newProcess says.
 func New(ident string, o Options, in io.Reader, stderr io.Writer) *Agent {
+	debug.SetGCPercent(-1) // we are gone before there is anything to collect,
+	debug.SetMemoryLimit(maxMemory)
 	return &Agent{Options: o, log: newLog(ident, o.Debug, stderr), in: in, err: stderr, proc: newProcess()}
 }
+
+// maxMemory is where memory is collected after all, whatever the size of the
+// message.
+const maxMemory = 32 << 20
 
 // maxFolder is how long the part of a recipient behind "+" may be for tmail.
 const maxFolder = 256
