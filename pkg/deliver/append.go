@@ -195,7 +195,7 @@ func (d *delivery) askQuota(ctx context.Context, s spot) error {
 	if err == nil {
 		return nil
 	}
-	why := strings.TrimSpace(string(out[:min(len(out), maxLine)]))
+	why := strings.TrimSpace(string(out))
 	if why == "" {
 		why = err.Error()
 	}
