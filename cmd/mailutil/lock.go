@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mailutil/pkg/lock"
+	"mailutil/pkg/ops"
 )
 
 func (c *cli) lockCommand() *cobra.Command {
@@ -62,7 +62,7 @@ type lockRecord struct {
 
 func (lockRecord) recordType() string { return typeLock }
 
-func newLockRecord(name string, l lock.Lock) lockRecord {
+func newLockRecord(name string, l ops.Lock) lockRecord {
 	return lockRecord{name, l.Kind, l.File, l.PID, l.Command, int64(l.Since.Seconds())}
 }
 

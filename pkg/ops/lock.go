@@ -12,9 +12,12 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
+// A Lock is a lock that somebody has on a mailbox.
+type Lock = lock.Lock
+
 // Locks says which locks there are on a mailbox that is one file. None is
 // taken.
-func (s *Session) Locks(name string) ([]lock.Lock, error) {
+func (s *Session) Locks(name string) ([]Lock, error) {
 	path, err := s.fileOf(name)
 	if err != nil {
 		return nil, err
