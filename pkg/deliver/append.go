@@ -39,16 +39,27 @@ func (d *delivery) append(ctx context.Context, drv mailbox.Driver, n mailbox.Nam
 	}
 	d.log.say(levelDebug, "%s appending to %s (%s %s)", s.driver, s.said, kindName(s.path), s.path)
 	if err := d.store(ctx, drv, n); err != nil {
-		d.fail(err)
-		d.log.say(levelError, "message delivery failed to %s", s.path)
-		if errors.Is(err, errStored) {
-			return errors.Join(errSaid, errStored)
+		if n.Inbox && errors.Is(err, mailbox.ErrFormat) {
+			return fmt.Errorf("%w%w", errFormat, err) // perhaps not for long
 		}
-		return errSaid
+		return d.failedAt(s.path, err)
 	}
 	d.log.say(levelInfo, "delivered to %s", s.path)
 	d.doubt(s.path)
 	return nil
+}
+
+// errFormat is no text of its own: it marks that INBOX has no format.
+var errFormat = errors.New("")
+
+// failedAt reports that a mailbox has not taken the message.
+func (d *delivery) failedAt(path string, err error) error {
+	d.fail(err)
+	d.log.say(levelError, "message delivery failed to %s", path)
+	if errors.Is(err, errStored) {
+		return errors.Join(errSaid, errStored)
+	}
+	return errSaid
 }
 
 func kindName(path string) string {

@@ -7,8 +7,10 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"mailutil/pkg/driver/all"
+	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
 
@@ -62,8 +64,36 @@ func (d *delivery) inbox(ctx context.Context) error {
 }
 
 // inboxIn puts the message into INBOX, which is made in a format, "" for the
-// default, where there is none.
+// default, where there is none. A mailbox that is not in any format may be in
+// the making: procmail writes one octet first. Then its end is awaited.
 func (d *delivery) inboxIn(ctx context.Context, format string) error {
+	start := time.Now()
+	for try := 0; ; try++ {
+		err := d.tryInbox(ctx, format)
+		if !errors.Is(err, errFormat) {
+			return err
+		}
+		if try > 0 && (time.Since(start) > lockWait || !d.inUse()) {
+			return d.failedAt(d.env.Spool, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(inUsePause):
+		}
+	}
+}
+
+// inUsePause is how long to wait before looking again at an INBOX that somebody
+// is writing.
+const inUsePause = 20 * time.Millisecond
+
+// inUse reports whether anybody has a lock on the system INBOX.
+func (d *delivery) inUse() bool {
+	return len(lock.Survey(d.env.Spool, lock.Options{Dir: d.env.LockDir})) > 0
+}
+
+func (d *delivery) tryInbox(ctx context.Context, format string) error {
 	n := mailbox.Name{Text: "INBOX", Inbox: true}
 	drv, err := d.drivers.Find(n)
 	if err != nil {

@@ -269,6 +269,7 @@ type delivery struct {
 	env     *mailbox.Env
 	drivers mailbox.Drivers
 	msg     *message
+	warned  string // path of the mailbox that was warned of last
 }
 
 func (d *delivery) deliver(ctx context.Context) error {

@@ -112,7 +112,10 @@ func (d *delivery) verify(path string) error {
 	if err != nil {
 		return d.unsafeAt(path, err)
 	}
-	d.warn(path, file)
+	if d.warned != path {
+		d.warned = path
+		d.warn(path, file)
+	}
 	return nil
 }
 

@@ -45,7 +45,8 @@ var rules = []rule{
 	{
 		"mailutil/pkg/deliver",
 		[]string{
-			"mailutil/pkg/mailbox", "mailutil/pkg/driver/all", "mailutil/pkg/exit", "mailutil/pkg/internal/*", "golang.org/x/sys/unix",
+			"mailutil/pkg/mailbox", "mailutil/pkg/driver/all", "mailutil/pkg/exit", "mailutil/pkg/lock", "mailutil/pkg/internal/*",
+			"golang.org/x/sys/unix",
 		},
 		heavy,
 	},
