@@ -93,6 +93,7 @@ func (i *inspection) checkBlock(head []byte) {
 	for n := range maxKeywords {
 		eol := bytes.Index(head[off:blockSize], []byte("\r\n"))
 		if nul := bytes.IndexByte(head[off:blockSize], 0); eol < 0 || nul >= 0 && nul < eol {
+			i.badTable = true
 			i.Damage("mbx.keywords", int64(off), 0, "table of keywords ends after %d of %d lines: names of keywords are lost", n, maxKeywords)
 			return
 		}
