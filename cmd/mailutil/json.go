@@ -23,6 +23,7 @@ const (
 	typeMessage  = "message"  // one message of a mailbox
 	typeFinding  = "finding"  // something odd in a mailbox
 	typeProgress = "progress" // how far the work is
+	typeStep     = "step"     // one thing that a repair does
 	typeSummary  = "summary"  // what came of a command
 	typeError    = "error"    // what went wrong, or may matter
 )

@@ -24,6 +24,7 @@ const (
 	opAppend
 	opDelete
 	opRename
+	opRepair
 )
 
 // verbs begin the sentence "Can't VERB NAME: REASON".
@@ -35,6 +36,7 @@ var verbs = map[operation]string{
 	opAppend: "append to mailbox",
 	opDelete: "delete mailbox",
 	opRename: "rename mailbox",
+	opRepair: "repair mailbox",
 }
 
 // sentence says that op failed with the mailbox that the user called name.

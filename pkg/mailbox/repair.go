@@ -91,10 +91,11 @@ type RepairAccount struct {
 	Intact   uint32 // of these, whose text is as it was written, as far as can be told
 	Partial  uint32 // whose text lacks octets, or has some that were not its own
 
-	Dates, Flags, UIDs, Ends uint32 // messages of which these had to be guessed
-	Keywords                 int    // names that had to be made up
-	SetAside                 int64  // octets that belong to no message: to NAME.lost
-	Gone                     bool   // messages are not in the file any more, as it seems
+	Dates, Flags, UIDs uint32 // messages of which these had to be guessed, or are lost
+	Ends               uint32 // messages whose size did not fit: whole if only that was wrong
+	Keywords           int    // names that had to be made up
+	SetAside           int64  // octets that belong to no message: to NAME.lost
+	Gone               bool   // messages are not in the file any more, as it seems
 
 	UIDValidity uint32 // of the result
 	Raised      bool   // it is another than before: messages have other UIDs
@@ -119,7 +120,7 @@ func (a RepairAccount) String() string {
 	add(int(a.Dates), "%d with a guessed date")
 	add(int(a.Flags), "%d without their flags")
 	add(int(a.UIDs), "%d with a guessed or new UID")
-	add(int(a.Ends), "%d whose end is a guess")
+	add(int(a.Ends), "%d whose size was wrong")
 	add(a.Keywords, "%d names of keywords made up")
 	if a.SetAside > 0 {
 		list = append(list, counted(int(a.SetAside), "octet", "octets")+" set aside")

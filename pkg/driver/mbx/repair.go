@@ -66,10 +66,11 @@ func (r *repair) plan(f *inspect.File) error {
 	if r.pending = i.pending; r.pending {
 		return nil
 	}
-	if f.In.Sound() && !r.o.Undelete {
-		return nil
+	if !f.In.Sound() || r.o.Undelete {
+		return r.p.finish()
 	}
-	return r.p.finish()
+	r.p.acc = mailbox.RepairAccount{Messages: f.In.Messages, Intact: f.In.Messages, UIDValidity: r.p.block.validity}
+	return nil
 }
 
 func (r *repair) Inspection() mailbox.Inspection { return r.in }

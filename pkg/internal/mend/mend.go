@@ -32,7 +32,7 @@ type Job struct {
 	Image   *Image
 	Lost    []Lost
 	From    io.ReaderAt // of the octets of Lost; nil: the file
-	KeepIn  string // directory for the original, "" for that of the file
+	KeepIn  string      // directory for the original, "" for that of the file
 	Now     time.Time
 
 	// Verify looks at the new content and compares it with what was planned.
