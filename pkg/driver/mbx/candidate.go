@@ -130,11 +130,11 @@ func nuls(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00")) }
 func isText(b []byte) bool {
 	odd := 0
 	for _, c := range b {
-		if c < ' ' && c != '\t' && c != '\r' && c != '\n' && c != '\f' && c != 0x1B || c == 0x7F {
+		if c < ' ' && c != '\t' && c != '\r' && c != '\n' && c != '\f' && c != '\b' && c != 0x1B || c == 0x7F || c == 0xFF {
 			odd++
 		}
 	}
-	return odd*8 <= len(b)
+	return odd < 2 || odd*32 <= len(b)
 }
 
 // startsHeader reports whether b begins with a header field or an empty line.

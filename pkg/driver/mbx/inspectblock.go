@@ -2,6 +2,7 @@ package mbx
 
 import (
 	"bytes"
+	"math"
 	"strings"
 
 	"mailutil/pkg/mailbox"
@@ -24,6 +25,9 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 	case bytes.HasPrefix(head, []byte("*mbx*\n")):
 		i.Damage("mbx.lf-converted", 5, 0, "line ends are LF: the file went through a conversion of text, and all sizes in it are wrong now")
 		return -1, true
+	case bytes.HasPrefix(head, []byte("*mbx*\r\r\n")):
+		i.Damage("mbx.lf-converted", 6, 0, "line ends are CR CR LF: the file went through a conversion of text, and all sizes in it are wrong now")
+		return -1, true
 	case lineEnds(head) > 0:
 		i.Damage("mbx.block-lost", 0, 0, "file begins with a message: its first %d octets are lost, with the keywords, UIDVALIDITY and UIDLAST", blockSize)
 		return 0, true
@@ -38,6 +42,8 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 			n++
 		}
 		i.Damage("mbx.magic", int64(n), 0, "file does not begin with the mark of the format, *mbx*, but messages follow: no reader knows it")
+	case len(head) > blockSize && nuls(head) >= blockSize && i.hasRecords():
+		i.Damage("mbx.block-lost", 0, 0, "first %d octets are NULs, but messages follow: the keywords, UIDVALIDITY and UIDLAST are lost", blockSize)
 	default:
 		return 0, false
 	}
@@ -134,4 +140,20 @@ func (i *inspection) checkTail(head []byte, shift int, found bool) int64 {
 		i.Doubt("mbx.block-tail", pidOff, 0, "end of the file block is neither a process id nor NULs")
 	}
 	return blockSize
+}
+
+// farthest is how far behind a lost beginning messages are looked for.
+const farthest = 1 << 20
+
+// hasRecords reports whether two records that follow each other are near the
+// beginning of the file.
+func (i *inspection) hasRecords() bool {
+	w := newWalker(i, blockSize, i.Size, math.MaxUint32-uidSlack)
+	found := false
+	eachLine(i, blockSize, min(i.Size, farthest), func(off int64) bool { // an error comes again
+		n, err := w.links(off, 2)
+		found = err == nil && n >= 1
+		return !found
+	})
+	return found
 }

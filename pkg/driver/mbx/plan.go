@@ -252,11 +252,20 @@ func (p *planner) mapped(bits uint32) (out uint32) {
 
 // extent plans what becomes of a text whose size is not what its line says.
 func (p *planner) extent(c *piece, m *planned, f *fix, seq uint32) error {
+	if c.claim == 0 && c.said > 0 {
+		said := *c // its line is damaged, but the size can be seen
+		said.claim = c.said
+		return p.extent(&said, m, f, seq)
+	}
 	if c.claim == 0 {
 		if c.fault != lineGood && !c.wiped {
 			p.step("measure", c.off, 0, seq, "write its size: %d octets, up to the next message", c.end-c.text)
 		}
-		p.acc.Intact++
+		if c.wiped && c.text-c.off > maxLine || c.end == p.i.Size && !p.closed(c) {
+			p.acc.Partial++ // what was wiped was more than a line, or the end is torn
+		} else {
+			p.acc.Intact++
+		}
 		return nil
 	}
 	if c.sized() {
@@ -281,6 +290,13 @@ func (p *planner) extent(c *piece, m *planned, f *fix, seq uint32) error {
 		p.step("write-line", c.off, size, seq, "write its size anew: %d octets, up to the next message, instead of %d", size, c.claim-c.text)
 	}
 	return nil
+}
+
+// closed reports whether a text ends with a line end.
+func (p *planner) closed(c *piece) bool {
+	var b [1]byte
+	_, err := p.from.ReadAt(b[:], c.end-1)
+	return err == nil && b[0] == '\n'
 }
 
 // exact finds the one text that has the size that the line says: line ends that

@@ -53,7 +53,7 @@ func (p *planner) date(b []byte) (mailbox.Date, error) {
 func (p *planner) salvageLine(c *piece, m *planned, f *fix, seq uint32) (err error) {
 	m.bits |= planLine
 	b := make([]byte, min(c.text-c.off, 2*maxLine))
-	if _, err := p.from.ReadAt(b, c.off); err != nil && err != io.EOF {
+	if _, err := p.from.ReadAt(b, c.text-int64(len(b))); err != nil && err != io.EOF {
 		return err
 	}
 	var lost []string

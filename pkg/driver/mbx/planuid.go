@@ -6,9 +6,10 @@ import (
 	"sort"
 )
 
-// number gives UIDs to the messages that have none that can be. As long as
-// exactly as many numbers are free between two messages as are wanted there,
-// they are these; else all from there on get new ones, under a new UIDVALIDITY.
+// number gives UIDs to the messages that have none that can be. Where exactly
+// as many numbers are free between two messages as are wanted there, they are
+// these. Where more are free it is a guess, and UIDVALIDITY changes; where there
+// are too few, all from there on get new ones, too.
 // Messages behind the last one that has a number are as new ones: they change
 // nothing for others.
 func (p *planner) number() {
@@ -24,7 +25,7 @@ func (p *planner) number() {
 	}
 	low := p.known && last > p.block.uidLast
 	p.block.uidLast = last
-	before, renumber := uint32(0), false
+	before, renumber, changed := uint32(0), false, false
 	for i := 0; i < len(p.msgs); {
 		if !renumber && p.msgs[i].trusted() {
 			before = p.msgs[i].uid
@@ -48,13 +49,23 @@ func (p *planner) number() {
 				p.acc.UIDs++
 				p.step("write-uid", p.msgs[k].off, 0, uint32(k)+1, "give it the UID %d, the only one that is free there", before)
 			}
+		case int64(p.msgs[end].uid)-int64(before)-1 > int64(end-i):
+			// Which of them it was nobody knows. With another UIDVALIDITY it does
+			// not matter, and the others keep theirs.
+			p.step("write-uid", p.msgs[i].off, 0, uint32(i)+1, "give %s free UIDs, from %d on", counted(end-i, "message", "messages"), uint64(before)+1)
+			for k := i; k < end; k++ {
+				before++
+				p.give(k, before)
+				p.acc.UIDs++
+			}
+			changed = true
 		default:
 			renumber = true
 			continue
 		}
 		i = end
 	}
-	p.validity(renumber)
+	p.validity(renumber || changed)
 	if low {
 		p.step("write-block", uidLastOff, 8, 0, "raise UIDLAST to %d", p.block.uidLast)
 	}

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"mailutil/pkg/mailbox"
@@ -21,7 +22,8 @@ type piece struct {
 	text  int64     // where its text begins
 	line  line      // as far as it could be read; date is valid until the next step
 	fault lineFault // what is wrong with the line, lineGood for nothing
-	wiped bool      // the line is NULs
+	wiped bool      // the line cannot be seen any more, or most of it
+	said  int64     // what the size of a damaged line claims, but nothing is there
 	claim int64     // where the size says that the text ends, 0 where there is none
 }
 
@@ -59,7 +61,7 @@ type walker struct {
 
 // newWalker walks through the octets [pos, size) of r.
 func newWalker(r io.ReaderAt, pos, size int64, uidLast uint32) *walker {
-	return &walker{s: newScanner(r, pos, size), most: uidLast, next: -1, none: math.MaxInt64, buf: make([]byte, 4*maxLine)}
+	return &walker{s: newScanner(r, pos, size), most: uidLast, next: -1, none: math.MaxInt64, buf: make([]byte, 8*maxLine)}
 }
 
 // step returns the next piece; ok is false at the end.
@@ -80,6 +82,7 @@ func (w *walker) step() (p piece, ok bool, err error) {
 		w.last, w.most = 0, math.MaxUint32
 	case fault == lineGood && w.isCopy(l, b):
 		err = w.skip(&p)
+		p.kind = isCopies
 	case fault == lineGood:
 		w.remember(l, b)
 		err = w.message(&p, l)
@@ -120,7 +123,9 @@ func (w *walker) message(p *piece, l line) error {
 	p.line = l
 	p.text = p.off + int64(l.length)
 	p.claim = p.text + l.size
-	w.last = max(w.last, l.uid)
+	if uint64(l.uid) <= uint64(w.most)+uidSlack { // one that is higher is damaged itself
+		w.last = max(w.last, l.uid)
+	}
 	var err error
 	p.end, err = w.extent(p.text, p.claim)
 	return err
@@ -156,12 +161,8 @@ func (w *walker) extent(text, claim int64) (int64, error) {
 // judge decides whether a text ends at claim, where nothing readable begins,
 // or only at next, where something does; -1 stands for the end of the file.
 func (w *walker) judge(claim, next int64) (int64, error) {
-	b, err := w.read(claim, maxLine)
-	if err != nil {
-		return 0, err
-	}
-	if looksDamaged(b) || nuls(b) >= 16 {
-		return claim, nil
+	if ok, err := w.broken(claim); ok || err != nil {
+		return claim, err
 	}
 	end := next
 	if next < 0 {
@@ -191,13 +192,159 @@ func (w *walker) judge(claim, next int64) (int64, error) {
 
 // damaged makes something of octets that are no readable line.
 func (w *walker) damaged(p *piece, b []byte, fault lineFault) error {
-	switch {
-	case looksDamaged(b):
-		return w.damagedLine(p, fault)
-	case nuls(b) >= 16:
-		return w.wiped(p, fault)
+	p.fault = fault
+	if looksDamaged(b) {
+		return w.damagedLine(p)
 	}
-	return w.skip(p)
+	blank := nuls(b) >= 16
+	next, err := w.toNext(p.off + 1)
+	if err != nil {
+		return err
+	}
+	if copies, err := w.copies(p.off, next); copies || err != nil {
+		p.kind, p.end = isCopies, next
+		return err
+	}
+	n, err := w.lineArea(p.off)
+	switch {
+	case err != nil:
+		return err
+	case n < 0 && blank:
+		return w.wiped(p)
+	case n < 0:
+		return w.skip(p)
+	}
+	p.text, p.wiped = p.off+int64(n), true
+	return w.measure(p)
+}
+
+// measure finds out how long the text of a message is whose line is damaged:
+// its size is believed when it leads to something.
+func (w *walker) measure(p *piece) error {
+	from := max(p.off, p.text-maxLine)
+	b, err := w.read(from, p.text-from)
+	if err != nil {
+		return err
+	}
+	if size := sizeIn(b); size > 0 {
+		claim := p.text + size
+		ok, err := w.proven(claim)
+		if err != nil {
+			return err
+		}
+		if ok {
+			p.claim, p.end = claim, claim
+			return nil
+		}
+		p.said = claim
+	}
+	p.end, err = w.toNext(p.text)
+	return err
+}
+
+// proven reports whether a record begins at off, if a damaged one.
+func (w *walker) proven(off int64) (bool, error) {
+	if ok, err := w.begins(off); ok || err != nil {
+		return ok, err
+	}
+	return w.broken(off)
+}
+
+// broken reports whether what was a line is at off.
+func (w *walker) broken(off int64) (bool, error) {
+	b, err := w.read(off, maxLine)
+	if err != nil {
+		return false, err
+	}
+	if looksDamaged(b) || nuls(b) >= 16 {
+		return true, nil
+	}
+	n, err := w.lineArea(off)
+	return n >= 0, err
+}
+
+// A line has at least this many octets.
+const minLine = dateLen + 2 + tailLen + 2
+
+// lineArea returns how many octets at off were a line of which the date cannot
+// be seen any more, -1 where there was none: what is left of one, or octets
+// of that length before a header, or nothing where a header begins at once.
+func (w *walker) lineArea(off int64) (int, error) {
+	b, err := w.read(off-2, 2+maxLine+8+headLook)
+	if err != nil || len(b) < 2 {
+		return -1, err
+	}
+	closed := string(b[:2]) == "\r\n"
+	b = b[2:]
+	if closed && startsMessage(b) {
+		return 0, nil
+	}
+	for n := tailLen + 2; n <= min(maxLine, len(b)); n++ {
+		if tailFits(b[n-2-tailLen:n-2]) < minTail || b[n-1] != '\n' {
+			continue
+		}
+		if lineEndingAt(b, n) > 0 { // a whole line, which begins behind something else
+			return -1, nil
+		}
+		if startsHeader(b[n:]) {
+			return n, nil
+		}
+	}
+	for n := minLine; closed && n <= min(maxLine, len(b)); n++ {
+		if startsMessage(b[n:]) && !isText(b[:n]) {
+			return n, nil
+		}
+	}
+	return -1, nil
+}
+
+// headLook is how much of a header is looked at.
+const headLook = 300
+
+// startsMessage reports whether b begins with what can hardly be anything but
+// the header of a message: two fields, or one and an empty line.
+func startsMessage(b []byte) bool {
+	for n := 0; ; n++ {
+		i := 0
+		for i < len(b) && (b[i] > ' ' && b[i] < 0x7F && b[i] != ':') {
+			i++
+		}
+		if i < 2 || i+1 >= len(b) || b[i] != ':' || b[i+1] != ' ' && b[i+1] != '\r' && b[i+1] != '\t' {
+			return n > 0 && bytes.HasPrefix(b, []byte("\r\n"))
+		}
+		if n == 1 {
+			return true
+		}
+		for { // to the end of the field
+			eol := bytes.IndexByte(b, '\n')
+			if eol < 0 {
+				return len(b) >= headLook-maxLine
+			}
+			b = b[eol+1:]
+			if len(b) == 0 || b[0] != ' ' && b[0] != '\t' {
+				break
+			}
+		}
+	}
+}
+
+// sizeIn returns the size in a damaged line, 0 for none.
+func sizeIn(b []byte) int64 {
+	end := bytes.LastIndexByte(b, ';')
+	if end < 0 || end < len(b)-semiBack-2 {
+		end = len(b) - semiBack
+	}
+	start := end
+	for start > 0 && isDigit(b[start-1]) {
+		start--
+	}
+	if start >= end || start < dateLen-2 && looksDamaged(b) {
+		return 0
+	}
+	if size, ok := parseSize(b[start:end]); ok && size > 0 {
+		return size
+	}
+	return 0
 }
 
 // skip passes over what no reader knows, to the next record.
@@ -211,23 +358,18 @@ func (w *walker) skip(p *piece) error {
 		p.end = w.s.size
 	}
 	p.kind = isJunk
-	copies, err := w.copies(p.off, p.end)
-	if copies {
-		p.kind = isCopies
-	}
-	return err
+	return nil
 }
 
-// damagedLine takes a line of which the date is still to be seen. Its size is
-// believed when it leads to something.
-func (w *walker) damagedLine(p *piece, fault lineFault) error {
-	b, err := w.read(p.off, maxLine+16)
+// damagedLine takes a line of which the date is still to be seen.
+func (w *walker) damagedLine(p *piece) error {
+	b, err := w.read(p.off, maxLine+32)
 	if err != nil {
 		return err
 	}
-	p.fault = fault
-	eol := bytes.IndexByte(b, '\n')
-	if eol < 0 {
+	b = bytes.Clone(b)
+	ends := lineEndings(b)
+	if len(ends) == 0 {
 		p.text, p.end = w.s.size, w.s.size // the line itself is torn
 		if int64(len(b)) < w.s.size-p.off {
 			p.text = p.off + min(dateLen, int64(len(b)))
@@ -235,33 +377,86 @@ func (w *walker) damagedLine(p *piece, fault lineFault) error {
 		}
 		return err
 	}
-	p.text = p.off + int64(eol) + 1
-	p.line.date = bytes.Clone(b[:dateLen])
-	if size, ok := parseSize(digits(b[dateLen+1 : max(eol, dateLen+1)])); ok && size > 0 {
-		claim := p.text + size
-		ok, err := w.begins(claim)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			next, err := w.read(claim, maxLine)
+	p.line.date = b[:dateLen]
+	best := -1
+	for _, n := range ends {
+		p.text, p.said = p.off+int64(n), 0
+		if size := parsedSize(b[:n]); size > 0 {
+			ok, err := w.proven(p.text + size)
 			if err != nil {
 				return err
 			}
-			ok = looksDamaged(next) // so is the line behind it
+			if ok {
+				p.claim, p.end = p.text+size, p.text+size
+				return nil
+			}
 		}
-		if ok {
-			p.claim, p.end = claim, claim
-			return nil
+		if best < 0 && startsHeader(b[n:]) {
+			best = n
 		}
+	}
+	p.text = p.off + int64(max(best, 0))
+	if best < 0 {
+		p.text = p.off + int64(ends[0])
+	}
+	if size := parsedSize(b[:p.text-p.off]); size > 0 {
+		p.said = p.text + size
 	}
 	p.end, err = w.toNext(p.text)
 	return err
 }
 
+// parsedSize is the size behind the date of a line.
+func parsedSize(b []byte) int64 {
+	if len(b) <= dateLen+1 {
+		return 0
+	}
+	if size, ok := parseSize(digits(b[dateLen+1:])); ok && size > 0 {
+		return size
+	}
+	return sizeIn(b)
+}
+
+// lineEndings are the places where the text behind a damaged line may begin,
+// the most likely first.
+func lineEndings(b []byte) (ends []int) {
+	add := func(n int) {
+		if n <= len(b) && !slices.Contains(ends, n) {
+			ends = append(ends, n)
+		}
+	}
+	best, at := minTail-1, -1
+	for e := dateLen + tailLen; e <= min(len(b), maxLine+8); e++ {
+		if n := tailFits(b[e-tailLen : e]); n > best {
+			best, at = n, e
+		}
+	}
+	eol := bytes.IndexByte(b[min(dateLen, len(b)):], '\n') + min(dateLen, len(b))
+	if at >= 0 {
+		if eol >= at && eol < at+4 {
+			add(eol + 1)
+		}
+		n := at
+		if n < len(b) && b[n] == '\r' {
+			n++
+		}
+		if n < len(b) && b[n] == '\n' {
+			n++
+		}
+		add(n)
+		add(at + 2)
+		add(at + 1)
+		add(at)
+	}
+	if eol >= min(dateLen, len(b)) {
+		add(eol + 1)
+	}
+	return ends
+}
+
 // wiped takes NULs where a line should be: the text behind them is a message
 // when it begins like one.
-func (w *walker) wiped(p *piece, fault lineFault) error {
+func (w *walker) wiped(p *piece) error {
 	next, err := w.toNext(p.off + 1)
 	if err != nil {
 		return err
@@ -275,14 +470,34 @@ func (w *walker) wiped(p *piece, fault lineFault) error {
 		n := nuls(b)
 		text += int64(n)
 		if n < len(b) {
-			if startsHeader(b[n:]) {
-				p.text, p.end, p.fault, p.wiped = text, next, fault, true
-				return nil
+			rest, err := w.lineRest(text)
+			if err != nil {
+				return err
+			}
+			if rest >= 0 {
+				p.text, p.end, p.wiped = text+int64(rest), next, true
+				return w.measure(p)
 			}
 			break
 		}
 	}
 	return w.skip(p)
+}
+
+// lineRest returns how many octets of a line are left at off, behind NULs,
+// before a header; -1 where that is not so.
+func (w *walker) lineRest(off int64) (int, error) {
+	b, err := w.read(off, maxLine+headLook)
+	if err != nil {
+		return -1, err
+	}
+	if startsHeader(b) {
+		return 0, nil
+	}
+	if eol := bytes.Index(b[:min(len(b), maxLine)], []byte("\r\n")); eol >= 8 && startsHeader(b[eol+2:]) && allHex(b[eol-8:eol]) {
+		return eol + 2, nil
+	}
+	return -1, nil
 }
 
 // toNext returns where the next record begins, or the end of the file.
