@@ -54,7 +54,7 @@ type inspection struct {
 
 // run looks at the file block, what is beside the file, and all records.
 func (i *inspection) run() error {
-	head := make([]byte, min(i.Size, blockSize+2*maxShift+maxLine))
+	head := make([]byte, min(i.Size, 2*blockSize))
 	if _, err := i.ReadAt(head, 0); err != nil {
 		return err
 	}

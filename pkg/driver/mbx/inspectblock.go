@@ -16,6 +16,9 @@ const maxShift = 16
 // Nothing is reported when ok is false: the file has nothing of this format.
 func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 	shift, found := findFirst(head)
+	if found && nuls(head) >= blockSize {
+		found = false // see below
+	}
 	switch {
 	case isMbx(head):
 		i.block, _ = parseBlock(head)
@@ -75,6 +78,18 @@ func findFirst(head []byte) (shift int, found bool) {
 			if at := blockSize + shift; at < len(head) && lineEnds(head[at:]) > 0 {
 				return shift, true
 			}
+		}
+	}
+	if len(head) < blockSize || len(bytes.Trim(head[pidOff:blockSize], "\x00")) == 0 || string(head[blockSize-2:blockSize]) == "\r\n" && allHex(head[pidOff:blockSize-2]) {
+		return 0, false // the block is whole, and a damaged line follows
+	}
+	// Whole sectors may be missing, or be there twice.
+	for end := magicEnd; end < len(head)-1; end++ {
+		if head[end] != '\n' {
+			continue
+		}
+		if start := lineEndingAt(head, end+1); start >= 0 && startsMessage(head[end+1:]) {
+			return start - blockSize, true
 		}
 	}
 	return 0, false

@@ -132,6 +132,12 @@ func (p *planner) readBlock() {
 	}
 	p.block.lines = parseKeywords(p.head[magicEnd:min(len(p.head), pidOff)])
 	p.badTable = true // who knows
+	for n, name := range p.block.lines {
+		if !mailbox.ValidKeyword(name) {
+			p.block.lines = p.block.lines[:n]
+			break
+		}
+	}
 }
 
 // step adds to what is done.
@@ -434,7 +440,7 @@ func (p *planner) finish() error {
 
 // putBlock puts the file block.
 func (p *planner) putBlock(img *mend.Image, keep func(off, n int64)) error {
-	same := p.start == blockSize && isMbx(p.head) && slices.Equal(p.block.lines, p.i.block.lines)
+	same := !p.badTable && p.start == blockSize && isMbx(p.head) && slices.Equal(p.block.lines, p.i.block.lines)
 	if same && p.block.validity == p.i.block.validity && p.block.uidLast == p.i.block.uidLast {
 		keep(0, blockSize)
 		return nil
@@ -449,6 +455,9 @@ func (p *planner) putBlock(img *mend.Image, keep func(off, n int64)) error {
 		return nil
 	}
 	img.Put(b)
+	if p.start >= 0 {
+		p.step("write-block", 0, blockSize, 0, "write the first %d octets anew", blockSize)
+	}
 	return nil
 }
 

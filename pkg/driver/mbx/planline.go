@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
-	"mailutil/pkg/rfc822"
 )
 
 // line makes the internal line of m.
@@ -236,23 +236,7 @@ func (p *planner) received(m *planned) (mailbox.Date, error) {
 	if _, err := p.from.ReadAt(b, m.text); err != nil && err != io.EOF {
 		return mailbox.Date{}, err
 	}
-	if end := bytes.Index(b, []byte("\r\n\r\n")); end >= 0 {
-		b = b[:end+4]
-	}
-	for _, name := range []string{"Received", "Date"} {
-		raw, ok := rfc822.Header(b, name)
-		if !ok {
-			continue
-		}
-		text := string(rfc822.Unfold(nil, raw))
-		if i := strings.LastIndexByte(text, ';'); name == "Received" { // RFC 5322, 3.6.7
-			text = text[i+1:]
-		}
-		if d, err := p.parseDate(strings.Trim(text, " \t\r\n")); err == nil && !d.IsZero() {
-			return d, nil
-		}
-	}
-	return mailbox.Date{}, nil
+	return mend.Arrival(b, p.parseDate), nil
 }
 
 // nameKeywords gives names to the keyword bits that have lost theirs.

@@ -147,6 +147,12 @@ func (f *File) Restorable(k int) bool {
 	return n == bytes.Count(text, []byte("\n")) && n == bytes.Count(text, []byte("\r"))
 }
 
+// InPlace reports whether all octets of message k are where they were.
+func (f *File) InPlace(k int) bool {
+	m := f.Msgs[k]
+	return f.run(m.Text, m.Text, m.End)
+}
+
 // run reports whether the octets at are those that were [from, end).
 func (f *File) run(at, from, end int) bool {
 	if at+end-from > len(f.From) {
@@ -195,7 +201,7 @@ var Classes = []Class{
 		f.set(f.between(m.Line, m.Text-3), f.garbage(3))
 	}},
 	{"octet lost in a line", func(f *File) { m := f.pick(); f.cut(f.between(m.Line, m.Text), 1) }},
-	{"octet added in a line", func(f *File) { m := f.pick(); f.insert(f.between(m.Line, m.Text), []byte{'0'}) }},
+	{"octet added in a line", func(f *File) { m := f.pick(); f.insert(f.between(m.Line+1, m.Text), []byte{'0'}) }},
 	{"digit changed in a line", func(f *File) {
 		m := f.pick()
 		for range 100 {
@@ -212,8 +218,8 @@ var Classes = []Class{
 	{"line end lost", func(f *File) { m := f.pick(); f.cut(m.Text-1, 1) }},
 	{"octet lost in a text", func(f *File) { m := f.big(); f.cut(f.between(m.Text, m.End), 1) }},
 	{"hundred octets lost in a text", func(f *File) { m := f.big(); f.cut(f.between(m.Text, m.End-100), 100) }},
-	{"octet added in a text", func(f *File) { m := f.big(); f.insert(f.between(m.Text, m.End), []byte{'x'}) }},
-	{"hundred octets added in a text", func(f *File) { m := f.big(); f.insert(f.between(m.Text, m.End), f.garbage(100)) }},
+	{"octet added in a text", func(f *File) { m := f.big(); f.insert(f.between(m.Text+1, m.End), []byte{'x'}) }},
+	{"hundred octets added in a text", func(f *File) { m := f.big(); f.insert(f.between(m.Text+1, m.End), f.garbage(100)) }},
 	{"sector zeroed", func(f *File) { f.fill(f.rnd.IntN(len(f.Octets)/sector)*sector, sector, 0) }},
 	{"sector of 0xFF", func(f *File) { f.fill(f.rnd.IntN(len(f.Octets)/sector)*sector, sector, 0xFF) }},
 	{"page zeroed", func(f *File) { f.fill(f.rnd.IntN(len(f.Octets)/4096+1)*4096, 4096, 0) }},
