@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailutil/pkg/driver/all"
+	"mailutil/pkg/driver/stream"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/ops"
 )
@@ -20,10 +22,12 @@ import (
 // A cli is one run of the program.
 type cli struct {
 	prog     string // as it was called
+	in       io.Reader
 	out, err io.Writer
 	opt      options
 	session  ops.Session
-	lost     error // the first result that could not be written
+	stream   *stream.Driver // of the session: what is written may be compressed
+	lost     error          // the first result that could not be written
 }
 
 // options go with every command.
@@ -141,8 +145,17 @@ func (c *cli) start(cmd *cobra.Command, _ []string) error {
 	if env.LockTimeout == 0 && (cmd.Flags().Changed("lock-timeout") || cmd.Name() == "info") {
 		env.LockTimeout = -1 // do not wait
 	}
-	c.session = ops.Session{Env: env, Drivers: all.Drivers(env), DryRun: c.opt.dryRun}
+	c.session = ops.Session{Env: env, Drivers: c.drivers(env), DryRun: c.opt.dryRun}
 	return nil
+}
+
+// drivers are the formats: those of all programs, and streams, which must be
+// asked before phile takes any file.
+func (c *cli) drivers(env *mailbox.Env) mailbox.Drivers {
+	ds := all.Drivers(env)
+	c.stream = stream.New(env, c.in, c.out)
+	phile := slices.IndexFunc(ds, func(d mailbox.Driver) bool { return d.Name() == "phile" })
+	return slices.Insert(ds, phile, mailbox.Driver(c.stream))
 }
 
 // configure reads the configuration file, which must exist when it was asked

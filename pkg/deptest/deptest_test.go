@@ -27,7 +27,7 @@ var rules = []rule{
 	{
 		"mailutil/cmd/mailutil",
 		[]string{
-			"mailutil/pkg/ops", "mailutil/pkg/mailbox", "mailutil/pkg/search", "mailutil/pkg/driver/all", "golang.org/x/text/width",
+			"mailutil/pkg/ops", "mailutil/pkg/mailbox", "mailutil/pkg/search", "mailutil/pkg/driver/all", "mailutil/pkg/driver/stream", "golang.org/x/text/width",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term",
 		},
 		nil,
@@ -51,6 +51,11 @@ var rules = []rule{
 	},
 	{"mailutil/pkg/driver/all", []string{"mailutil/pkg/mailbox", "mailutil/pkg/driver/*"}, unlikely},
 	{
+		"mailutil/pkg/driver/stream", // not for delivery agents
+		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "github.com/klauspost/compress/zstd"},
+		[]string{"mailutil/pkg/charset", "net/http", "github.com/spf13/cobra"}, // zstd has package log
+	},
+	{
 		"mailutil/pkg/driver/*",
 		[]string{
 			"mailutil/pkg/mailbox", "mailutil/pkg/rfc822", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix",
@@ -64,6 +69,7 @@ var rules = []rule{
 		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"},
 		unlikely,
 	},
+	{"mailutil/pkg/internal/mboxfile", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/mailtxt", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
 	{
 		"mailutil/pkg/internal/inspect",
