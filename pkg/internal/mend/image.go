@@ -5,7 +5,6 @@ package mend
 
 import (
 	"io"
-	"slices"
 	"sort"
 
 	"mailutil/pkg/internal/journal"
@@ -41,6 +40,9 @@ type Image struct {
 // NewImage returns an empty image for the file, which has size octets.
 func NewImage(file io.ReaderAt, size int64) *Image { return &Image{file: file, oldSize: size} }
 
+// Source sets where the octets of Keep come from.
+func (m *Image) Source(r io.ReaderAt) { m.file = r }
+
 // Scratch sets where the octets of KeepScratch come from.
 func (m *Image) Scratch(r io.ReaderAt) { m.scratch = r }
 
@@ -57,16 +59,6 @@ func (m *Image) Put(b []byte) {
 	m.add(fresh, off, int64(len(b)))
 }
 
-// PutAt changes octets that were added before by Put, at offset at of the
-// image: the same length.
-func (m *Image) PutAt(at int64, b []byte) {
-	i := m.find(at)
-	p := m.pieces[i]
-	if p.from == fresh {
-		copy(m.lits[p.off+at-p.at:], b)
-	}
-}
-
 func (m *Image) add(from source, off, n int64) {
 	if n == 0 {
 		return
@@ -75,28 +67,6 @@ func (m *Image) add(from source, off, n int64) {
 		m.pieces = append(m.pieces, piece{m.size, off, from})
 	}
 	m.size += n
-}
-
-// Replace puts new octets over those at offset at, which are of one piece.
-func (m *Image) Replace(at int64, b []byte) {
-	end := at + int64(len(b))
-	i := m.find(at)
-	p := m.pieces[i]
-	if p.from == fresh {
-		copy(m.lits[p.off+at-p.at:], b)
-		return
-	}
-	off := int64(len(m.lits))
-	m.lits = append(m.lits, b...)
-	var parts []piece
-	if p.at < at {
-		parts = append(parts, p)
-	}
-	parts = append(parts, piece{at, off, fresh})
-	if end < m.endOf(i) {
-		parts = append(parts, piece{end, p.off + end - p.at, p.from})
-	}
-	m.pieces = slices.Replace(m.pieces, i, i+1, parts...)
 }
 
 // Size is how many octets the image has.
@@ -165,16 +135,6 @@ func (m *Image) Same() bool {
 		}
 	}
 	return true
-}
-
-// Written is how many octets have to be written to make the file the image.
-func (m *Image) Written() (n int64) {
-	for i, p := range m.pieces {
-		if p.from != old || p.off != p.at {
-			n += m.endOf(i) - p.at
-		}
-	}
-	return n
 }
 
 // write gives the journal what differs from the file.

@@ -41,8 +41,12 @@ func (j *Job) setAside(made *mailbox.RepairFiles, original string) error {
 	return nil
 }
 
-func (j *Job) from() io.ReaderAt {
-	if j.From != nil {
+// from is what the offsets of l are about.
+func (j *Job) from(l Lost) io.ReaderAt {
+	switch {
+	case l.From != nil:
+		return l.From
+	case j.From != nil:
 		return j.From
 	}
 	return j.File
@@ -87,7 +91,7 @@ func (j *Job) raw(w io.Writer, l Lost, original string) error {
 	if _, err := fmt.Fprintf(w, "--- %d octets from offset %d of %s: %s\n", l.End-l.Off, l.Off, original, l.Why); err != nil {
 		return err
 	}
-	if _, err := io.Copy(w, onlyReader{io.NewSectionReader(j.from(), l.Off, l.End-l.Off)}); err != nil {
+	if _, err := io.Copy(w, onlyReader{io.NewSectionReader(j.from(l), l.Off, l.End-l.Off)}); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, "\n")
@@ -101,7 +105,7 @@ type onlyReader struct{ io.Reader }
 // says where they were, unless they have one.
 func (j *Job) message(w io.Writer, l Lost, original string) error {
 	head := make([]byte, min(l.End-l.Off, 512))
-	if _, err := j.from().ReadAt(head, l.Off); err != nil && err != io.EOF {
+	if _, err := j.from(l).ReadAt(head, l.Off); err != nil && err != io.EOF {
 		return err
 	}
 	nuls := len(head) - len(bytes.TrimLeft(head, "\x00\r\n"))
@@ -114,7 +118,7 @@ func (j *Job) message(w io.Writer, l Lost, original string) error {
 		return err
 	}
 	q := quoter{to: w, bol: true}
-	if _, err := io.Copy(&q, onlyReader{io.NewSectionReader(j.from(), l.Off, l.End-l.Off)}); err != nil {
+	if _, err := io.Copy(&q, onlyReader{io.NewSectionReader(j.from(l), l.Off, l.End-l.Off)}); err != nil {
 		return err
 	}
 	return q.end()

@@ -21,7 +21,8 @@ import (
 type Lost struct {
 	Off, End int64
 	Why      string
-	Salvage  bool // they may be part of a message: show them as one
+	Salvage  bool        // they may be part of a message: show them as one
+	From     io.ReaderAt // what the offsets are about; nil: the file
 }
 
 // A Job gives a file its new content.
@@ -49,7 +50,7 @@ func (j *Job) Run(ctx context.Context) (made mailbox.RepairFiles, err error) {
 		return made, err
 	}
 	accessed := accessTime(j.File)
-	j.Image.file = j.File
+	j.Image.Source(j.File)
 	if err := j.Verify(ctx, j.Image, j.Image.Size()); err != nil {
 		return made, fmt.Errorf("the repaired mailbox does not stand the test, nothing was changed: %w", err)
 	}
