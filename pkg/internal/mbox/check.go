@@ -197,7 +197,15 @@ func (c *Check) message(s *Scanner, m *Message) error {
 // from looks at the From_ line.
 func (c *Check) from(s *Scanner, m *Message, seq uint32) error {
 	if m.Header == 0 {
-		c.doubt("from-missing", m.From, seq, "message has no From_ line: its date is that of the file")
+		bad, err := c.badFrom(m)
+		if err != nil {
+			return err
+		}
+		if bad {
+			c.damage("from-bad", m.From, seq, "first line of the message is no From_ line, but status headers of a mailbox follow: its date is lost, and it is shown")
+		} else {
+			c.doubt("from-missing", m.From, seq, "message has no From_ line: its date is that of the file")
+		}
 		return nil
 	}
 	ln := make([]byte, m.Header)

@@ -48,6 +48,8 @@ func (c *Check) after(s *Scanner, m *Message, seq uint32) {
 	switch {
 	case m.Bits&BitTornFrom != 0:
 		c.damage("torn-tail", s.W.End()-1, seq, "file ends with a From_ line that has no line end: adding a message was interrupted")
+	case m.Bits&BitOpen != 0 && c.tornFrom(m, s.W.End()):
+		c.damage("torn-tail", s.W.End()-1, seq, "file ends within a From_ line that has no line end: adding a message was interrupted")
 	case m.Bits&BitOpen != 0:
 		c.doubt("no-newline", s.W.End()-1, seq, "file does not end with a line end")
 	}

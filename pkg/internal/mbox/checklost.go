@@ -36,7 +36,7 @@ func (k *bodyCheck) addUIDs(b []byte, new int, off int64) {
 func (c *Check) lost(s *Scanner, next uint32) error {
 	inner, last := c.inner, c.last
 	c.inner = nil
-	if last == 0 || s.Ix.Validity == 0 {
+	if last == 0 && !(s.Ix.Pseudo && len(s.Ix.Msgs) == 0) || s.Ix.Validity == 0 {
 		return nil
 	}
 	for _, in := range inner {
@@ -75,6 +75,32 @@ func (c *Check) headOf(off int64) (at int64, ok bool, err error) {
 	if !bytes.HasPrefix(line, []byte("X-Keywords:")) {
 		return 0, false, nil
 	}
-	eol := bytes.IndexByte(head, '\n') + 1
-	return from + int64(start), isField(head) || isField(head[eol:]), nil
+	return from + int64(start), true, nil
+}
+
+// tornFrom reports whether what the file ends with, behind an empty line, is
+// the beginning of a From_ line.
+func (c *Check) tornFrom(m *Message, end int64) bool {
+	b := make([]byte, min(end-m.Body, 256))
+	if n, _ := c.ReadAt(b, end-int64(len(b))); n < len(b) {
+		return false
+	}
+	i := bytes.LastIndex(b, []byte("\n\nFrom "))
+	if i < 0 || bytes.IndexByte(b[i+2:], '\n') >= 0 {
+		return false
+	}
+	words := bytes.Fields(b[i+2:])
+	return len(words) < 2 || bytes.IndexByte(words[1], '@') > 0 || len(words) > 2 && len(words[2]) == 3
+}
+
+// badFrom reports whether the header of m, which has no From_ line, begins with
+// a line that was one: it is no field, and the message was in a mailbox.
+func (c *Check) badFrom(m *Message) (bool, error) {
+	b := make([]byte, min(m.Body-m.From, 64<<10))
+	if _, err := c.ReadAt(b, m.From); err != nil && err != io.EOF {
+		return false, err
+	}
+	first := b[:bytes.IndexByte(b, '\n')+1]
+	wiped := bytes.IndexByte(first, 0) >= 0 || bytes.IndexByte(first, 0xFF) >= 0
+	return (nearFrom(first) || wiped) && bytes.Contains(b, []byte("\nX-UID: ")), nil
 }

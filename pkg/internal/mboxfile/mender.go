@@ -105,6 +105,8 @@ func (m *mender) Damage(code string, off int64, seq uint32, format string, args 
 		m.r.acc.Partial++
 	case "from-lost":
 		m.beginHere(off, seq)
+	case "from-bad":
+		m.writeFrom(off, seq, "")
 	case "torn-tail":
 		m.tornTail(off, seq, format)
 	case "nul-tail":
@@ -134,7 +136,7 @@ func (m *mender) Doubt(code string, off int64, seq uint32, format string, args .
 
 // tornTail ends what an interrupted append left.
 func (m *mender) tornTail(off int64, seq uint32, why string) {
-	if strings.Contains(why, "From_ line that has no line end") {
+	if strings.Contains(why, "From_ line") {
 		line, err := m.lineStart(m.Size)
 		if err != nil {
 			m.Err = err
@@ -144,9 +146,44 @@ func (m *mender) tornTail(off int64, seq uint32, why string) {
 		m.edit(line, m.Size-line, "")
 		return
 	}
+	if m.r.d.format == mbox.MMDF {
+		start, junk, err := m.lastPart()
+		if err != nil {
+			m.Err = err
+			return
+		}
+		if junk {
+			m.setAside(start, m.Size, true, "they stand behind the last message")
+			m.edit(start, m.Size-start, "")
+			return
+		}
+	}
 	m.r.acc.Partial++
 	m.step("end-message", m.Size, 0, seq, "keep what is there of the message, and end it")
 	m.edit(m.Size, 0, m.closing(m.Size)+"\n"+strings.TrimPrefix(m.r.d.format.Tail(), "\n"))
+}
+
+// lastPart returns where the octets behind the last delimiter begin, and whether
+// they are no message: they have neither a whole From_ line nor a field.
+func (m *mender) lastPart() (start int64, junk bool, err error) {
+	const step = 64 << 10
+	for end := m.Size; end > 0; end -= step {
+		b := make([]byte, min(end, step+int64(len(mbox.Delimiter))))
+		if _, err := m.ReadAt(b, end-int64(len(b))); err != nil && err != io.EOF {
+			return 0, false, err
+		}
+		if i := bytes.LastIndex(b, []byte(mbox.Delimiter)); i >= 0 {
+			start = end - int64(len(b)) + int64(i+len(mbox.Delimiter))
+			break
+		}
+	}
+	b := make([]byte, min(m.Size-start, 4096))
+	if _, err := m.ReadAt(b, start); err != nil && err != io.EOF {
+		return 0, false, err
+	}
+	eol := bytes.IndexByte(b, '\n') + 1
+	_, from := mbox.ParseFrom(b[:eol])
+	return start, start > 0 && !from && (eol == 0 || !mend.StartsHeader(b)), nil
 }
 
 // closing is what has to stand at off so that a line and a message end there.
@@ -190,7 +227,10 @@ func (m *mender) firstLine() error {
 
 // beginHere lets a message begin at off, where its From_ line is lost or
 // garbled.
-func (m *mender) beginHere(off int64, seq uint32) {
+func (m *mender) beginHere(off int64, seq uint32) { m.writeFrom(off, seq, m.lead(off)) }
+
+// writeFrom writes a From_ line at off, with what has to stand before it.
+func (m *mender) writeFrom(off int64, seq uint32, lead string) {
 	b := make([]byte, min(m.Size-off, 64<<10))
 	if _, err := m.ReadAt(b, off); err != nil && err != io.EOF {
 		m.Err = err
@@ -198,7 +238,7 @@ func (m *mender) beginHere(off int64, seq uint32) {
 	}
 	old := int64(0)
 	if !mend.StartsHeader(b) { // a garbled line
-		old = int64(bytes.IndexByte(b, '\n') + 1)
+		old = int64(garbledLine(b[:bytes.IndexByte(b, '\n')+1]))
 	}
 	date := mend.Arrival(b[old:], func(s string) (mailbox.Date, error) { return mailbox.ParseDate(s, m.r.d.env.Now().Location()) })
 	if n := len(m.ix.Msgs); date.IsZero() && n > 0 {
@@ -207,7 +247,7 @@ func (m *mender) beginHere(off int64, seq uint32) {
 	if date.IsZero() {
 		date = mailbox.DateOf(m.r.d.env.Now())
 	}
-	line := m.lead(off) + string(mbox.AppendFrom(nil, sender(b[:old], b[old:]), date))
+	line := lead + string(mbox.AppendFrom(nil, sender(b[:old], b[old:]), date))
 	m.r.acc.Dates++
 	if old > 0 {
 		m.step("write-from", off, old, seq, "write the From_ line anew, instead of %.60q", bytes.TrimSpace(b[:old]))
@@ -215,6 +255,23 @@ func (m *mender) beginHere(off int64, seq uint32) {
 		m.step("write-from", off, 0, seq, "write the From_ line, which is lost")
 	}
 	m.edit(off, old, line)
+}
+
+// garbledLine returns how many octets of a line were a From_ line: a field may
+// follow at once, where its line end was lost or wiped.
+func garbledLine(b []byte) int {
+	for n := len(b); n > 27; n-- {
+		if _, ok := mbox.ParseFrom(append(bytes.Clone(b[:n-1]), '\n')); ok && n <= len(b) {
+			if mend.StartsHeader(b[n-1:]) {
+				return n - 1
+			}
+		}
+	}
+	wiped := max(bytes.LastIndexByte(b, 0), bytes.LastIndexByte(b, 0xFF)) + 1
+	if rest := b[wiped:]; wiped > 0 && mend.StartsHeader(rest) && 'A' <= rest[0] && bytes.Contains(rest, []byte(": ")) {
+		return wiped
+	}
+	return len(b)
 }
 
 // lead is what has to stand before a From_ line at off.
@@ -270,6 +327,13 @@ func (m *mender) number() error {
 	}
 	m.writeBase(base, validity, last, keywords)
 	for i, u := range uids {
+		if u.Lost && u.Now != 0 {
+			if twice, err := m.twice(i); err != nil {
+				return err
+			} else if twice {
+				continue
+			}
+		}
 		if u.Then == u.Now && !u.Lost || u.Then == 0 && lines[i].n == 0 {
 			continue
 		}
@@ -282,6 +346,51 @@ func (m *mender) number() error {
 		m.edit(lines[i].off, lines[i].n, fmt.Sprintf("X-UID: %d\n", u.Then))
 	}
 	return nil
+}
+
+// twice leaves message i out if it is the same as an earlier one, to the octet,
+// with the same UID.
+func (m *mender) twice(i int) (bool, error) {
+	msg := &m.ix.Msgs[i]
+	end := m.Size
+	if i+1 < len(m.ix.Msgs) {
+		end = m.ix.Msgs[i+1].From
+	}
+	for k := range i {
+		o := &m.ix.Msgs[k]
+		if o.Header != msg.Header || o.Body-o.From != msg.Body-msg.From || o.End-o.Body != msg.End-msg.Body {
+			continue
+		}
+		same, err := m.same(o.From, msg.From, msg.End-msg.From)
+		if err != nil {
+			return false, err
+		}
+		if same {
+			m.setAside(msg.From, end, false, "a message that is there twice")
+			m.edit(msg.From, end-msg.From, "")
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// same reports whether n octets at a and at b are the same.
+func (m *mender) same(a, b, n int64) (bool, error) {
+	p, q := make([]byte, 64<<10), make([]byte, 64<<10)
+	for n > 0 {
+		k := min(n, int64(len(p)))
+		if _, err := m.ReadAt(p[:k], a); err != nil && err != io.EOF {
+			return false, err
+		}
+		if _, err := m.ReadAt(q[:k], b); err != nil && err != io.EOF {
+			return false, err
+		}
+		if !bytes.Equal(p[:k], q[:k]) {
+			return false, nil
+		}
+		a, b, n = a+k, b+k, n-k
+	}
+	return true, nil
 }
 
 // headerOf reads the header of a message.

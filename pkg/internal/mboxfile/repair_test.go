@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -149,6 +150,13 @@ func makeMailbox(t *testing.T, d *Driver, n mailbox.Name, count int, seed uint64
 	return msgs, octets, messages(t, mb)
 }
 
+// swallowed are the classes that add octets between messages, which belong to
+// the message before them now: nothing tells them from its text.
+var swallowed = map[string]bool{
+	"line end between messages": true, "garbage between messages": true, "NULs between messages": true,
+	"garbage at the end": true, "editor: LF at the end": true,
+}
+
 func TestDamage(t *testing.T) {
 	for _, format := range both {
 		t.Run(format.Name(), func(t *testing.T) {
@@ -159,15 +167,17 @@ func TestDamage(t *testing.T) {
 				back, intact, invented = back+b, intact+i, invented+v
 			}
 			t.Logf("%-34s intact %d/%d, invented %d", "all", back, intact, invented)
-			if back*100 < intact*97 {
+			if back*100 < intact*99 {
 				t.Errorf("got %d of %d intact messages back", back, intact)
 			}
 		})
 	}
 }
 
+var tries = flag.Int("damages", 1, "how many mailboxes each class of damage is tried on")
+
 func damageClass(t *testing.T, format mbox.Format, c damage.Class, seed uint64) (back, intact, invented int) {
-	for k := range uint64(4) {
+	for k := range uint64(*tries) {
 		env, _ := goldenEnv(t)
 		d := New(format, env)
 		n := mailbox.Name{Text: "box", Path: env.Home + "/box"}
@@ -201,6 +211,9 @@ func damageClass(t *testing.T, format mbox.Format, c damage.Class, seed uint64) 
 		mb.Close()
 		at := 0
 		for i, m := range msgs {
+			if swallowed[c.Name] && !f.Alone(i) {
+				continue
+			}
 			if f.Gone(i) || !f.Left(i).Text || m.Line < 0 {
 				continue
 			}

@@ -153,6 +153,20 @@ func (f *File) InPlace(k int) bool {
 	return f.run(m.Text, m.Text, m.End)
 }
 
+// Alone reports whether nothing was added right behind message k.
+func (f *File) Alone(k int) bool {
+	m := f.Msgs[k]
+	if k == len(f.Msgs)-1 {
+		return int(f.From[len(f.From)-1]) == len(f.old)-1
+	}
+	for at, from := range f.From {
+		if int(from) == m.End-1 {
+			return at+1 < len(f.From) && int(f.From[at+1]) == m.End || at+1 == len(f.From) && m.End == len(f.old)
+		}
+	}
+	return false
+}
+
 // run reports whether the octets at are those that were [from, end).
 func (f *File) run(at, from, end int) bool {
 	if at+end-from > len(f.From) {
