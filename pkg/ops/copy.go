@@ -34,7 +34,7 @@ type CopyOptions struct {
 	Where     *search.Criteria // only the messages that meet them; nil for all
 	Verify    bool             // read the target back and compare, as a move always does
 	KeepUIDs  bool             // goes with Create: UIDs and UIDVALIDITY stay as they are
-	Format    string           // goes with Create: of the new mailbox, "" as its name or the configuration says
+	Format    string           // goes with Create: of a new mailbox whose name does not say; "" as the configuration says
 	DateFrom  DateSource
 
 	// Started, when not nil, is called once the source is open, before
@@ -267,7 +267,7 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 	switch {
 	case c.resumed: // it is there
 		n.Format = ""
-	case c.o.Format != "" && n.Space == "":
+	case c.o.Format != "" && n.Space == "" && n.Format == "":
 		n.Format = c.o.Format
 	}
 	var d mailbox.Driver
