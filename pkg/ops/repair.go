@@ -114,7 +114,7 @@ func (s *Session) anyFormat(op, name string, ask func(mailbox.Driver, mailbox.Na
 			if formatless(other) || other == d {
 				continue
 			}
-			if able, err := ask(other, n); able && !unlike(err) {
+			if able, err := ask(other, n); able && !unlike(err) && !errors.Is(err, mailbox.ErrUnsupported) {
 				return err
 			}
 		}

@@ -36,6 +36,9 @@ func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 
 // looking says how n is looked at.
 func (d *Driver) looking(n mailbox.Name, report func(mailbox.Finding) error) (inspect.Look, error) {
+	if d.spool != nil && !n.Inbox {
+		return inspect.Look{}, mailbox.ErrFormat // it has no other mailboxes
+	}
 	path := d.path(n)
 	fi, err := d.FS.Stat(path)
 	if node.Gone(err) {
