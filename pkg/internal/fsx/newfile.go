@@ -195,3 +195,41 @@ func (n *NewFile) Abort() error {
 	}
 	return errors.Join(err, n.File.Close())
 }
+
+// MoveNew renames a file and never replaces another (fs.ErrExist). Nothing is
+// durable before SyncDir; a power cut before that may leave either name, or
+// both, of which MoveNew makes one when it is called again.
+func MoveNew(fsys FS, old, new string) error {
+	err := fsys.Link(old, new)
+	switch {
+	case err == nil:
+		return fsys.Remove(old)
+	case errors.Is(err, fs.ErrExist):
+		return halfMoved(fsys, old, new)
+	case errors.Is(err, syscall.EXDEV), errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	// No hard links here: a stranger may come in between.
+	if _, err := fsys.Lstat(new); err == nil {
+		return &fs.PathError{Op: "rename", Path: new, Err: fs.ErrExist}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fsys.Rename(old, new)
+}
+
+// halfMoved removes old where new is the same file.
+func halfMoved(fsys FS, old, new string) error {
+	a, err := fsys.Lstat(old)
+	if err != nil {
+		return err
+	}
+	b, err := fsys.Lstat(new)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(a, b) {
+		return &fs.PathError{Op: "rename", Path: new, Err: fs.ErrExist}
+	}
+	return fsys.Remove(old)
+}
