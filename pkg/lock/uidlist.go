@@ -116,12 +116,19 @@ func (l *Uidlist) Touch() error {
 	return os.Chtimes(l.name, now, now)
 }
 
+// Moved says that the lock is called name now, because its directory is; "" is
+// for one that its owner has removed with its directory.
+func (l *Uidlist) Moved(name string) { l.name = name }
+
 // Release gives the lock up.
 func (l *Uidlist) Release() error {
 	if l.gone {
 		return nil
 	}
 	l.gone = true
+	if l.name == "" {
+		return l.f.Close()
+	}
 	st, err := stat(l.f)
 	switch {
 	case err != nil:

@@ -3,6 +3,7 @@ package all
 
 import (
 	"mailutil/pkg/driver/dummy"
+	"mailutil/pkg/driver/maildir"
 	"mailutil/pkg/driver/mbx"
 	"mailutil/pkg/driver/mtx"
 	"mailutil/pkg/driver/phile"
@@ -19,6 +20,7 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 	spool := unix.New(env)
 	var ds mailbox.Drivers
 	ds = mailbox.Drivers{
+		maildir.New(env),
 		mbx.New(env, spool),
 		tenex.New(env, spool),
 		mtx.New(env, spool),

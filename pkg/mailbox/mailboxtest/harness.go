@@ -30,6 +30,7 @@ type Harness struct {
 
 	Exact       bool // every text is kept octet for octet
 	Zone        bool // internal dates keep their zone
+	Instants    bool // internal dates are instants: the zone is lost without a word
 	Sender      bool // envelope senders are kept
 	MaxKeywords int  // keywords that a mailbox has room for
 	UIDs        bool // Commit tells the UIDs

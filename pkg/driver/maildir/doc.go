@@ -1,0 +1,2 @@
+// Package maildir is Maildir and Maildir++.
+package maildir
