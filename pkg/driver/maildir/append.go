@@ -384,11 +384,16 @@ func (a *addition) create() error {
 // move gives the messages their names, all of them or none.
 func (a *addition) move(held *lock.Uidlist) error {
 	c := change{d: a.d, dir: a.dir, lock: held, steps: a.stage.steps(a.wish.letters)}
-	err := c.run(func(s step) (step, bool, error) {
+	err := c.carry(func(s step) (step, bool, error) {
 		return s, false, fmt.Errorf("%s was removed by another program", s.from)
 	})
 	if err != nil && !errors.Is(err, errUnfinished) {
 		err = c.undo(err)
+	} else if err == nil {
+		// The mail is there, and durable. A list that stays does no harm.
+		if err := c.finish(); err != nil {
+			a.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s/%s is left over: %v", a.dir, pendingFile, err))
+		}
 	}
 	if err == nil || errors.Is(err, errUnfinished) {
 		a.stage.items = nil

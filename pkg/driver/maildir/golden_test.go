@@ -114,9 +114,14 @@ func goldenName(env *mailbox.Env, path string) mailbox.Name {
 }
 
 // readBox reads a mailbox as the manifest describes it.
-func readBox(t *testing.T, env *mailbox.Env, n mailbox.Name, mode mailbox.Mode) (g goldenBox) {
+func readBox(t *testing.T, env *mailbox.Env, n mailbox.Name, mode mailbox.Mode) goldenBox {
 	t.Helper()
-	mb, err := New(env).Open(context.Background(), n, mode)
+	return readWith(t, New(env), n, mode)
+}
+
+func readWith(t *testing.T, d *Driver, n mailbox.Name, mode mailbox.Mode) (g goldenBox) {
+	t.Helper()
+	mb, err := d.Open(context.Background(), n, mode)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,10 +92,18 @@ type change struct {
 	keep  bool // the list is written: it must go, or stays to be finished
 }
 
-// run carries out all steps, durably. Several are listed first. seek finds a
+// run carries out all steps, durably, and removes the list of them.
+func (c *change) run(seek func(s step) (step, bool, error)) error {
+	if err := c.carry(seek); err != nil {
+		return err
+	}
+	return c.finish()
+}
+
+// carry carries out all steps, durably. Several are listed first. seek finds a
 // file that is not where it was: it returns the step to take instead, and false
 // where there is none.
-func (c *change) run(seek func(s step) (step, bool, error)) error {
+func (c *change) carry(seek func(s step) (step, bool, error)) error {
 	if len(c.steps) > 1 {
 		if err := c.decide(); err != nil {
 			return err
@@ -112,10 +120,7 @@ func (c *change) run(seek func(s step) (step, bool, error)) error {
 			}
 		}
 	}
-	if err := c.sync(); err != nil {
-		return err
-	}
-	return c.finish()
+	return c.sync()
 }
 
 // replaceSlots makes new keywords the first step.
@@ -363,4 +368,3 @@ func ignoreGone(err error) error {
 	}
 	return err
 }
-

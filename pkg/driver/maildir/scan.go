@@ -472,4 +472,3 @@ func (b *box) settle(i int) error {
 
 // dateOf is an internal date; the zone is not kept.
 func dateOf(sec int64) mailbox.Date { return mailbox.DateOf(time.Unix(sec, 0).UTC()) }
-
