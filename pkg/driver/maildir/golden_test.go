@@ -239,3 +239,18 @@ func TestStaleTmp(t *testing.T) {
 		t.Errorf("a file of 36 hours ago: %v", err)
 	}
 }
+
+// tree lists the files below a directory with their sizes and times.
+func tree(t *testing.T, dir string) (out []string) {
+	t.Helper()
+	err := filepath.Walk(dir, func(path string, fi os.FileInfo, err error) error {
+		if err == nil {
+			out = append(out, path+" "+fi.Mode().String()+" "+fi.ModTime().String())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
