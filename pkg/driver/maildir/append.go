@@ -234,7 +234,7 @@ func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOpt
 		return nil, err
 	}
 	a := &addition{d: d, ctx: ctx, n: n, dir: dir, stage: d.newStage(dir)}
-	if err := a.learn(o.Keywords); err != nil {
+	if err := errors.Join(d.complete(dir), a.learn(o.Keywords)); err != nil {
 		return nil, d.fail("append", n.Text, err)
 	}
 	return a, nil

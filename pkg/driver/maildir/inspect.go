@@ -94,23 +94,19 @@ func (c *check) parts() (whole bool, err error) {
 	case !fi.IsDir():
 		return false, mailbox.ErrFormat
 	}
-	var missing []string
-	for _, part := range parts {
-		fi, err := c.d.fs.Stat(c.dir + "/" + part)
-		if err != nil && !node.Gone(err) {
-			return false, err
-		}
-		if err != nil || !fi.IsDir() {
-			missing = append(missing, part)
-		}
-	}
-	if len(missing) > 1 {
+	missing, err := c.d.missing(c.dir)
+	switch {
+	case err != nil:
+		return false, err
+	case len(missing) > 1:
 		return false, mailbox.ErrFormat
+	case len(missing) == 1 && missing[0] == "cur":
+		c.damage("part-missing", 0, "directory cur is missing: no reader knows the mailbox")
+		return false, nil
+	case len(missing) == 1:
+		c.doubt("part-missing", 0, "directory %s is missing: it is made when the mailbox is opened for writing", missing[0])
 	}
-	for _, part := range missing {
-		c.damage("part-missing", 0, "directory %s is missing: no reader knows the mailbox", part)
-	}
-	return len(missing) == 0, nil
+	return true, nil
 }
 
 func (c *check) damage(code string, seq int, format string, args ...any) {
@@ -242,6 +238,8 @@ func (c *check) info(i int, name []byte) {
 	switch {
 	case colon >= 0 && !bytes.Contains(name, []byte(infoSep)):
 		c.doubt("info-bad", i+1, "%s has an info that is not \":2,\": no reader sees flags in it", name)
+	case colon < 0 && (bytes.Contains(name, []byte(";2,")) || bytes.Contains(name, []byte("!2,"))):
+		c.doubt("info-bad", i+1, "%s has flags as they are written where names cannot have a colon: no reader here sees them", name)
 	case !slices.IsSorted(flags):
 		c.doubt("info-bad", i+1, "%s has flags that are not in order", name)
 	case strings.Trim(string(flags), "DFPRSTabcdefghijklmnopqrstuvwxyz") != "":
@@ -287,7 +285,7 @@ func (c *check) read(i int) (size, w int64, fi fs.FileInfo, err error) {
 
 // tmp looks for what was left in tmp, and for what is no message.
 func (c *check) tmp() {
-	err := c.d.readNames(c.dir+"/tmp", func(name string) {
+	err := c.names("tmp", func(name string) {
 		fi, err := c.d.fs.Lstat(c.dir + "/tmp/" + name)
 		if err != nil {
 			return
@@ -297,7 +295,7 @@ func (c *check) tmp() {
 		}
 	})
 	for _, sub := range []string{"new", "cur"} {
-		err = errors.Join(err, c.d.readNames(c.dir+"/"+sub, func(name string) {
+		err = errors.Join(err, c.names(sub, func(name string) {
 			if name[0] == '.' || name[0] == ':' {
 				c.doubt("foreign", 0, "%s/%s is no message by its name: no reader sees it", sub, name)
 			}
@@ -306,4 +304,9 @@ func (c *check) tmp() {
 	if err != nil {
 		c.failed(err)
 	}
+}
+
+// names are those in a part that is there.
+func (c *check) names(part string, each func(name string)) error {
+	return ignoreGone(c.d.readNames(c.dir+"/"+part, each))
 }

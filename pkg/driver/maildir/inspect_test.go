@@ -57,7 +57,7 @@ func TestInspect(t *testing.T) {
 		{"S=", map[string]string{"cur/1.a,S=5:2,": "xy\n"}, "size-wrong", false},
 		{"W=", map[string]string{"cur/1.a,S=3,W=3:2,": "xy\n"}, "size-wrong", false},
 		{"W= of CRLF", map[string]string{"cur/1.a,S=4,W=4:2,": "xy\r\n"}, "", true},
-		{"info", map[string]string{"cur/1.a:1,x": "x", "cur/2.a:2,SF": "x", "cur/3.a:2,SX": "x", "cur/4.a:": "x"}, "info-bad info-bad info-bad info-bad", true},
+		{"info", map[string]string{"cur/1.a:1,x": "x", "cur/2.a:2,SF": "x", "cur/3.a:2,SX": "x", "cur/4.a:": "x", "cur/5.a;2,S": "x"}, "info-bad info-bad info-bad info-bad info-bad", true},
 		{"keyword", map[string]string{"cur/1.a:2,b": "x", keywordsFile: "0 a\nx\n1\n99 z\n0 b\n"}, "keyword-unknown keywords-line keywords-line keywords-line", true},
 		{"base twice", map[string]string{"cur/1.a:2,S": "x", "new/1.a": "y"}, "base-twice", false},
 		{"header", map[string]string{uidlistFile: "4 V1 N1\n1 :1.a\n", "cur/1.a": "x"}, "uidlist-header", false},
@@ -96,10 +96,16 @@ func TestInspectAges(t *testing.T) {
 	}
 	n := mailbox.Name{Text: "box", Path: env.Home + "/box"}
 	in, err := New(env).Inspect(context.Background(), n, nil)
-	if err != nil || in.Damages != 1 {
+	if err != nil || in.Damages != 0 || in.Doubts != 3 || in.Messages != 1 {
 		t.Errorf("without tmp: got %+v, %v", in, err)
 	}
-	n.Path += "/cur"
+	if err := os.Rename(n.Path+"/cur", n.Path+"/tmp"); err != nil {
+		t.Fatal(err)
+	}
+	if in, err := New(env).Inspect(context.Background(), n, nil); err != nil || in.Damages != 1 {
+		t.Errorf("without cur: got %+v, %v", in, err)
+	}
+	n.Path += "/new"
 	if _, err := New(env).Inspect(context.Background(), n, nil); !errors.Is(err, mailbox.ErrFormat) {
 		t.Errorf("another directory: got %v, want %v", err, mailbox.ErrFormat)
 	}

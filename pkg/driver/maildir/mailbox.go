@@ -45,7 +45,7 @@ func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mail
 	b.validity = max(1, uint32(d.env.Now().Unix()))
 	if !b.readOnly {
 		err = b.exclusive(func(held *lock.Uidlist) error {
-			if err := d.cleanTmp(dir); err != nil {
+			if err := errors.Join(d.complete(dir), d.cleanTmp(dir)); err != nil {
 				return err
 			}
 			return b.update(held)

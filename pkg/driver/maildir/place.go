@@ -5,27 +5,49 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
 
-// parts are the directories that make a directory a Maildir.
+// parts are the directories of a Maildir.
 var parts = [...]string{"tmp", "new", "cur"}
 
-// isMaildir reports whether a directory has tmp, new and cur.
+// isMaildir reports whether a directory has cur, and new or tmp: archives and
+// version control lose directories that are empty.
 func (d *Driver) isMaildir(dir string) (bool, error) {
+	missing, err := d.missing(dir)
+	return len(missing) < 2 && !slices.Contains(missing, "cur"), err
+}
+
+// missing are the parts that a directory lacks.
+func (d *Driver) missing(dir string) (missing []string, err error) {
 	for _, part := range parts {
 		fi, err := d.fs.Stat(dir + "/" + part)
-		if node.Gone(err) || err == nil && !fi.IsDir() {
-			return false, nil
+		if err != nil && !node.Gone(err) {
+			return nil, err
 		}
-		if err != nil {
-			return false, err
+		if err != nil || !fi.IsDir() {
+			missing = append(missing, part)
 		}
 	}
-	return true, nil
+	return missing, nil
+}
+
+// complete makes the part that a Maildir lacks.
+func (d *Driver) complete(dir string) error {
+	missing, err := d.missing(dir)
+	for _, part := range missing {
+		if err := d.fs.Mkdir(dir+"/"+part, d.env.Config.DirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	if err == nil && len(missing) > 0 {
+		err = d.fs.SyncDir(dir)
+	}
+	return err
 }
 
 // place is where a mailbox is, or would be made. "" is INBOX where we have none.

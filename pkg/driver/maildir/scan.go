@@ -68,7 +68,7 @@ const racy = 2 * time.Second
 func (d *Driver) stamps(dir string) (out [5]stamp, err error) {
 	for i, name := range watched {
 		fi, err := d.fs.Stat(dir + "/" + name)
-		if errors.Is(err, fs.ErrNotExist) && i > 1 {
+		if errors.Is(err, fs.ErrNotExist) && name != "cur" {
 			continue
 		}
 		if err != nil {
@@ -216,6 +216,9 @@ func (d *Driver) readMessages(dir string, each func(file string)) error {
 				each(sub + name)
 			}
 		})
+		if errors.Is(err, fs.ErrNotExist) && sub == "new/" {
+			err = nil
+		}
 		if err != nil {
 			return err
 		}
