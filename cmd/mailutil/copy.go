@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -78,12 +79,15 @@ func (c *cli) writeStream(dst, compress string, o *ops.CopyOptions) error {
 	default:
 		return usageError("--compress is gz or zst, not " + compress)
 	}
+	format := strings.HasPrefix(strings.ToLower(dst), "#driver.")
 	switch {
+	case compress != "" && format:
+		return usageError("an archive is mbox: --compress does not go with " + dst)
 	case dst == "-":
 		c.out = c.err
 	case compress != "" && !o.Create:
 		return usageError("nothing can be added to an archive: --compress goes with copy and move, or with -")
-	case compress != "":
+	case compress != "" || c.opt.dialect != "" && o.Create:
 		o.Format = c.stream.Name()
 	}
 	return nil

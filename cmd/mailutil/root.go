@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -32,6 +31,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVarP(&c.opt.user, "user", "u", "", "work as this `user`; for root only")
 	f.StringVar(&c.opt.config, "config", mailbox.ConfigFile, "read the configuration from this `file`")
 	f.DurationVar(&c.opt.lockTimeout, "lock-timeout", 0, "wait so long for locks: a `duration` such as 30s; 0 does not wait (default 5m)")
+	f.StringVar(&c.opt.dialect, "mbox-dialect", "", "read mbox files and write new ones in this `dialect`: o, rd, cl, cl2, or auto")
 	f.BoolVar(&c.opt.quiet, "quiet", false, "no warnings, and no account of a copy")
 	f.BoolVar(&c.opt.json, "json", c.opt.json, "print JSON, one object a line: see mailutil-json(5)")
 	f.BoolVar(&c.opt.dryRun, "dry-run", false, "say what would be done, and write nothing")
@@ -87,20 +87,6 @@ func (c *cli) flagError(cmd *cobra.Command, err error) error {
 		return usageError(usageOf(c.prog, cmd.Name()))
 	}
 	return usageError(err.Error())
-}
-
-// help explains a command, or the program.
-func (c *cli) help(cmd *cobra.Command) {
-	if !cmd.HasParent() {
-		c.say(fullUsage(c.prog))
-		c.say("Options of all commands:\n" + cmd.PersistentFlags().FlagUsages() + "\nThe manual page mailutil(1) has the rest.")
-		return
-	}
-	c.say(fmt.Sprintf("usage: %s %s\n\n%s\n", c.prog, syntaxOf(cmd.Name()), cmd.Short))
-	if own := cmd.LocalNonPersistentFlags(); own.HasFlags() {
-		c.say("Options:\n" + own.FlagUsages())
-	}
-	c.say("Options of all commands:\n" + cmd.Root().PersistentFlags().FlagUsages() + "\nThe manual page mailutil(1) has the rest.")
 }
 
 // allFlags returns the options of all commands.

@@ -53,7 +53,7 @@ var rules = []rule{
 	{
 		"mailutil/pkg/driver/stream", // not for delivery agents
 		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "github.com/klauspost/compress/zstd"},
-		append([]string{"mailutil/pkg/charset"}, unlikely...),
+		[]string{"mailutil/pkg/charset", "net/http", "github.com/spf13/cobra"}, // zstd has package log
 	},
 	{
 		"mailutil/pkg/driver/*",
@@ -63,12 +63,14 @@ var rules = []rule{
 		append([]string{"mailutil/pkg/charset"}, unlikely...),
 	},
 	{"mailutil/pkg/internal/mbox", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
+	{"mailutil/pkg/internal/numbered", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/node", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{
 		"mailutil/pkg/internal/flocked",
 		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"},
 		unlikely,
 	},
+	{"mailutil/pkg/internal/mboxfile", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/mailtxt", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
 	{
 		"mailutil/pkg/internal/inspect",

@@ -40,6 +40,7 @@ type Env struct {
 	LockTimeout time.Duration // how long to wait for a lock that somebody holds; 0 is 5 minutes
 	LockDir     string        // where session locks live: "/tmp"
 	StateDir    string        // where side files go when a spool directory is not writable
+	BlackBox    string        // directory of everybody's box, of which Home is one; "" where users have homes
 
 	Config Config
 }
@@ -53,12 +54,20 @@ type Config struct {
 	Keywords       []string // default keywords of new mailboxes
 	FromHeaderOnly bool     // from-widget header-only: quote only lines that are From_ lines
 
+	MHPath       string // mh-path: where #mh/ is, below Home unless absolute; "" for what ~/.mh_profile says
+	MHAllowInbox bool   // mh-allow-inbox: INBOX may be #mhinbox
+	NewsActive   string // news-active-file
+	NewsSpool    string // news-spool-directory
+	NewsState    string // news-state-file; "" for ~/.newsrc
+
 	MailboxMode fs.FileMode // 0600
 	DirMode     fs.FileMode // 0700
 	LockMode    fs.FileMode // 0666
 
 	DotLockTimeout time.Duration // age at which a dot lock is seized: 5 minutes
 	NoLockWarning  bool          // disable-lock-warning
+	BlackBoxDir    string        // black-box-directory: where the boxes of users are; "" for none
+	BlackBoxHome   string        // black-box-default-home-directory: the box of who has none there
 	Restricted     bool          // restrict-mailbox-access or --restrict: no absolute names, no "..", no "~user"
 }
 

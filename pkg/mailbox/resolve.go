@@ -50,12 +50,15 @@ func (r *reason) Unwrap() error { return r.kind }
 //	-             standard input, or standard output of a target
 //	./name        below the working directory, and so ../name: not known to
 //	              the original, which takes them to be below home
+//	#mh/name, #mhinbox, #news.group
+//	              what a driver alone knows: Space says which, Path is ""
 //
 // Names are kept octet for octet: "d/" stays "d/". A name that no mailbox can
 // have is ErrNotExist, as in the original; what we know but cannot do, such as
 // {host}name, is ErrUnsupported. With Config.Restricted the working directory,
 // other users, "..", "//", "/~" and absolute names other than Spool do not
-// exist.
+// exist. In a black box "~user/name" and "/user/name" are in the box of that user,
+// and the working directory, "..", "//" and "/~" do not exist.
 func (e *Env) Resolve(text string) (Name, error) {
 	n, err := e.place(text)
 	if errors.Is(err, ErrName) {
@@ -130,13 +133,17 @@ func (e *Env) place(text string) (Name, error) {
 	case text[0] == '{':
 		return Name{}, &reason{ErrUnsupported, "remote mailboxes are not supported"}
 	case text[0] == '#':
-		return Name{}, namespace(text)
+		return namespace(text)
 	case text == "-":
 		n.Space = "stream"
 	case strings.EqualFold(text, "INBOX"):
 		n.Inbox = true
-	case e.Config.Restricted && !e.allowed(text):
+	case e.Config.Restricted && !e.allowed(text), e.BlackBox != "" && outside(text):
 		return Name{}, ErrName
+	case e.BlackBox != "" && text[0] == '/':
+		n.Path = e.BlackBox + text
+	case e.BlackBox != "" && text[0] == '~' && text[1] != '/':
+		n.Path = e.BlackBox + "/" + text[1:]
 	case text[0] == '/':
 		n.Path = text
 	case text[0] == '~':
@@ -152,11 +159,27 @@ func (e *Env) place(text string) (Name, error) {
 	return n, nil
 }
 
-// namespace says what is wrong with a name that begins with "#".
-func namespace(text string) error {
+// namespace resolves a name that begins with "#", or says what is wrong with
+// it. Where such a mailbox is, its driver knows.
+func namespace(text string) (Name, error) {
+	space := ""
+	switch {
+	case strings.HasPrefix(text, "#news."):
+		space = "news"
+	case strings.EqualFold(text, "#mhinbox"), len(text) >= 4 && strings.EqualFold(text[:4], "#mh/"):
+		space = "mh"
+	default:
+		return Name{}, otherSpace(text)
+	}
+	if strings.Contains(text, "..") || strings.Contains(text, "//") || strings.Contains(text, "/~") {
+		return Name{}, ErrName
+	}
+	return Name{Text: text, Space: space}, nil
+}
+
+// otherSpace says that a namespace is not ours, or is none.
+func otherSpace(text string) error {
 	for _, ns := range []struct{ prefix, what string }{
-		{"#mh", "mh mailboxes are"},
-		{"#news.", "news groups are"},
 		{"#ftp/", "the ftp namespace is"},
 		{"#public/", "the public namespace is"},
 		{"#shared/", "the shared namespace is"},
@@ -181,6 +204,11 @@ func (e *Env) allowed(text string) bool {
 	return text[0] != '/' && !inWorkingDir(text) &&
 		(text[0] != '~' || strings.HasPrefix(text, "~/")) &&
 		!strings.Contains(text, "..") && !strings.Contains(text, "//") && !strings.Contains(text, "/~")
+}
+
+// outside reports whether a name may lead out of the boxes.
+func outside(text string) bool {
+	return inWorkingDir(text) || strings.Contains(text, "..") || strings.Contains(text, "//") || strings.Contains(text, "/~")
 }
 
 // under returns where name is below a home directory.
@@ -228,7 +256,7 @@ func (e *Env) underDir(text string) (string, error) {
 // Hint tells a user who meant a file of the working directory how to name it;
 // "" when that is not what went wrong.
 func (e *Env) Hint(name string) string {
-	if name == "" || name == "-" || strings.ContainsRune("/~#{", rune(name[0])) || inWorkingDir(name) || e.Config.Restricted {
+	if name == "" || name == "-" || strings.ContainsRune("/~#{", rune(name[0])) || inWorkingDir(name) || e.Config.Restricted || e.BlackBox != "" {
 		return ""
 	}
 	n, err := e.place(name)

@@ -14,7 +14,6 @@ func TestContract(t *testing.T) {
 			return New(env), env
 		},
 		Foreign:     "From a@example.org Wed Jan  1 01:02:03 2020\n\n",
-		Instants:    true,
 		MaxKeywords: maxLetter,
 		Shared:      true,
 	})

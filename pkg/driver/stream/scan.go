@@ -30,15 +30,18 @@ type box struct {
 	seen  maphash.Hash // of the octets of raw
 	size  int64        // of the octets of raw, so far
 
-	w     *winread.Window
-	stop  func() // ends the unpacking
-	ix    mbox.Index
-	scan  mbox.Scanner
-	ended error // why there is nothing behind the messages in ix; io.EOF for the end
+	w       *winread.Window
+	stop    func() // ends the unpacking
+	ix      mbox.Index
+	scan    mbox.Scanner
+	dialect mbox.Dialect
+	told    bool  // which dialect it is was said
+	ended   error // why there is nothing behind the messages in ix; io.EOF for the end
 
 	recent, unseen uint32 // of the messages in ix
 
 	text   mbox.Content
+	look   *looker // of an inspection, else nil
 	closed bool
 }
 
@@ -75,6 +78,9 @@ func (b *box) begin() error {
 	b.w = winread.NewStream(unpacked, windowSize)
 	b.ix, b.recent, b.unseen, b.ended = mbox.Index{}, 0, 0, nil
 	b.scan = mbox.Scanner{Env: b.d.env, W: b.w, Ix: &b.ix, ReadOnly: true}
+	if b.look != nil {
+		b.scan.Env, b.scan.Check = b.look.silent(), b.look.begin()
+	}
 	head, err := b.w.From(0)
 	if err != nil {
 		return b.fail(err)
@@ -83,11 +89,29 @@ func (b *box) begin() error {
 	if ok, err := mbox.Probe(bytes.NewReader(head)); err != nil || !ok && !empty {
 		return errors.Join(err, b.notMbox(head))
 	}
+	b.choose(head)
+	if b.look != nil && !empty && head[0] != 'F' {
+		b.look.Doubt("unix.leading-blank", 0, 0, "blanks or empty lines stand before the first From_ line")
+	}
 	b.step()
 	if b.ended == io.EOF {
 		return nil
 	}
 	return b.ended
+}
+
+// choose sets the dialect, and says which one it is when it was not asked for by
+// name.
+func (b *box) choose(head []byte) {
+	if b.dialect = b.d.Dialect; b.dialect == mbox.Auto {
+		var why string
+		b.dialect, why = mbox.Guess(b.d.env, head, int64(len(head)) < b.w.End())
+		if len(b.ix.Msgs) == 0 && !b.told {
+			b.told = true
+			b.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s is read as %v: %s", b.called(), b.dialect, why))
+		}
+	}
+	b.scan.Dialect, b.text.Dialect = b.dialect, b.dialect
 }
 
 // notMbox says what a stream begins with that is none of ours.

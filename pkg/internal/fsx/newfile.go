@@ -233,3 +233,32 @@ func halfMoved(fsys FS, old, new string) error {
 	}
 	return fsys.Remove(old)
 }
+
+// LinkNew gives a file a second name, which no other may have (fs.ErrExist);
+// that it has it already is well. Where the file system knows no hard links the
+// file is renamed. Nothing is durable before SyncDir.
+func LinkNew(fsys FS, old, new string) error {
+	err := fsys.Link(old, new)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrExist):
+		if Same(fsys, old, new) {
+			return nil
+		}
+		return err
+	case errors.Is(err, syscall.EXDEV), errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return MoveNew(fsys, old, new)
+}
+
+// Same reports whether two names are those of one file.
+func Same(fsys FS, one, other string) bool {
+	a, err := fsys.Lstat(one)
+	if err != nil {
+		return false
+	}
+	b, err := fsys.Lstat(other)
+	return err == nil && os.SameFile(a, b)
+}

@@ -172,10 +172,18 @@ func (r *Recorder) write(dir string, dirs map[string]bool, names map[string]int,
 			return err
 		}
 	}
+	made := map[int]string{}
 	for path, ino := range names {
 		if _, err := os.Stat(filepath.Dir(at(path))); err != nil {
 			continue // its directory did not get to the disk
 		}
+		if first, ok := made[ino]; ok {
+			if err := os.Link(first, at(path)); err != nil {
+				return err
+			}
+			continue
+		}
+		made[ino] = at(path)
 		if err := os.WriteFile(at(path), content[ino], 0o600); err != nil {
 			return err
 		}
