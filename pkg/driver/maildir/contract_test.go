@@ -8,6 +8,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
+	inMemory(t)
 	mailboxtest.Run(t, mailboxtest.Harness{
 		New: func(t *testing.T) (mailbox.Driver, *mailbox.Env) {
 			env := mailboxtest.NewEnv(t)

@@ -35,7 +35,8 @@
 // A name is the path of a Maildir. Where nothing has that path, and a directory
 // above it is a Maildir, the rest of the name are the levels of a subfolder:
 // with a Maildir at ~/Maildir, the name Maildir/A/B is ~/Maildir/.A.B, and so
-// are Maildir/.A/B and Maildir/.A.B. A level cannot have a dot. A Maildir that
+// are Maildir/.A/B and Maildir/.A.B. A new mailbox there is a Maildir, unless
+// another format is asked for. A level cannot have a dot. A Maildir that
 // lies in another under a plain name (Dovecot's LAYOUT=fs) has plain ones below
 // it; elsewhere a Maildir is wherever its path says.
 //

@@ -26,6 +26,7 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Claimer  = (*Driver)(nil)
 )
 
 // New returns the driver.
@@ -56,6 +57,18 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 	}
 	return d.isMaildir(dir)
 }
+
+// Claims reports whether n is below a Maildir that has its subfolders in it.
+func (d *Driver) Claims(n mailbox.Name) (bool, error) {
+	if n.Path == "" {
+		return false, nil
+	}
+	root, err := d.root(filepath.Dir(filepath.Clean(n.Path)))
+	return root != "", err
+}
+
+// Part reports whether an entry of a Maildir is its own, and no subfolder.
+func (d *Driver) Part(entry string) bool { return ours(entry) }
 
 // existing returns where n is, which must be a mailbox of ours.
 func (d *Driver) existing(ctx context.Context, op string, n mailbox.Name) (string, error) {
@@ -90,12 +103,15 @@ func (d *Driver) free(ctx context.Context, op string, n mailbox.Name) (string, e
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	if n.Inbox {
-		return "", mailbox.Sayf(mailbox.ErrExist, "Can't create INBOX")
-	}
 	path, err := d.place(n)
+	if errors.Is(err, mailbox.ErrName) {
+		return "", mailbox.Sayf(err, "Can't %s mailbox %s: %v", op, n.Text, err)
+	}
 	if err != nil {
 		return "", d.fail(op, n.Text, err)
+	}
+	if n.Inbox && path == "" { // of the first mail, where the configuration wants it here
+		path = filepath.Join(d.env.Home, inboxDir)
 	}
 	if _, err := d.fs.Lstat(path); err == nil {
 		return "", d.says(n, path, fs.ErrExist)
@@ -109,6 +125,9 @@ func (d *Driver) free(ctx context.Context, op string, n mailbox.Name) (string, e
 func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 	if strings.HasSuffix(n.Path, "/") && ctx.Err() == nil {
 		return node.Create(d.fs, n.Path, d.env.Config)
+	}
+	if n.Inbox {
+		return mailbox.Sayf(mailbox.ErrExist, "Can't create INBOX")
 	}
 	b, err := d.appendNew(ctx, n, mailbox.AppendOptions{})
 	if err != nil {
@@ -227,6 +246,9 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 	}
 	if strings.HasSuffix(to.Path, "/") {
 		return mailbox.Sayf(mailbox.ErrName, "Can't rename %s to %s: invalid name", from.Text, to.Text)
+	}
+	if to.Inbox {
+		return mailbox.Sayf(mailbox.ErrExist, "Can't rename %s: mailbox INBOX already exists", from.Text)
 	}
 	path, err := d.free(ctx, "rename", to)
 	if errors.Is(err, mailbox.ErrExist) {

@@ -46,6 +46,11 @@ func TestPlace(t *testing.T) {
 		put(t, filepath.Join(env.Home, dir), nil)
 	}
 	d := New(env)
+	for name, want := range map[string]bool{"M/A": true, "M/x/y": true, "M/.A/x": true, "M": false, "x": false, "fs/sub/x": false, "M/plain/x": false} {
+		if got, err := d.Claims(under(env, name)); got != want || err != nil {
+			t.Errorf("%s: claimed: got %v, %v, want %v", name, got, err, want)
+		}
+	}
 	for name, want := range map[string]string{
 		"M": "M", "M/A": "M/.A", "M/A/B": "M/.A.B", "M/.A/B": "M/.A.B", "M/.A.B": "M/.A.B", "M/.A": "M/.A",
 		"M/C/D/E": "M/.C.D.E", "M/.A.B/C": "M/.A.B.C", "M/plain": "M/plain", "M/plain/x": "M/plain/x", "fs/sub/x/y": "fs/sub/x/y",

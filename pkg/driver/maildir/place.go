@@ -122,6 +122,9 @@ func subfolder(root, path string) (string, error) {
 // directory.
 var inboxRivals = []string{"INBOX", "INBOX.MTX", "mail.txt", "mail.TXT", "mbox"}
 
+// inboxDir is where INBOX is, below the home directory.
+const inboxDir = "Maildir"
+
 // inbox is where INBOX is: the configured spool where that is a Maildir, or
 // ~/Maildir where there is no spool file and nothing else that is an INBOX.
 func (d *Driver) inbox() (string, error) {
@@ -144,7 +147,7 @@ func (d *Driver) inbox() (string, error) {
 			return "", err
 		}
 	}
-	dir := filepath.Join(d.env.Home, "Maildir")
+	dir := filepath.Join(d.env.Home, inboxDir)
 	is, err := d.isMaildir(dir)
 	if !is {
 		dir = ""
