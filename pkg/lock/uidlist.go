@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -19,10 +20,12 @@ import (
 const uidlistStale = 2 * time.Minute
 
 // A Uidlist is Dovecot's lock of the list of UIDs of a Maildir, held: a file
-// made exclusively, with "PID:HOST" in it.
+// made exclusively, with "PID:HOST" in it. It stays the same lock when the
+// directory that it is in gets another name.
 type Uidlist struct {
 	f    *os.File
-	name string
+	dir  *os.File
+	base string
 	o    Options
 	gone bool
 }
@@ -36,6 +39,10 @@ func TakeUidlist(ctx context.Context, name string, o Options) (*Uidlist, error) 
 	if err != nil {
 		host = "localhost"
 	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return nil, err
+	}
 	o.Stale = uidlistStale
 	d := dot{o: o, deadAge: deadAge}
 	w := wait{o, name, kernelPause, func() Holder { return uidlistHolder(name, host) }}
@@ -45,7 +52,7 @@ func TakeUidlist(ctx context.Context, name string, o Options) (*Uidlist, error) 
 			f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if err == nil {
 				_, _ = f.WriteString(strconv.Itoa(os.Getpid()) + ":" + host) // as good without, on a full disk
-				got = &Uidlist{f: f, name: name, o: o}
+				got = &Uidlist{f: f, dir: dir, base: filepath.Base(name), o: o}
 				return true, nil
 			}
 			if !errors.Is(err, fs.ErrExist) {
@@ -57,7 +64,10 @@ func TakeUidlist(ctx context.Context, name string, o Options) (*Uidlist, error) 
 		}
 		return false, nil
 	})
-	return got, err
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	return got, nil
 }
 
 // examineUidlist seizes a lock whose owner must be gone, and says whether to
@@ -112,30 +122,26 @@ func uidlistHolder(name, host string) Holder {
 
 // Touch shows that the owner of the lock lives.
 func (l *Uidlist) Touch() error {
-	now := time.Now()
-	return os.Chtimes(l.name, now, now)
+	now := unix.NsecToTimeval(time.Now().UnixNano())
+	return control(l.f, func(fd int) error { return unix.Futimes(fd, []unix.Timeval{now, now}) })
 }
 
-// Moved says that the lock is called name now, because its directory is; "" is
-// for one that its owner has removed with its directory.
-func (l *Uidlist) Moved(name string) { l.name = name }
-
-// Release gives the lock up.
+// Release gives the lock up. One that went with its directory is gone already.
 func (l *Uidlist) Release() error {
 	if l.gone {
 		return nil
 	}
 	l.gone = true
-	if l.name == "" {
-		return l.f.Close()
-	}
 	st, err := stat(l.f)
-	switch {
-	case err != nil:
-	case is(l.name, st):
-		err = os.Remove(l.name)
-	default:
-		l.o.say("lock file %s was removed by another process", l.name)
+	if err == nil && st.Nlink > 0 {
+		err = control(l.dir, func(dir int) error {
+			var now unix.Stat_t
+			if unix.Fstatat(dir, l.base, &now, unix.AT_SYMLINK_NOFOLLOW) != nil || !same(now, st) {
+				l.o.say("lock file %s was removed by another process", l.f.Name())
+				return nil
+			}
+			return unix.Unlinkat(dir, l.base, 0)
+		})
 	}
-	return errors.Join(err, l.f.Close())
+	return errors.Join(err, l.f.Close(), l.dir.Close())
 }

@@ -36,6 +36,38 @@ func TestUidlist(t *testing.T) {
 	}
 }
 
+// The lock goes with its directory, by another name or for good.
+func TestUidlistMoved(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		dir := t.TempDir()
+		if err := os.Mkdir(dir+"/a", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		l, err := TakeUidlist(context.Background(), dir+"/a/x.lock", Options{Notify: func(text string) { said += text }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Touch(); err != nil {
+			t.Error(err)
+		}
+		if gone {
+			err = os.RemoveAll(dir + "/a")
+		} else {
+			err = os.Rename(dir+"/a", dir+"/b")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Release(); err != nil || said != "" {
+			t.Errorf("removed %v: release: %v, said %q", gone, err, said)
+		}
+		if left, _ := filepath.Glob(dir + "/*/*"); len(left) > 0 {
+			t.Errorf("left over: %v", left)
+		}
+	}
+}
+
 // A lock whose process is gone, of this host or unknown, is judged as Dovecot
 // judges it.
 func TestUidlistStale(t *testing.T) {

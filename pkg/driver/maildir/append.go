@@ -541,7 +541,9 @@ func (b *newBox) commit() (uids mailbox.UIDs, err error) {
 	if err := b.d.writeWhole(b.hidden+"/"+uidlistFile, os.O_EXCL, list); err != nil {
 		return uids, err
 	}
-	if filepath.Base(b.path)[0] == '.' {
+	if sub, err := b.d.isSubfolder(b.path); err != nil {
+		return uids, err
+	} else if sub {
 		if err := b.d.writeWhole(b.hidden+"/"+folderFile, os.O_EXCL, nil); err != nil {
 			return uids, err
 		}

@@ -58,6 +58,9 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 	return d.isMaildir(dir)
 }
 
+// Place is where n is, or would be; "" for an INBOX that is no Maildir.
+func (d *Driver) Place(n mailbox.Name) (string, error) { return d.place(n) }
+
 // Claims reports whether n is below a Maildir that has its subfolders in it.
 func (d *Driver) Claims(n mailbox.Name) (bool, error) {
 	if n.Path == "" {
@@ -150,17 +153,17 @@ func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
 	if fi, err := d.fs.Lstat(dir); err != nil || !fi.IsDir() {
 		return errors.Join(err, d.fail("delete", n.Text, fmt.Errorf("%w: %s is a symbolic link", mailbox.ErrUnsupported, dir)))
 	}
-	err = d.exclusive(ctx, dir, func(held *lock.Uidlist) error {
+	err = d.exclusive(ctx, dir, func(*lock.Uidlist) error {
 		if err := d.onlyOurs(dir); err != nil {
 			return err
 		}
-		return d.discard(dir, held)
+		return d.discard(dir)
 	})
 	return d.fail("delete", n.Text, err)
 }
 
 // discard takes a mailbox out of sight by one rename, and removes it.
-func (d *Driver) discard(dir string, held *lock.Uidlist) error {
+func (d *Driver) discard(dir string) error {
 	gone := hidden(dir, ".gone")
 	if _, err := d.fs.Lstat(gone); err == nil { // of one who was killed
 		if err := d.removeTree(gone); err != nil {
@@ -173,7 +176,6 @@ func (d *Driver) discard(dir string, held *lock.Uidlist) error {
 	if err := d.fs.SyncDir(filepath.Dir(dir)); err != nil {
 		return errors.Join(err, d.fs.Rename(gone, dir))
 	}
-	held.Moved("")
 	return d.removeTree(gone)
 }
 
@@ -257,13 +259,7 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 	if err != nil {
 		return err
 	}
-	err = d.exclusive(ctx, dir, func(held *lock.Uidlist) error {
-		err := d.rename(dir, path)
-		if _, e := d.fs.Lstat(path + "/" + uidlistLock); e == nil {
-			held.Moved(path + "/" + uidlistLock)
-		}
-		return err
-	})
+	err = d.exclusive(ctx, dir, func(*lock.Uidlist) error { return d.rename(dir, path) })
 	return d.fail("rename", from.Text, err)
 }
 
@@ -275,7 +271,10 @@ func (d *Driver) rename(dir, path string) error {
 	if err != nil {
 		return err
 	}
-	dotted := filepath.Base(path)[0] == '.'
+	dotted, err := d.isSubfolder(path)
+	if err != nil {
+		return err
+	}
 	if inside, err := d.holdsFolders(dir); err != nil || dotted && inside || !dotted && len(below) > 0 {
 		return errors.Join(err, fmt.Errorf("%w: the subfolders of %s would not be below %s", mailbox.ErrUnsupported, dir, path))
 	}

@@ -79,13 +79,7 @@ func (b *box) exclusive(do func(held *lock.Uidlist) error) error {
 }
 
 func (d *Driver) exclusive(ctx context.Context, dir string, do func(held *lock.Uidlist) error) (err error) {
-	held, err := lock.TakeUidlist(ctx, dir+"/"+uidlistLock, lock.Options{
-		Timeout: d.env.LockTimeout,
-		Notify:  func(text string) { d.env.Notify(mailbox.Warn, text) },
-	})
-	if errors.Is(err, lock.ErrBusy) {
-		return fmt.Errorf("%w: %w", mailbox.ErrBusy, err)
-	}
+	held, err := d.lock(ctx, dir)
 	if err != nil {
 		return err
 	}

@@ -435,3 +435,53 @@ func TestDates(t *testing.T) {
 		t.Errorf("lost date: got %s", g.Messages[0].InternalDate)
 	}
 }
+
+// A mailbox that is held gives no UIDs to others; mail that is delivered all
+// the same has higher ones when it is held again.
+func TestHold(t *testing.T) {
+	env := mailboxtest.NewEnv(t)
+	env.LockTimeout = -1
+	n := under(env, "box")
+	put(t, n.Path, map[string]string{"new/20.b": "x", "cur/10.a:2,S": "x"})
+	d := New(env)
+	mb, err := d.Hold(ctx, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Open(ctx, n, mailbox.ReadWrite); !errors.Is(err, mailbox.ErrBusy) {
+		t.Errorf("open: got %v, want %v", err, mailbox.ErrBusy)
+	}
+	if _, err := d.Hold(ctx, n); !errors.Is(err, mailbox.ErrBusy) {
+		t.Errorf("hold: got %v, want %v", err, mailbox.ErrBusy)
+	}
+	if err := adding(d, n, mailbox.AppendOptions{}, 2, mailbox.Flags{}); !errors.Is(err, mailbox.ErrBusy) {
+		t.Errorf("a delivery of two: got %v, want %v", err, mailbox.ErrBusy)
+	}
+	put(t, n.Path, map[string]string{"new/05.early": "x"})
+	if changed, err := mb.Ping(); changed || err != nil {
+		t.Errorf("ping: got %v, %v", changed, err)
+	}
+	next := mb.Status().UIDNext
+	if st := mb.Status(); st.Messages != 2 || next != 3 {
+		t.Errorf("got %+v", st)
+	}
+	if err := os.Rename(n.Path, env.Home+"/box.orig"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(mb.Close(), mb.Close()); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	mb, err = d.Hold(ctx, under(env, "box.orig"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mb.Close()
+	for m, err := range mb.Messages(mailbox.Range(3, 9)) {
+		if err != nil || m.UID < next {
+			t.Errorf("got %+v, %v", m, err)
+		}
+	}
+	if _, err := os.Stat(env.Home + "/box.orig/new/20.b"); err != nil {
+		t.Errorf("a message was moved: %v", err)
+	}
+}

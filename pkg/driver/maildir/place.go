@@ -96,6 +96,14 @@ func (d *Driver) root(dir string) (string, error) {
 	return "", nil
 }
 
+// isSubfolder reports whether a path is that of a dotted folder of a Maildir.
+func (d *Driver) isSubfolder(path string) (bool, error) {
+	if filepath.Base(path)[0] != '.' {
+		return false, nil
+	}
+	return d.isMaildir(filepath.Dir(path))
+}
+
 // subfolder is the directory of the name path below root: ROOT/A/B is
 // ROOT/.A.B, and so is ROOT/.A/B. A name that is dotted already is taken as it
 // is.

@@ -29,20 +29,30 @@ func (ix *index) unsettled() bool {
 	return !ix.list.exists
 }
 
-// update gives UIDs to the messages that have none and takes those in new to
-// cur. The lock is held. The UIDs are durable before anybody gets to know them.
-func (b *box) update(held *lock.Uidlist) error {
+// list gives UIDs to the messages that have none. The lock is held. The UIDs
+// are durable before anybody gets to know them.
+func (b *box) list() (*index, error) {
 	ix, err := b.d.scan(b.dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if ix.list.validity == 0 {
 		ix.list.validity = b.validity
 	}
 	if err := b.part(ix); err != nil {
-		return err
+		return nil, err
 	}
 	if err := b.d.writeUIDs(b.dir, ix); err != nil {
+		return nil, err
+	}
+	b.take(ix)
+	return ix, nil
+}
+
+// update is list, and takes the messages in new to cur.
+func (b *box) update(held *lock.Uidlist) error {
+	ix, err := b.list()
+	if err != nil {
 		return err
 	}
 	for i := range ix.all {
@@ -55,7 +65,6 @@ func (b *box) update(held *lock.Uidlist) error {
 			}
 		}
 	}
-	b.take(ix)
 	return nil
 }
 
