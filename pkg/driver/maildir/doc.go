@@ -104,7 +104,8 @@
 // # Refused
 //
 // A 27th keyword (Store: ErrUnsupported; Append: counted). Deleting and renaming
-// INBOX. Subfolders whose names have dots. Dates before 1902 and after 2097.
+// INBOX. Subfolders whose names have dots. Dates before 1902 and after 2097 are
+// replaced by that of the arrival, and counted.
 //
 // # Findings of a deep check
 //

@@ -285,7 +285,7 @@ func (c *check) read(i int) (size, w int64, fi fs.FileInfo, err error) {
 
 // tmp looks for what was left in tmp, and for what is no message.
 func (c *check) tmp() {
-	err := c.names("tmp", func(name string) {
+	err := ignoreGone(c.d.readNames(c.dir+"/tmp", func(name string) {
 		fi, err := c.d.fs.Lstat(c.dir + "/tmp/" + name)
 		if err != nil {
 			return
@@ -293,20 +293,15 @@ func (c *check) tmp() {
 		if age := c.d.env.Now().Sub(changed(fi)); age > staleTmp {
 			c.doubt("tmp-stale", 0, "tmp/%s is %d hours old: a delivery that was interrupted; it goes when the mailbox is opened for writing", name, int(age.Hours()))
 		}
-	})
+	}))
 	for _, sub := range []string{"new", "cur"} {
-		err = errors.Join(err, c.names(sub, func(name string) {
-			if name[0] == '.' || name[0] == ':' {
-				c.doubt("foreign", 0, "%s/%s is no message by its name: no reader sees it", sub, name)
+		err = errors.Join(err, ignoreGone(c.d.readEntries(c.dir+"/"+sub, func(e fs.DirEntry) {
+			if !isMessage(e) {
+				c.doubt("foreign", 0, "%s/%s is no message, by its name or because it is no file: no reader sees it", sub, e.Name())
 			}
-		}))
+		})))
 	}
 	if err != nil {
 		c.failed(err)
 	}
-}
-
-// names are those in a part that is there.
-func (c *check) names(part string, each func(name string)) error {
-	return ignoreGone(c.d.readNames(c.dir+"/"+part, each))
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -90,6 +91,16 @@ func TestInspectAges(t *testing.T) {
 	found, _ = codes(t, env, nil)
 	if want := []string{"lock-left", "no-date", "tmp-stale"}; !slices.Equal(found, want) {
 		t.Errorf("got %s, want %s", found, want)
+	}
+	if err := errors.Join(os.Mkdir(env.Home+"/box/cur/dir", 0o700), syscall.Mkfifo(env.Home+"/box/new/fifo", 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	found, in := codes(t, env, nil)
+	if want := []string{"foreign", "foreign", "lock-left", "no-date", "tmp-stale"}; !slices.Equal(found, want) || in.Messages != 1 {
+		t.Errorf("got %s, want %s; %+v", found, want, in)
+	}
+	if err := errors.Join(os.Remove(env.Home+"/box/cur/dir"), os.Remove(env.Home+"/box/new/fifo")); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.RemoveAll(env.Home + "/box/tmp"); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 type proof struct {
 	sums []maphash.Hash
 	size []int64 // octets on disk; -1 when the text was not read
-	all  int64
 }
 
 func (b *box) newProof() *proof {

@@ -124,18 +124,18 @@ func (ix *index) used() (letters uint32) {
 	return letters
 }
 
-// readNames calls each for the names in a directory, in no order, and leaves
+// readEntries calls each for what is in a directory, in no order, and leaves
 // its access time alone.
-func (d *Driver) readNames(dir string, each func(name string)) error {
+func (d *Driver) readEntries(dir string, each func(e fs.DirEntry)) error {
 	f, err := fsx.OpenQuiet(d.fs, dir)
 	if err != nil {
 		return err
 	}
 	defer f.Close() // read only
 	for {
-		names, err := f.OS().Readdirnames(1024)
-		for _, name := range names {
-			each(name)
+		entries, err := f.OS().ReadDir(1024)
+		for _, e := range entries {
+			each(e)
 		}
 		if err == io.EOF {
 			return nil
@@ -144,6 +144,18 @@ func (d *Driver) readNames(dir string, each func(name string)) error {
 			return err
 		}
 	}
+}
+
+// readNames is readEntries for their names.
+func (d *Driver) readNames(dir string, each func(name string)) error {
+	return d.readEntries(dir, func(e fs.DirEntry) { each(e.Name()) })
+}
+
+// isMessage reports whether an entry of new or cur is a message: a file whose
+// name does not begin with a dot or a colon. A symbolic link may lead to one.
+func isMessage(e fs.DirEntry) bool {
+	name := e.Name()
+	return name[0] != '.' && name[0] != ':' && (e.Type().IsRegular() || e.Type() == fs.ModeSymlink)
 }
 
 // maxScans is how often a directory is read again because it has changed
@@ -208,12 +220,11 @@ func (d *Driver) scanOnce(dir string) (*index, error) {
 }
 
 // readMessages calls each for the files of all messages, "new/X" and "cur/X".
-// Names that begin with a dot are none.
 func (d *Driver) readMessages(dir string, each func(file string)) error {
 	for _, sub := range []string{"new/", "cur/"} {
-		err := d.readNames(dir+"/"+sub[:3], func(name string) {
-			if name[0] != '.' && name[0] != ':' {
-				each(sub + name)
+		err := d.readEntries(dir+"/"+sub[:3], func(e fs.DirEntry) {
+			if isMessage(e) {
+				each(sub + e.Name())
 			}
 		})
 		if errors.Is(err, fs.ErrNotExist) && sub == "new/" {

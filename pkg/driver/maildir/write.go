@@ -137,10 +137,15 @@ func (d *Driver) listAnew(dir string, ix *index, lines []byte) error {
 			listed[e.uid] = true
 		}
 	}
-	if !ix.list.exists {
-		listed = nil // all of them are in lines
+	if !ix.list.exists { // all of them are in lines
+		return d.rewriteList(dir, h, func(record) bool { return false }, lines)
 	}
-	return d.rewriteList(dir, h, func(r record) bool { return listed[r.uid] }, lines)
+	// The scan may have missed one that was renamed just then.
+	there, err := d.bases(dir)
+	if err != nil {
+		return err
+	}
+	return d.rewriteList(dir, h, func(r record) bool { return listed[r.uid] || there[string(r.base)] != "" }, lines)
 }
 
 // toCur takes a message that was seen from new to cur. It is not worth a sync.
