@@ -3,6 +3,7 @@ package all
 
 import (
 	"mailutil/pkg/driver/dummy"
+	"mailutil/pkg/driver/maildir"
 	"mailutil/pkg/driver/mbox"
 	"mailutil/pkg/driver/mbx"
 	"mailutil/pkg/driver/mh"
@@ -28,6 +29,7 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 		mbox.New(env, spool),
 		mix.New(env),
 		mx.New(env),
+		maildir.New(env),
 		mbx.New(env, spool),
 		tenex.New(env, spool),
 		mtx.New(env, spool),
