@@ -25,7 +25,7 @@ func TestFind(t *testing.T) {
 	env := mailboxtest.NewEnv(t)
 	ds := all.Drivers(env)
 	ctx := context.Background()
-	for _, format := range []string{"unix", "mbx", "maildir"} {
+	for _, format := range []string{"unix", "mbx", "mix", "maildir"} {
 		if err := ds.Named(format).(mailbox.Creator).Create(ctx, at(env, format)); err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"unix": "unix", "mbx": "mbx", "maildir": "maildir", "maildir/cur": "dummy", "mtx": "mtx", "tenex": "tenex", "empty": "dummy", "junk": "phile", "LF": "phile", "cut": "phile", "blanks": "unix",
+		"unix": "unix", "mbx": "mbx", "mix": "mix", "mix/.mixindex": "dummy", "maildir": "maildir", "maildir/cur": "dummy", "mtx": "mtx", "tenex": "tenex", "empty": "dummy", "junk": "phile", "LF": "phile", "cut": "phile", "blanks": "unix",
 		"mmdf": "mmdf", "five": "phile",
 		"dir": "dummy", "INBOX": "dummy",
 	} {

@@ -30,6 +30,7 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Checker  = (*Driver)(nil)
 )
 

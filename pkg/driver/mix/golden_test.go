@@ -1,8 +1,6 @@
 package mix
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"mailutil/pkg/internal/fsx/fsxtest"
 	"mailutil/pkg/mailbox"
 )
 
@@ -65,29 +64,8 @@ func (w *world) name(base string) mailbox.Name {
 // golden unpacks an archive of the original's.
 func (w *world) golden(name string) mailbox.Name {
 	w.t.Helper()
-	data, err := os.ReadFile(filepath.Join(testdata, name+".tar"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	r := tar.NewReader(bytes.NewReader(data))
-	for {
-		h, err := r.Next()
-		if err == io.EOF {
-			return w.name(name)
-		}
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		path := filepath.Join(w.home, h.Name)
-		if h.Typeflag == tar.TypeDir {
-			err = os.Mkdir(path, 0o700)
-		} else if data, err = io.ReadAll(r); err == nil {
-			err = os.WriteFile(path, data, 0o600)
-		}
-		if err != nil {
-			w.t.Fatal(err)
-		}
-	}
+	fsxtest.Unpack(w.t, filepath.Join(testdata, name+".tar"), w.home)
+	return w.name(name)
 }
 
 // files returns the files of a mailbox by name.
