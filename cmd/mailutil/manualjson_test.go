@@ -19,7 +19,9 @@ var records = map[string]record{
 	"summary of create, delete, rename": doneSummary{},
 	"summary of prune":                  pruneSummary{},
 	"summary of copy, move, append, appenddelete": copySummary{},
-	"message of --report":                         reportRecord{},
+	"step of repair":      stepRecord{},
+	"summary of repair":   repairSummary{},
+	"message of --report": reportRecord{},
 }
 
 // The page has each field that the encoder writes, in its order, and no others.
