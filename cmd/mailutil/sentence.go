@@ -24,6 +24,7 @@ const (
 	opAppend
 	opDelete
 	opRename
+	opLock
 	opRepair
 )
 
@@ -36,6 +37,7 @@ var verbs = map[operation]string{
 	opAppend: "append to mailbox",
 	opDelete: "delete mailbox",
 	opRename: "rename mailbox",
+	opLock:   "lock mailbox",
 	opRepair: "repair mailbox",
 }
 

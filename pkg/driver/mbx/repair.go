@@ -234,7 +234,7 @@ func digestOf(parts ...*io.SectionReader) (uint64, error) {
 
 // looking says how n is looked at.
 func (d *Driver) looking(n mailbox.Name, report func(mailbox.Finding) error) (inspect.Look, error) {
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return inspect.Look{}, err
 	}
