@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/inspect"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -89,10 +90,13 @@ func (i *inspection) recognise(w *walker) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if foreign(b) {
+		return false, nil
+	}
 	if ok, err := w.begins(0); i.Size > 0 && ok || err != nil {
 		return ok, err
 	}
-	if i.d.format.owns(b) && !foreign(b) {
+	if i.d.format.owns(b) {
 		return true, nil
 	}
 	// Two records that follow each other are no text.
@@ -110,8 +114,8 @@ func (i *inspection) recognise(w *walker) (bool, error) {
 
 // foreign reports whether b begins with the line of an mbx file.
 func foreign(b []byte) bool {
-	eol := bytes.IndexByte(b, '\r')
-	return eol > 10 && b[eol-9] == '-'
+	eol := bytes.IndexAny(b, "\r\n")
+	return eol > minLine && b[eol-9] == '-' && bytes.IndexByte(b[:eol-9], ';') > flocked.DateLen
 }
 
 func (i *inspection) damage(code string, off int64, seq uint32, format string, args ...any) {
