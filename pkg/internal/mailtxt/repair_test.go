@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -91,6 +93,27 @@ func TestRepairGolden(t *testing.T) {
 					t.Errorf("a second repair: %v", err)
 				}
 			})
+		}
+	})
+}
+
+// Sizes that are all wrong by a little swallow no message.
+func TestRepairSizes(t *testing.T) {
+	each(t, func(t *testing.T, f Format) {
+		w := newWorld(t, f)
+		n := w.golden("flags")
+		want := w.sums(n)
+		line := regexp.MustCompile(`([ \d]\d-...-\d{4} \d\d:\d\d:\d\d [+-]\d{4}),(\d+);`)
+		w.file("box", line.ReplaceAllFunc(w.read(n), func(b []byte) []byte {
+			comma := bytes.IndexByte(b, ',')
+			size, _ := strconv.Atoi(string(b[comma+1 : len(b)-1]))
+			return fmt.Appendf(nil, "%s,%d;", b[:comma], size+7)
+		}))
+		if _, _, err := w.repairAll(n); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.sums(n); !slices.Equal(got, want) {
+			t.Errorf("got %q\nwant %q", got, want)
 		}
 	})
 }

@@ -42,7 +42,7 @@ func (w *walker) step() (p piece, ok bool, err error) {
 	if good {
 		p.line, p.text = l, p.off+int64(l.length)
 		p.claim = p.text + l.size
-		p.end, err = w.extent(p.text, p.claim)
+		p.end, err = w.extent(p.text, p.claim, l.date)
 	} else {
 		err = w.damaged(&p)
 	}
@@ -96,8 +96,9 @@ func (w *walker) begins(off int64) (bool, error) {
 	return flocked.DateFits(b) >= 20, err
 }
 
-// extent returns where a text ends that should end at claim.
-func (w *walker) extent(text, claim int64) (int64, error) {
+// extent returns where a text ends that should end at claim, of a message that
+// came at date.
+func (w *walker) extent(text, claim int64, date mailbox.Date) (int64, error) {
 	size := w.s.size
 	if ok, err := w.begins(claim); ok || err != nil {
 		return claim, err
@@ -105,7 +106,7 @@ func (w *walker) extent(text, claim int64) (int64, error) {
 	if n, err := w.lineArea(claim); n >= 0 || err != nil {
 		return claim, err
 	}
-	next, err := w.inner(text, min(claim, size))
+	next, err := w.inner(text, min(claim, size), date)
 	if next >= 0 || err != nil {
 		return next, err
 	}
@@ -141,9 +142,14 @@ func (w *walker) last(off int64) (byte, error) {
 	return b[0], err
 }
 
+// near is how far a size may be wrong for the next record to be believed without
+// more.
+const near = 1 << 10
+
 // inner looks for the record behind a text that ends before claim: its chain
-// leads there or beyond. Mail that was forwarded as a file is text.
-func (w *walker) inner(text, claim int64) (int64, error) {
+// leads there or beyond, or it is near to claim, or it came later. Mail that was
+// forwarded as a file is text.
+func (w *walker) inner(text, claim int64, date mailbox.Date) (int64, error) {
 	for from := text; from < claim; {
 		next, err := w.find(from, claim)
 		if err != nil || next < 0 {
@@ -164,6 +170,10 @@ func (w *walker) inner(text, claim int64) (int64, error) {
 			if ok, err := w.begins(off); ok || err != nil {
 				return next, err
 			}
+		}
+		l, _, err := w.lineAt(next)
+		if err != nil || claim-next <= near || !l.date.Time().Before(date.Time()) {
+			return next, err
 		}
 		from = max(off, next+1)
 	}
