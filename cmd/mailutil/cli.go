@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 
 // A cli is one run of the program.
 type cli struct {
-	prog     string // as it was called
+	prog     string        // as it was called
+	in       *bufio.Reader // standard input, for questions and lists
 	out, err io.Writer
 	opt      options
 	session  ops.Session

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"os"
@@ -47,7 +48,7 @@ func endings() []os.Signal {
 // run does what the arguments say, the first of which is the name of the
 // program, and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c := &cli{prog: args[0], out: stdout, err: stderr, opt: options{json: asksJSON(args[1:])}}
+	c := &cli{prog: args[0], in: bufio.NewReader(os.Stdin), out: stdout, err: stderr, opt: options{json: asksJSON(args[1:])}}
 	root := c.root()
 	if isCompletion(args[1:]) {
 		return c.report(c.complete(ctx, root, args[1:]))

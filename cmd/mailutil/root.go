@@ -42,7 +42,7 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(
 		c.checkCommand(), c.createCommand(), c.deleteCommand(), c.renameCommand(),
 		c.copyCommand("copy"), c.copyCommand("move"), c.copyCommand("append"), c.copyCommand("appenddelete"),
-		c.pruneCommand(), c.listCommand(), c.catCommand(), c.searchCommand(), c.infoCommand(),
+		c.pruneCommand(), c.transferCommand(), c.listCommand(), c.catCommand(), c.searchCommand(), c.infoCommand(),
 	)
 	return root
 }
@@ -99,6 +99,9 @@ func (c *cli) help(cmd *cobra.Command) {
 	c.say(fmt.Sprintf("usage: %s %s\n\n%s\n", c.prog, syntaxOf(cmd.Name()), cmd.Short))
 	if own := cmd.LocalNonPersistentFlags(); own.HasFlags() {
 		c.say("Options:\n" + own.FlagUsages())
+	}
+	if cmd.HasExample() {
+		c.say("Examples:\n" + cmd.Example + "\n")
 	}
 	c.say("Options of all commands:\n" + cmd.Root().PersistentFlags().FlagUsages() + "\nThe manual page mailutil(1) has the rest.")
 }

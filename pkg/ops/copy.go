@@ -33,6 +33,7 @@ type CopyOptions struct {
 	Verify    bool             // read the target back and compare, as a move always does
 	KeepUIDs  bool             // goes with Create: UIDs and UIDVALIDITY stay as they are
 	DateFrom  DateSource
+	Missing   bool // only the messages whose text the target, which exists, does not have
 
 	// Started, when not nil, is called once the source is open, before
 	// anything is written.
@@ -55,6 +56,7 @@ type Account struct {
 	Source, Target string // canonical name; name as the user wrote it
 	Found          uint32 // messages selected from the source, as it was when it was opened
 	NotSelected    uint32 // other messages of the source
+	Present        uint32 // still others, which the target had already
 	Copied         uint32 // durable in the target
 	Skipped        uint32 // the target's format cannot hold them
 	Failed         uint32 // everything else
@@ -118,6 +120,11 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	c := &copier{s: s, from: from, status: st, acc: &acc, o: o, chosen: mailbox.Range(1, st.Messages)}
 	if err := c.choose(ctx); err != nil {
 		return acc, err
+	}
+	if o.Missing {
+		if err := c.leaveOut(ctx, dst); err != nil {
+			return acc, err
+		}
 	}
 	if err := c.openTarget(ctx, dst); err != nil {
 		return acc, err
