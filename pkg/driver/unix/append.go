@@ -274,6 +274,9 @@ func (a *addition) commit() error {
 
 // rewrite adds keywords and messages in one change.
 func (a *addition) rewrite(b *box) error {
+	if err := a.stillThere(); err != nil {
+		return err
+	}
 	b.ix.Keywords = a.table.Names
 	if len(b.ix.Msgs) > 0 {
 		b.ix.Msgs[0].Bits |= mbox.BitChanged
@@ -282,8 +285,21 @@ func (a *addition) rewrite(b *box) error {
 	return b.update(mailbox.Set{})
 }
 
+// stillThere returns an error where the file has lost its name while we waited
+// for its lock: what is added to it now, nobody would see.
+func (a *addition) stillThere() error {
+	same, err := a.d.isAt(a.f)
+	if err == nil && !same {
+		err = a.d.fail("append", a.n.Text, fmt.Errorf("%w: %w: it was replaced by another file", mailbox.ErrTemporary, mailbox.ErrChanged))
+	}
+	return err
+}
+
 // append adds the messages behind the end of the file.
 func (a *addition) append() error {
+	if err := a.stillThere(); err != nil {
+		return err
+	}
 	did, err := journal.Recover(a.f, a.d.journal())
 	if err != nil {
 		return err

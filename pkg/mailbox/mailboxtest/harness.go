@@ -92,6 +92,8 @@ func Run(t *testing.T, h Harness) {
 		{"Delete", true, testDelete},
 		{"Rename", true, testRename},
 		{"Busy", true, testBusy},
+		{"Hold", true, testHold},
+		{"HoldReplaced", true, testHoldReplaced},
 	} {
 		if tt.writes && h.Fixture != nil {
 			continue
