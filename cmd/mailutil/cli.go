@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,7 +26,8 @@ type cli struct {
 	out, err io.Writer
 	opt      options
 	session  ops.Session
-	lost     error // the first result that could not be written
+	mu       sync.Mutex // of err: several mailboxes may be at work at once
+	lost     error      // the first result that could not be written
 }
 
 // options go with every command.
@@ -57,6 +59,8 @@ func (c *cli) warn(line string) {
 
 // complain writes to standard error: the record with --json, else the line.
 func (c *cli) complain(r errorRecord, line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.opt.json {
 		encode(c.err, r) // there is no place left to say that this failed
 		return

@@ -42,6 +42,7 @@ var syntaxes = []struct{ command, syntax, does string }{
 		"transfer", "transfer [-rw[copy]] [-kw[copy]] [-ig[nore]] [-m[erge] m] SOURCE DEST",
 		"copy source hierarchy to destination\n   ;;  -merge modes are prompt, append, or suffix=xxxx",
 	},
+	{"convert", "convert --to FORMAT [--recursive] [--jobs N] [--no-keep-original] [--from-file LIST] MAILBOX...", "change the format of mailboxes in place"},
 	{"list", "list [--fields NAMES] [-0] MAILBOX [CRITERIA]", "list messages, one a line"},
 	{"cat", "cat [--headers] [--crlf] [--mbox | --eml DIR] MAILBOX [CRITERIA]", "print messages as they are"},
 	{"search", "search [--fields NAMES] [-0] [--raw OCTETS] [--count] [-l] MAILBOX... CRITERIA", "find messages in mailboxes"},

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"io"
 	"slices"
+	"strings"
 
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/search"
@@ -67,6 +68,7 @@ type Account struct {
 	AlteredMessages uint32          // how many messages that concerns
 	Exceptions      []Exception     // each message that was not stored octet for octet, at most MaxExceptions
 
+	UIDsLost  bool   // the target's format keeps no UIDs, though they were to be kept
 	Verified  bool   // the target was read back and compared
 	Differing uint32 // messages that the target gives back otherwise
 	DateFrom  DateSource
@@ -193,7 +195,11 @@ type copier struct {
 	o      CopyOptions
 	chosen mailbox.Set // what is to be copied
 	done   mailbox.Set // what is in the target
-	sums   []stored    // the same as the target must give it back
+	uids   mailbox.UIDs
+	at     *mailbox.Name // of the target, where it is not what the user wrote
+	lost   uint64        // keywords that the target has no room for, as bits
+	tick   func() error  // called now and then; may be nil
+	sums   []stored      // the same as the target must give it back
 }
 
 // remembers reports whether sums are kept.
@@ -256,7 +262,7 @@ func (c *copier) keywords() ([]string, error) {
 	}
 	names := slices.Clone(c.status.Keywords)
 	for i := range names {
-		if borne&(1<<i) == 0 {
+		if borne&^c.lost&(1<<i) == 0 {
 			names[i] = ""
 		}
 	}
@@ -275,6 +281,9 @@ func (c *copier) run(ctx context.Context) error {
 			err = ctx.Err()
 		}
 		if err == nil {
+			err = c.ticked()
+		}
+		if err == nil {
 			err = c.one(m)
 		}
 		if err != nil {
@@ -284,11 +293,20 @@ func (c *copier) run(ctx context.Context) error {
 	if err := proof.end(c.acc); err != nil {
 		return c.rollback(err)
 	}
-	if _, err := c.to.Commit(); err != nil {
+	uids, err := c.to.Commit()
+	if err != nil {
 		return c.rollback(err)
 	}
+	c.uids = uids
 	c.acc.Failed -= c.acc.Copied + c.acc.Skipped
 	return nil
+}
+
+func (c *copier) ticked() error {
+	if c.tick == nil {
+		return nil
+	}
+	return c.tick()
 }
 
 // rollback empties the account: nothing that was added is kept.
@@ -315,11 +333,17 @@ func (c *copier) one(m mailbox.Message) error {
 		}
 		it.Sender = sender
 	}
+	prefix := c.field(m)
+	it.Flags.Keywords &^= c.lost
+	it.Size += int64(len(prefix))
 	text, err := c.from.Open(m.Seq)
 	if err != nil {
 		return err
 	}
 	it.Text = text
+	if prefix != "" {
+		it.Text = io.MultiReader(strings.NewReader(prefix), text)
+	}
 	dates := c.acc.Dates
 	if it.Date, err = c.date(m, text, &dates); err != nil {
 		return err
@@ -327,7 +351,7 @@ func (c *copier) one(m mailbox.Message) error {
 	var sum maphash.Hash
 	if c.remembers() {
 		sum.SetSeed(seed)
-		it.Text = io.TeeReader(text, &sum)
+		it.Text = io.TeeReader(it.Text, &sum)
 	}
 	altered, err := c.to.Add(it)
 	if errors.Is(err, mailbox.ErrUnsupported) {
@@ -351,23 +375,33 @@ func (c *copier) one(m mailbox.Message) error {
 		c.except(Exception{Seq: m.Seq, UID: m.UID, Altered: altered})
 	}
 	if c.remembers() {
-		return c.remember(it.Message, sum.Sum64(), altered)
+		return c.remember(m, it.Message, sum.Sum64(), altered)
 	}
 	return nil
 }
 
-// remember keeps what the target must give back for m.
-func (c *copier) remember(m mailbox.Message, digest uint64, altered mailbox.Altered) error {
+// field is what is put before the text of m: a field with those of its
+// keywords that the target has no room for; "" where it has room for all.
+func (c *copier) field(m mailbox.Message) string {
+	names := (mailbox.Flags{Keywords: m.Flags.Keywords & c.lost}).Names(c.status.Keywords)
+	if len(names) == 0 {
+		return ""
+	}
+	return "X-Keywords: " + strings.Join(names, " ") + "\r\n"
+}
+
+// remember keeps what the target must give back for m, which it got as it.
+func (c *copier) remember(m, it mailbox.Message, digest uint64, altered mailbox.Altered) error {
 	if altered.Any() {
 		text, err := c.from.Open(m.Seq)
 		if err != nil {
 			return err
 		}
-		if digest, err = essence(text); err != nil {
+		if digest, err = essence(io.MultiReader(strings.NewReader(c.field(m)), text)); err != nil {
 			return err
 		}
 	}
-	c.sums = append(c.sums, stored{m, digest, altered})
+	c.sums = append(c.sums, stored{it, digest, altered})
 	return nil
 }
 

@@ -3,12 +3,14 @@ package ops
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"mailutil/pkg/internal/node"
+	"mailutil/pkg/internal/swap"
 	"mailutil/pkg/mailbox"
 )
 
@@ -193,21 +195,62 @@ func filesOf(dir string) func(entry string) bool {
 	}
 }
 
-// A mailbox that is being converted is written under a hidden name, .NAME.convert,
-// and the original is kept as NAME.orig.
-const hiddenSuffix, originalSuffix = ".convert", ".orig"
-
 // sideFile reports whether a name in a directory that has these names belongs
 // to another mailbox: its lock, what was saved of it, what is being made of it.
 func sideFile(name string, names map[string]bool) bool {
-	for _, suffix := range []string{".lock", ".lost", originalSuffix} {
-		if of, ok := strings.CutSuffix(name, suffix); ok && of != "" && names[of] {
+	for _, suffix := range []string{".lock", ".lost"} {
+		if of, ok := strings.CutSuffix(name, suffix); ok && names[of] {
 			return true
 		}
 	}
-	if !strings.HasPrefix(name, ".") {
-		return false
+	if i := strings.LastIndex(name, swap.OriginalSuffix); i > 0 && names[name[:i]] && strings.Trim(name[i+len(swap.OriginalSuffix):], ".0123456789") == "" {
+		return true
 	}
-	return strings.HasPrefix(name, ".mailutil-") || strings.HasSuffix(name, ".journal") ||
-		strings.HasSuffix(name, ".new") || strings.HasSuffix(name, hiddenSuffix)
+	return swap.IsSide(name) || strings.HasPrefix(name, ".mailutil-") ||
+		strings.HasPrefix(name, ".") && (strings.HasSuffix(name, ".journal") || strings.HasSuffix(name, ".new"))
+}
+
+// Below lists the mailboxes that a name stands for: itself, and where it is a
+// directory those in it, sorted. What no format knows is left out, and so is
+// what could not be looked through, which is in unread.
+func (s *Session) Below(ctx context.Context, name string) (names []string, unread []error, err error) {
+	n, err := s.Env.Resolve(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	fi, err := os.Stat(n.Path)
+	if n.Inbox || n.Space != "" || err != nil && swap.Left(n.Path) || err == nil && !fi.IsDir() {
+		return []string{name}, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fail("open", name, fmt.Errorf("%w: %w", mailbox.ErrNotExist, err))
+	}
+	w := &walker{ctx: ctx, s: s, seen: map[node.ID]bool{}}
+	w.directory(strings.TrimRight(n.Path, "/"), strings.TrimRight(name, "/"), false)
+	sortEntries(w.all)
+	files := map[node.ID]bool{}
+	for _, e := range w.all {
+		if s.known(e.Name, files) {
+			names = append(names, e.Name)
+		}
+	}
+	return names, w.unread, w.err
+}
+
+// known reports whether a format knows a mailbox, or nobody can tell, and it is
+// not another name of one of the files that it has seen.
+func (s *Session) known(name string, files map[node.ID]bool) bool {
+	n, err := s.Env.Resolve(name)
+	if err != nil {
+		return true
+	}
+	if fi, err := os.Stat(n.Path); err == nil {
+		id := node.IDOf(fi)
+		if files[id] {
+			return false
+		}
+		files[id] = true
+	}
+	d, err := s.Drivers.Find(n)
+	return err != nil || d.Name() != "phile"
 }

@@ -51,6 +51,9 @@ func (c *copier) verify(ctx context.Context, dst string) error {
 }
 
 func (c *copier) reopenTarget(ctx context.Context, dst string) (mailbox.Mailbox, error) {
+	if c.at != nil {
+		return c.s.Drivers.Open(ctx, *c.at, mailbox.ReadOnly)
+	}
 	n, err := c.s.Env.ResolveTarget(dst)
 	if err != nil {
 		return nil, err
@@ -92,6 +95,9 @@ func (c *copier) sizesMatch(msgs []mailbox.Message) bool {
 // for none.
 func (c *copier) firstOtherText(mb mailbox.Mailbox, msgs []mailbox.Message) (int, error) {
 	for i, want := range c.sums {
+		if err := c.ticked(); err != nil {
+			return i, err
+		}
 		same, err := sameText(mb, msgs[i].Seq, want)
 		if err != nil || !same {
 			return i, err
@@ -135,6 +141,9 @@ func (c *copier) otherTexts(mb mailbox.Mailbox, msgs []mailbox.Message) error {
 // compareIndex compares all but the texts.
 func (c *copier) compareIndex(st mailbox.Status, msgs []mailbox.Message) error {
 	kept := c.o.KeepUIDs
+	if kept && c.uids.Validity == 0 && st.UIDValidity != c.status.UIDValidity {
+		kept, c.acc.UIDsLost = false, true
+	}
 	if kept && st.UIDValidity != c.status.UIDValidity {
 		return fmt.Errorf("%s has UIDVALIDITY %d, not %d", c.acc.Target, st.UIDValidity, c.status.UIDValidity)
 	}

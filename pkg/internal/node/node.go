@@ -139,3 +139,12 @@ func IDOf(fi fs.FileInfo) ID {
 	}
 	return ID{uint64(st.Dev), uint64(st.Ino)}
 }
+
+// String writes an ID so that ParseID can read it.
+func (id ID) String() string { return fmt.Sprintf("%x:%x", id.dev, id.ino) }
+
+// ParseID reads what String wrote.
+func ParseID(s string) (id ID, ok bool) {
+	n, err := fmt.Sscanf(s, "%x:%x", &id.dev, &id.ino)
+	return id, err == nil && n == 2 && id.String() == s
+}

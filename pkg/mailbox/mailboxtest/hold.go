@@ -126,4 +126,3 @@ func testHoldReplaced(b *bench) {
 		b.Errorf("the new mailbox: got %s, want %s", got, want)
 	}
 }
-
