@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -54,13 +55,16 @@ func (c *cli) convertCommand() *cobra.Command {
 	return cmd
 }
 
+// elsewhere are formats whose mailboxes are not where a path says.
+var elsewhere = []string{"dummy", "phile", "mbox", "mh", "news", "imap", "nntp", "pop3"}
+
 // targets are the formats that mailboxes can be converted to.
 func (c *cli) targets() []string {
 	var out []string
 	for _, d := range c.session.Drivers {
 		_, creates := d.(mailbox.Creator)
-		_, holds := d.(mailbox.Holder)
-		if creates && holds && d.Name() != "dummy" { // what can be made can be given up again, too
+		_, appends := d.(mailbox.Appender)
+		if creates && appends && !slices.Contains(elsewhere, d.Name()) {
 			out = append(out, d.Name())
 		}
 	}

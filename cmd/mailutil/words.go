@@ -43,6 +43,7 @@ var syntaxes = []struct{ command, syntax, does string }{
 		"copy source hierarchy to destination\n   ;;  -merge modes are prompt, append, or suffix=xxxx",
 	},
 	{"convert", "convert --to FORMAT [--recursive] [--jobs N] [--no-keep-original] [--from-file LIST] MAILBOX...", "change the format of mailboxes in place"},
+	{"dedup", "dedup [--by body | message-id] [--to MAILBOX] MAILBOX...", "expunge messages that are there more than once"},
 	{"list", "list [--fields NAMES] [-0] MAILBOX [CRITERIA]", "list messages, one a line"},
 	{"cat", "cat [--headers] [--crlf] [--mbox | --eml DIR] MAILBOX [CRITERIA]", "print messages as they are"},
 	{"search", "search [--fields NAMES] [-0] [--raw OCTETS] [--count] [-l] MAILBOX... CRITERIA", "find messages in mailboxes"},
