@@ -87,6 +87,7 @@ type walker struct {
 	ctx    context.Context
 	s      *Session
 	seen   map[node.ID]bool // directories
+	left   bool             // also mailboxes without a name, whose conversion was interrupted
 	all    []mailbox.Entry
 	unread []error
 	err    error
@@ -115,6 +116,9 @@ func (w *walker) dir(dir, text, base string, part func(entry string) bool) {
 	}
 	for _, e := range entries {
 		name := e.Name()
+		if of, ok := swap.Of(name); ok && w.left && !names[of] {
+			w.add(text + of)
+		}
 		if strings.HasPrefix(name, base) && !sideFile(name, names) && (part == nil || !part(name)) {
 			w.entry(filepath.Join(dir, name), text+name, part != nil)
 		}
@@ -225,7 +229,7 @@ func (s *Session) Below(ctx context.Context, name string) (names []string, unrea
 	if err != nil {
 		return nil, nil, fail("open", name, fmt.Errorf("%w: %w", mailbox.ErrNotExist, err))
 	}
-	w := &walker{ctx: ctx, s: s, seen: map[node.ID]bool{}}
+	w := &walker{ctx: ctx, s: s, seen: map[node.ID]bool{}, left: true}
 	w.directory(strings.TrimRight(n.Path, "/"), strings.TrimRight(name, "/"), false)
 	sortEntries(w.all)
 	files := map[node.ID]bool{}
