@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,19 +16,22 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailutil/pkg/driver/all"
+	"mailutil/pkg/driver/stream"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/ops"
 )
 
 // A cli is one run of the program.
 type cli struct {
-	prog     string        // as it was called
-	in       *bufio.Reader // standard input, for questions and lists
+	prog     string // as it was called
+	in       io.Reader
+	lines    *bufio.Reader // of in, for questions; nil before the first
 	out, err io.Writer
 	opt      options
 	session  ops.Session
-	mu       sync.Mutex // of err: several mailboxes may be at work at once
-	lost     error      // the first result that could not be written
+	mu       sync.Mutex     // of err: several mailboxes may be at work at once
+	stream   *stream.Driver // of the session: what is written may be compressed
+	lost     error          // the first result that could not be written
 }
 
 // options go with every command.
@@ -147,8 +151,17 @@ func (c *cli) start(cmd *cobra.Command, _ []string) error {
 	if env.LockTimeout == 0 && (cmd.Flags().Changed("lock-timeout") || cmd.Name() == "info") {
 		env.LockTimeout = -1 // do not wait
 	}
-	c.session = ops.Session{Env: env, Drivers: all.Drivers(env), DryRun: c.opt.dryRun}
+	c.session = ops.Session{Env: env, Drivers: c.drivers(env), DryRun: c.opt.dryRun}
 	return nil
+}
+
+// drivers are the formats: those of all programs, and streams, which must be
+// asked before phile takes any file.
+func (c *cli) drivers(env *mailbox.Env) mailbox.Drivers {
+	ds := all.Drivers(env)
+	c.stream = stream.New(env, c.in, c.out)
+	phile := slices.IndexFunc(ds, func(d mailbox.Driver) bool { return d.Name() == "phile" })
+	return slices.Insert(ds, phile, mailbox.Driver(c.stream))
 }
 
 // configure reads the configuration file, which must exist when it was asked

@@ -36,8 +36,6 @@ func (c *cli) convertCommand() *cobra.Command {
 		}
 		return c.convert(ctx, args, o)
 	})
-	cmd.Example = "  mailutil convert --to mbx --recursive mail/                   all mailboxes below mail/\n" +
-		"  find /home/*/mail -type f -print0 | mailutil convert --to maildir --jobs 4 --report bad.json --from-file -"
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.To, "to", "", "the `format` that they are to have")

@@ -22,8 +22,6 @@ func (c *cli) dedupCommand() *cobra.Command {
 		o.ByMessageID = by == "message-id"
 		return c.dedup(ctx, args, o)
 	})
-	cmd.Example = "  mailutil --dry-run dedup mail/inbox mail/archive           what would go\n" +
-		"  mailutil dedup --to mail/doubles mail/inbox mail/archive   move it to mail/doubles"
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&by, "by", "body", "`what` makes messages the same: body (with Message-ID and Date) or message-id (alone)")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,6 @@ func (c *cli) transferCommand() *cobra.Command {
 		}
 		return c.transfer(ctx, args[0], args[1], o)
 	})
-	cmd.Example = "  mailutil -v transfer mail/ '#driver.mbx/new/'      mail/a becomes new/mail/a, in mbx format\n" +
-		"  mailutil transfer --resume --keep-uids mail/ new/  finish what was interrupted, or copy what is new"
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.BoolVar(&o.ReadWrite, "rwcopy", false, "open mailboxes read-write: an mbx INBOX then takes in new mail")
@@ -291,9 +290,12 @@ func (c *cli) readLine(ctx context.Context) (string, error) {
 		line string
 		err  error
 	}
+	if c.lines == nil {
+		c.lines = bufio.NewReader(c.in)
+	}
 	got := make(chan read, 1)
 	go func() {
-		line, err := c.in.ReadString('\n')
+		line, err := c.lines.ReadString('\n')
 		got <- read{line, err}
 	}()
 	select {

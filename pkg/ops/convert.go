@@ -110,7 +110,7 @@ func (v *converter) pretend(ctx context.Context) error {
 	defer mb.Close() // only read
 	v.c.Found = mb.Status().Messages
 	c := &copier{from: mb, acc: &v.c.Account, chosen: mailbox.Range(1, v.c.Found)}
-	return c.pretend()
+	return c.pretend(ctx)
 }
 
 func (v *converter) run(ctx context.Context) (err error) {
@@ -130,12 +130,22 @@ func (v *converter) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.swap.End()) }()
-	v.c.Already = false
-	if err := v.formats(); err != nil || v.c.Already {
-		return err
+	for tries := 0; ; tries++ {
+		if err := v.formats(); err != nil || v.c.Already {
+			return err
+		}
+		// The first mail for an empty file gives it a format.
+		if err = v.convert(ctx); !errors.Is(err, errNotHeld) || tries == maxTries || ctx.Err() != nil {
+			return err
+		}
 	}
-	return v.convert(ctx)
 }
+
+// maxTries is how often the format of a mailbox is found anew.
+const maxTries = 5
+
+// errNotHeld means that the mailbox was another when its locks were to be had.
+var errNotHeld = errors.New("it was changed before its locks were to be had")
 
 // formats finds the drivers.
 func (v *converter) formats() (err error) {
@@ -191,6 +201,9 @@ func (v *converter) convert(ctx context.Context) (err error) {
 		return err
 	}
 	v.held, err = v.from.(mailbox.Holder).Hold(ctx, v.n)
+	if errors.Is(err, mailbox.ErrChanged) || errors.Is(err, mailbox.ErrFormat) {
+		return fmt.Errorf("%w: %w", errNotHeld, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -300,7 +313,7 @@ func (v *converter) fill(ctx context.Context, c *copier) (err error) {
 		return err
 	}
 	defer c.to.Abort() // a no-op after Commit
-	if err := c.run(ctx); err != nil {
+	if err := c.run(ctx, v.n.Text); err != nil {
 		return err
 	}
 	switch {
@@ -406,7 +419,7 @@ func (v *converter) late(ctx context.Context, found uint32) (err error) {
 		return err
 	}
 	defer c.to.Abort() // a no-op after Commit
-	if err := c.run(ctx); err != nil {
+	if err := c.run(ctx, v.n.Text); err != nil {
 		return err
 	}
 	v.c.Late = acc.Copied

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
+	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/search"
 )
@@ -33,11 +35,13 @@ type CopyOptions struct {
 	Where     *search.Criteria // only the messages that meet them; nil for all
 	Verify    bool             // read the target back and compare, as a move always does
 	KeepUIDs  bool             // goes with Create: UIDs and UIDVALIDITY stay as they are
+	Format    string           // goes with Create: of the new mailbox, "" as its name or the configuration says
 	DateFrom  DateSource
 	Missing   bool // only the messages whose text the target, which exists, does not have
 
 	// Started, when not nil, is called once the source is open, before
-	// anything is written.
+	// anything is written. Of a stream it is not known yet how many messages
+	// there will be.
 	Started func(source mailbox.Status)
 	// Progress, when not nil, is called after each message.
 	Progress func(Progress)
@@ -48,7 +52,7 @@ type CopyOptions struct {
 
 // Progress is how far a copy is.
 type Progress struct {
-	Done, Total uint32 // messages
+	Done, Total uint32 // messages; Total is 0 as long as nobody knows
 	Octets      int64  // of text, so far
 }
 
@@ -59,6 +63,7 @@ type Account struct {
 	NotSelected    uint32 // other messages of the source
 	Present        uint32 // still others, which the target had already
 	Copied         uint32 // durable in the target
+	Resumed        uint32 // of these, by an earlier run that was interrupted
 	Skipped        uint32 // the target's format cannot hold them
 	Failed         uint32 // everything else
 	Octets         int64  // of text copied
@@ -117,9 +122,9 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	}
 	defer from.Close() // the error of a read-only source says nothing about the copy; move closes itself
 	st := from.Status()
-	acc.Source, acc.Found, acc.Failed = st.Path, st.Messages, st.Messages
+	acc.Source = st.Path
 
-	c := &copier{s: s, from: from, status: st, acc: &acc, o: o, chosen: mailbox.Range(1, st.Messages)}
+	c := &copier{s: s, from: from, status: st, acc: &acc, o: o}
 	if err := c.choose(ctx); err != nil {
 		return acc, err
 	}
@@ -127,42 +132,98 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 		if err := c.leaveOut(ctx, dst); err != nil {
 			return acc, err
 		}
-	}
-	if err := c.openTarget(ctx, dst); err != nil {
+	} else if err := c.resume(ctx, dst); err != nil {
 		return acc, err
+	}
+	complete := c.resumed && c.chosen.Empty()
+	if !complete {
+		if err := c.openTarget(ctx, dst); err != nil {
+			return acc, err
+		}
 	}
 	if o.Started != nil {
 		st.Messages = acc.Found
 		o.Started(st)
 	}
 	if s.DryRun {
-		return acc, c.pretend()
+		return acc, c.pretend(ctx)
 	}
-	defer c.to.Abort() // a no-op after Commit
-	if err := c.run(ctx); err != nil {
-		return acc, err
+	if !complete {
+		defer c.to.Abort() // a no-op after Commit
+		if err := c.run(ctx, dst); err != nil {
+			return acc, err
+		}
 	}
-	return acc, c.finish(ctx, dst)
+	err = c.finish(ctx, dst)
+	if err == nil || acc.Differing > 0 { // else the next run has to know
+		err = errors.Join(err, c.dropNotes())
+	}
+	return acc, err
 }
 
-// choose finds the messages that are to be copied.
+// choose finds the messages that are to be copied. Those of a stream are
+// looked at when they come.
 func (c *copier) choose(ctx context.Context) error {
-	if c.o.Where == nil {
+	n := c.status.Messages
+	switch {
+	case c.status.Streaming:
+		c.chosen = mailbox.All
+		if c.o.Where != nil {
+			c.matcher = search.NewMatcher(c.o.Where, c.status)
+		}
 		return nil
+	case c.o.Where == nil:
+		c.chosen = mailbox.Range(1, n)
+	default:
+		var err error
+		if c.chosen, n, err = selected(ctx, c.from, c.o.Where); err != nil {
+			return err
+		}
+		c.acc.NotSelected = c.status.Messages - n
 	}
-	set, n, err := selected(ctx, c.from, c.o.Where)
-	if err != nil {
-		return err
-	}
-	c.chosen = set
-	c.acc.NotSelected = c.acc.Found - n
 	c.acc.Found, c.acc.Failed = n, n
 	return nil
 }
 
+// messages yields the messages that are to be copied, and counts those of a
+// stream.
+func (c *copier) messages(ctx context.Context) iter.Seq2[mailbox.Message, error] {
+	return func(yield func(mailbox.Message, error) bool) {
+		for m, err := range c.from.Messages(c.chosen) {
+			wanted := true
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err == nil && c.status.Streaming {
+				wanted, err = c.comes(m)
+			}
+			if (wanted || err != nil) && (!yield(m, err) || err != nil) {
+				return
+			}
+		}
+	}
+}
+
+// comes counts a message of a stream and reports whether it is to be copied.
+func (c *copier) comes(m mailbox.Message) (wanted bool, err error) {
+	wanted = true
+	if c.matcher != nil {
+		wanted, err = matches(c.matcher, c.from, m)
+	}
+	switch {
+	case err != nil:
+	case wanted:
+		c.acc.Found++
+		c.acc.Failed++
+	default:
+		c.acc.NotSelected++
+	}
+	return wanted, err
+}
+
 // pretend accounts for a copy that is not made.
-func (c *copier) pretend() error {
-	for m, err := range c.from.Messages(c.chosen) {
+func (c *copier) pretend(ctx context.Context) error {
+	for m, err := range c.messages(ctx) {
 		if err != nil {
 			return err
 		}
@@ -187,35 +248,42 @@ func (s *Session) openSource(ctx context.Context, src string, o CopyOptions) (ma
 
 // A copier is one copy under way.
 type copier struct {
-	s      *Session
-	from   mailbox.Mailbox
-	status mailbox.Status
-	to     mailbox.Delivery
-	acc    *Account
-	o      CopyOptions
-	chosen mailbox.Set // what is to be copied
-	done   mailbox.Set // what is in the target
-	uids   mailbox.UIDs
-	at     *mailbox.Name // of the target, where it is not what the user wrote
-	lost   uint64        // keywords that the target has no room for, as bits
-	tick   func() error  // called now and then; may be nil
-	sums   []stored      // the same as the target must give it back
+	s       *Session
+	from    mailbox.Mailbox
+	status  mailbox.Status
+	to      mailbox.Delivery
+	acc     *Account
+	o       CopyOptions
+	notes   []string        // where a note of this copy may be
+	resumed bool            // an earlier run has delivered the first messages
+	lastUID uint32          // of what was copied
+	chosen  mailbox.Set     // what is to be copied
+	matcher *search.Matcher // of a stream: which messages are to be copied, nil for all
+	done    mailbox.Set     // what is in the target
+	uids    mailbox.UIDs
+	at      *mailbox.Name // of the target, where it is not what the user wrote
+	lost    uint64        // keywords that the target has no room for, as bits
+	tick    func() error  // called now and then; may be nil
+	sums    []stored      // the same as the target must give it back
 }
 
 // remembers reports whether sums are kept.
 func (c *copier) remembers() bool { return c.o.Move || c.o.Verify }
 
 func (c *copier) openTarget(ctx context.Context, dst string) error {
-	resolve := c.s.Env.ResolveTarget
-	if c.o.Create {
-		resolve = c.s.resolveNew
-	}
-	n, err := resolve(dst)
+	n, err := c.resolveTarget(dst)
 	if err != nil {
 		return err
 	}
+	create := c.o.Create && !c.resumed
+	switch {
+	case c.resumed: // it is there
+		n.Format = ""
+	case c.o.Format != "" && n.Space == "":
+		n.Format = c.o.Format
+	}
 	var d mailbox.Driver
-	if c.o.Create || n.Format != "" {
+	if create || n.Format != "" || n.Space != "" {
 		d, err = c.s.newFormat(n)
 	} else {
 		d, err = c.s.Drivers.Find(n)
@@ -227,22 +295,37 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 	if !ok {
 		return fail("append", dst, mailbox.ErrUnsupported)
 	}
-	ao := mailbox.AppendOptions{New: c.o.Create}
+	if n.Space == stream && c.remembers() {
+		return mailbox.Sayf(mailbox.ErrUnsupported, "standard output cannot be read back: copy to a mailbox, to move or to verify")
+	}
+	ao := mailbox.AppendOptions{New: create}
 	if ao.Keywords, err = c.keywords(); err != nil {
 		return err
 	}
 	if c.o.KeepUIDs {
-		if !c.o.Create {
+		if !create {
 			return errUIDs
 		}
 		ao.UIDValidity, ao.UIDNext = c.status.UIDValidity, c.status.UIDNext
 	}
-	if c.s.DryRun {
-		return c.s.wouldTake(n, c.o.Create)
+	if c.s.DryRun && n.Space != stream {
+		return c.s.wouldTake(n, create)
 	}
-	c.to, err = a.Append(ctx, n, ao)
+	if !c.s.DryRun {
+		c.to, err = a.Append(ctx, n, ao)
+	}
 	return err
 }
+
+func (c *copier) resolveTarget(dst string) (mailbox.Name, error) {
+	if c.o.Create {
+		return c.s.resolveNew(dst)
+	}
+	return c.s.Env.ResolveTarget(dst)
+}
+
+// stream is the format of standard output.
+const stream = "stream"
 
 // keywords are the names that the target is to have, "" for bits that it need
 // not know.
@@ -251,6 +334,9 @@ func (c *copier) keywords() ([]string, error) {
 	case Drop:
 		return nil, nil
 	case KeepAll:
+		return c.status.Keywords, nil
+	}
+	if c.status.Streaming { // nobody knows yet which ones are borne
 		return c.status.Keywords, nil
 	}
 	var borne uint64
@@ -271,34 +357,35 @@ func (c *copier) keywords() ([]string, error) {
 
 // run copies all messages, commits, and proves that the source stayed as it
 // was.
-func (c *copier) run(ctx context.Context) error {
+func (c *copier) run(ctx context.Context, dst string) error {
 	proof, err := beginProof(c.from)
 	if err != nil {
 		return err
 	}
-	for m, err := range c.from.Messages(c.chosen) {
-		if err == nil {
-			err = ctx.Err()
-		}
+	for m, err := range c.messages(ctx) {
 		if err == nil {
 			err = c.ticked()
 		}
 		if err == nil {
-			err = c.one(m)
+			err = inMessage(m, c.one(m))
 		}
 		if err != nil {
-			return c.rollback(fmt.Errorf("message %d: %w", m.Seq, err))
+			return c.rollback(err)
 		}
 	}
 	if err := proof.end(c.acc); err != nil {
 		return c.rollback(err)
 	}
-	uids, err := c.to.Commit()
-	if err != nil {
+	if err := c.takeNote(ctx, dst); err != nil {
 		return c.rollback(err)
 	}
-	c.uids = uids
-	c.acc.Failed -= c.acc.Copied + c.acc.Skipped
+	if c.uids, err = c.to.Commit(); err != nil {
+		if !errors.Is(err, journal.ErrUnfinished) { // else it will be delivered by who opens the target next
+			err = errors.Join(err, c.dropNotes())
+		}
+		return c.rollback(err)
+	}
+	c.acc.Failed = c.acc.Found - c.acc.Copied - c.acc.Skipped
 	return nil
 }
 
@@ -309,9 +396,11 @@ func (c *copier) ticked() error {
 	return c.tick()
 }
 
-// rollback empties the account: nothing that was added is kept.
+// rollback empties the account: nothing that was added is kept, but for what an
+// earlier run has delivered.
 func (c *copier) rollback(err error) error {
-	c.acc.Copied, c.acc.Skipped, c.acc.Failed, c.acc.Octets = 0, 0, c.acc.Found, 0
+	c.acc.Copied, c.acc.Skipped, c.acc.Octets = c.acc.Resumed, 0, 0
+	c.acc.Failed = c.acc.Found - c.acc.Copied
 	c.acc.Dates = DateCounts{}
 	return errors.Join(err, c.to.Abort())
 }
@@ -364,10 +453,11 @@ func (c *copier) one(m mailbox.Message) error {
 	}
 	c.acc.Copied++
 	c.acc.Dates = dates
+	c.lastUID = m.UID
 	c.done.Add(m.Seq)
 	c.acc.Octets += m.Size
 	if c.o.Progress != nil {
-		c.o.Progress(Progress{Done: c.acc.Copied + c.acc.Skipped, Total: c.acc.Found, Octets: c.acc.Octets})
+		c.o.Progress(Progress{Done: c.acc.Copied + c.acc.Skipped, Total: c.total(), Octets: c.acc.Octets})
 	}
 	if altered.Any() {
 		c.acc.AlteredMessages++
@@ -378,6 +468,14 @@ func (c *copier) one(m mailbox.Message) error {
 		return c.remember(m, it.Message, sum.Sum64(), altered)
 	}
 	return nil
+}
+
+// total is how many messages there are to copy, 0 as long as nobody knows.
+func (c *copier) total() uint32 {
+	if c.status.Streaming {
+		return 0
+	}
+	return c.acc.Found
 }
 
 // field is what is put before the text of m: a field with those of its

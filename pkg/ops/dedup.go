@@ -412,7 +412,7 @@ func (w *deduper) move(ctx context.Context, b *dedupBox) error {
 		return err
 	}
 	defer c.to.Abort() // a no-op after Commit
-	if err := c.run(ctx); err != nil {
+	if err := c.run(ctx, w.o.To); err != nil {
 		return err
 	}
 	if acc.Copied != acc.Found {

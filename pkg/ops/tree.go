@@ -211,7 +211,7 @@ func sideFile(name string, names map[string]bool) bool {
 		return true
 	}
 	return swap.IsSide(name) || strings.HasPrefix(name, ".mailutil-") ||
-		strings.HasPrefix(name, ".") && (strings.HasSuffix(name, ".journal") || strings.HasSuffix(name, ".new"))
+		strings.HasPrefix(name, ".") && (strings.HasSuffix(name, ".journal") || strings.HasSuffix(name, ".copy") || strings.HasSuffix(name, ".new"))
 }
 
 // Below lists the mailboxes that a name stands for: itself, and where it is a

@@ -63,6 +63,7 @@ type Swap struct {
 
 	record string
 	f      *os.File // the record
+	fresh  bool     // there was none
 }
 
 // Begin takes the record of the mailbox at path, and finishes or undoes what a
@@ -75,6 +76,9 @@ func Begin(path string) (s *Swap, did string, err error) {
 		return nil, "", err
 	}
 	did, err = s.recover()
+	if err == nil {
+		err = s.sweep()
+	}
 	if err != nil {
 		return nil, did, errors.Join(err, s.f.Close())
 	}
@@ -84,7 +88,13 @@ func Begin(path string) (s *Swap, did string, err error) {
 // open opens the record and locks it.
 func (s *Swap) open() error {
 	for {
-		f, err := os.OpenFile(s.record, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+		f, err := os.OpenFile(s.record, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if s.fresh = err == nil; errors.Is(err, fs.ErrExist) {
+			f, err = os.OpenFile(s.record, os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -180,6 +190,7 @@ func (s *Swap) recover() (did string, err error) {
 		case !exists(s.Path) && is(keep, p.old):
 			did = "a conversion of " + s.Path + " was interrupted, and is undone now"
 			err = os.Rename(keep, s.Path)
+		case is(s.Hidden, p.old) && is(keep, p.old): // and the hidden name had yet to go
 		case is(s.Hidden, p.old):
 			did = "a conversion of " + s.Path + " was interrupted, and is finished now; the original is " + keep
 			err = fsx.RenameNew(fsx.OS{}, s.Hidden, keep)
@@ -192,6 +203,26 @@ func (s *Swap) recover() (did string, err error) {
 		}
 	}
 	return did, errors.Join(os.RemoveAll(s.Hidden), s.f.Truncate(0))
+}
+
+// sweep removes what a driver that was killed has left beside the hidden
+// mailbox: locks, journals, files that were to be it.
+func (s *Swap) sweep() error {
+	if s.fresh {
+		return nil
+	}
+	dir := filepath.Dir(s.Path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	hidden := filepath.Base(s.Hidden) + "."
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), hidden) || strings.HasPrefix(e.Name(), "."+hidden) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }
 
 // Swap gives the new mailbox the name of the old one, and returns what the old

@@ -121,6 +121,14 @@ func TestRecover(t *testing.T) {
 			must(t, os.Rename(s.Path, s.Hidden))
 			put(t, s.Path, "new", true)
 		}, "new", ".box.converting box box.orig", "finished"},
+		{"after the original had its name", func(t *testing.T, s *Swap, p plan) {
+			must(t, s.write(p))
+			must(t, os.Rename(s.Path, s.Hidden))
+			must(t, os.Link(s.Hidden, s.Path+".orig"))
+			put(t, s.Path, "new", false)
+			put(t, s.Hidden+".lock", "", false)
+			put(t, filepath.Join(filepath.Dir(s.Path), "."+filepath.Base(s.Hidden)+".new"), "", true)
+		}, "new", ".box.converting box box.orig", ""},
 		{"after all", func(t *testing.T, s *Swap, p plan) {
 			must(t, s.write(p))
 			must(t, os.Rename(s.Path, s.Path+".orig"))
