@@ -238,7 +238,7 @@ func (s *site) check() {
 	}
 	s.t.Logf("%d messages", delivered)
 	err := filepath.WalkDir(filepath.Join(s.home, "m"), func(path string, e os.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && !strings.HasPrefix(e.Name(), "box") || strings.Contains(e.Name(), ".lost") || strings.Contains(e.Name(), ".lock") {
+		if err == nil && !e.IsDir() && !strings.HasPrefix(e.Name(), "box") || strings.Contains(e.Name(), ".") {
 			s.t.Errorf("%s is left", path)
 		}
 		return err

@@ -392,7 +392,7 @@ func (v *converter) replace() (kept string, err error) {
 	if !os.SameFile(now, v.look) || now.Size() != v.look.Size() || !now.ModTime().Equal(v.look.ModTime()) {
 		return "", fail("convert", v.n.Text, fmt.Errorf("%w: somebody wrote to it without its locks", mailbox.ErrChanged))
 	}
-	return v.swap.Swap()
+	return v.swap.Swap(v.o.DropOriginal)
 }
 
 // late copies messages that are in the original now and were not before: some

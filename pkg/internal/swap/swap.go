@@ -25,6 +25,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -127,11 +128,13 @@ func flock(f *os.File) error {
 // A plan is what a record says.
 type plan struct {
 	old  node.ID
-	keep string // base name that the old mailbox gets
+	size int64  // of the old one, where it is a file
+	drop bool   // it is not wanted afterwards
+	keep string // base name that it gets
 }
 
 func (s *Swap) write(p plan) error {
-	_, err := s.f.WriteAt([]byte(p.old.String()+" "+p.keep+"\n"), 0)
+	_, err := s.f.WriteAt(fmt.Appendf(nil, "%s %d %t %s\n", p.old, p.size, p.drop, p.keep), 0)
 	if err == nil {
 		err = s.f.Sync()
 	}
@@ -149,12 +152,16 @@ func (s *Swap) read() (p plan, ok bool, err error) {
 		return p, false, err
 	}
 	line, ended := strings.CutSuffix(string(b), "\n")
-	id, keep, _ := strings.Cut(line, " ")
-	if p.old, ok = node.ParseID(id); !ok || !ended || keep == "" || strings.Contains(keep, "/") {
+	part := strings.SplitN(line, " ", 4)
+	if !ended || len(part) < 4 || part[3] == "" || strings.Contains(part[3], "/") {
 		return p, false, nil
 	}
-	p.keep = keep
-	return p, true, nil
+	p.keep, p.drop = part[3], part[2] == "true"
+	if p.old, ok = node.ParseID(part[0]); !ok {
+		return p, false, nil
+	}
+	p.size, err = strconv.ParseInt(part[1], 10, 64)
+	return p, err == nil, nil
 }
 
 // sync makes the names in the directory durable.
@@ -195,6 +202,9 @@ func (s *Swap) recover() (did string, err error) {
 			did = "a conversion of " + s.Path + " was interrupted, and is finished now; the original is " + keep
 			err = fsx.RenameNew(fsx.OS{}, s.Hidden, keep)
 		}
+		if err == nil && p.drop && exists(s.Path) && !is(s.Path, p.old) {
+			err = dropOld(keep, p)
+		}
 		if err == nil {
 			err = s.sync()
 		}
@@ -203,6 +213,23 @@ func (s *Swap) recover() (did string, err error) {
 		}
 	}
 	return did, errors.Join(os.RemoveAll(s.Hidden), s.f.Truncate(0))
+}
+
+// dropOld removes the old mailbox, and the lock of who was killed looking at it,
+// unless something has come into it since.
+func dropOld(keep string, p plan) error {
+	fi, err := os.Lstat(keep)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || node.IDOf(fi) != p.old || fi.Mode().IsRegular() && fi.Size() != p.size {
+		return err
+	}
+	err = os.RemoveAll(keep)
+	if lockErr := os.Remove(keep + ".lock"); lockErr != nil && !errors.Is(lockErr, fs.ErrNotExist) {
+		err = errors.Join(err, lockErr)
+	}
+	return err
 }
 
 // sweep removes what a driver that was killed has left beside the hidden
@@ -228,7 +255,9 @@ func (s *Swap) sweep() error {
 // Swap gives the new mailbox the name of the old one, and returns what the old
 // one is called now: NAME.orig, or NAME.orig.2 and so on where that is taken.
 // After an error the old one has its name, unless the error says otherwise.
-func (s *Swap) Swap() (kept string, err error) {
+// Where it is not wanted (drop), the caller removes it before End; a run that
+// finishes what was interrupted does, too.
+func (s *Swap) Swap(drop bool) (kept string, err error) {
 	fi, err := os.Lstat(s.Path)
 	if err != nil {
 		return "", err
@@ -237,7 +266,7 @@ func (s *Swap) Swap() (kept string, err error) {
 	if err != nil {
 		return "", err
 	}
-	p := plan{node.IDOf(fi), filepath.Base(kept)}
+	p := plan{node.IDOf(fi), fi.Size(), drop, filepath.Base(kept)}
 	if err := s.write(p); err != nil {
 		return "", err
 	}

@@ -83,7 +83,7 @@ func TestSwap(t *testing.T) {
 				t.Errorf("two at once: got %v, want %v", err, ErrUnderWay)
 			}
 			put(t, s.Hidden, "new", dirs[1])
-			kept, err := s.Swap()
+			kept, err := s.Swap(false)
 			if err != nil || kept != path+".orig.2" || read(t, path) != "new" || read(t, kept) != "old" || read(t, path+".orig") != "older" {
 				t.Errorf("in steps %v, directories %v: kept %s, %v; box has %s", steps, dirs, kept, err, read(t, path))
 			}
@@ -110,7 +110,7 @@ func TestRecover(t *testing.T) {
 		{"while it was made", func(t *testing.T, s *Swap, p plan) { put(t, s.Hidden, "half", false) }, "old", ".box.converting box", ""},
 		{"before the record was whole", func(t *testing.T, s *Swap, p plan) {
 			put(t, s.Hidden, "new", false)
-			s.f.WriteString(p.old.String() + " box.o")
+			s.f.WriteString(p.old.String() + " 3 false box.o")
 		}, "old", ".box.converting box", ""},
 		{"before the exchange", func(t *testing.T, s *Swap, p plan) {
 			put(t, s.Hidden, "new", true)
@@ -128,6 +128,20 @@ func TestRecover(t *testing.T) {
 			put(t, s.Path, "new", false)
 			put(t, s.Hidden+".lock", "", false)
 			put(t, filepath.Join(filepath.Dir(s.Path), "."+filepath.Base(s.Hidden)+".new"), "", true)
+		}, "new", ".box.converting box box.orig", ""},
+		{"before it was dropped", func(t *testing.T, s *Swap, p plan) {
+			p.drop = true
+			must(t, s.write(p))
+			must(t, os.Rename(s.Path, s.Path+".orig"))
+			put(t, s.Path, "new", false)
+			put(t, s.Path+".orig.lock", "", false)
+		}, "new", ".box.converting box", ""},
+		{"before it was dropped, and something came", func(t *testing.T, s *Swap, p plan) {
+			p.drop = true
+			p.size--
+			must(t, s.write(p))
+			must(t, os.Rename(s.Path, s.Path+".orig"))
+			put(t, s.Path, "new", false)
 		}, "new", ".box.converting box box.orig", ""},
 		{"after all", func(t *testing.T, s *Swap, p plan) {
 			must(t, s.write(p))
@@ -155,7 +169,7 @@ func TestRecover(t *testing.T) {
 		s, _ := begin(t, path)
 		fi, err := os.Lstat(path)
 		must(t, err)
-		tt.left(t, s, plan{node.IDOf(fi), "box.orig"})
+		tt.left(t, s, plan{node.IDOf(fi), fi.Size(), false, "box.orig"})
 		must(t, s.f.Close()) // and with it the lock goes
 		again, did := begin(t, path)
 		if got := read(t, path); got != tt.want {
