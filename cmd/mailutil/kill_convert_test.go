@@ -8,7 +8,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -238,7 +240,7 @@ func (s *site) check() {
 	}
 	s.t.Logf("%d messages", delivered)
 	err := filepath.WalkDir(filepath.Join(s.home, "m"), func(path string, e os.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && !strings.HasPrefix(e.Name(), "box") || strings.Contains(e.Name(), ".") {
+		if err == nil && !e.IsDir() && !strings.HasPrefix(e.Name(), "box") || strings.Contains(e.Name(), ".") && !strings.Contains(e.Name(), ".lock.") { // posts of locks do no harm
 			s.t.Errorf("%s is left", path)
 		}
 		return err
@@ -271,4 +273,84 @@ func (s *site) messages(b *siteBox) map[string]int {
 		}
 	}
 	return got
+}
+
+// Killed at every system call that changes something, with names that can be
+// exchanged and without, a conversion leaves the old mailbox or the new one, and
+// done again ends as if nothing had happened.
+func TestKilledConversionAtEverySystemCall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow")
+	}
+	if err := exec.Command("strace", "-o", "/dev/null", "true").Run(); err != nil {
+		t.Skipf("strace does not work here: %v", err)
+	}
+	bin := filepath.Join(t.TempDir(), "mailutil")
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	for _, inject := range []string{"", "inject=renameat2:error=EINVAL"} {
+		for _, keep := range []string{"--keep-original", "--no-keep-original"} {
+			killed := 0
+			for _, call := range changing {
+				if call == "renameat2" && inject != "" {
+					continue
+				}
+				for when := 1; when < 100 && killConversion(t, bin, call, when, inject, keep); when++ {
+					killed++
+				}
+			}
+			t.Logf("%s %s: killed %d times", inject, keep, killed)
+			if killed < 10 {
+				t.Errorf("killed %d times only", killed)
+			}
+		}
+	}
+}
+
+// killConversion reports whether the program was killed.
+func killConversion(t *testing.T, bin, call string, when int, inject, keep string) bool {
+	home := killHome(t, bin, "unix")
+	box := filepath.Join(home, "box")
+	before := digests(t, home)["box"]
+	args := []string{
+		"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call + ",renameat2",
+		"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, when),
+	}
+	if inject != "" {
+		args = append(args, "-e", inject)
+	}
+	convert := []string{"convert", "--to", "mbx", keep, box}
+	err := inHome(home, "strace", append(append(args, bin), convert...)...).Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 { // strace does not know this system call
+		return false
+	}
+	if now := digests(t, home)["box"]; !slices.Equal(now, before) {
+		t.Fatalf("%s %s, killed at %s number %d: got %v, want %v", inject, keep, call, when, now, before)
+	}
+	if out, err := inHome(home, bin, convert...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s, killed at %s number %d, again: %v\n%s", inject, keep, call, when, err, out)
+	}
+	mark := make([]byte, 5)
+	if f, err := os.Open(box); err != nil {
+		t.Fatal(err)
+	} else if _, err := io.ReadFull(f, mark); err != nil || string(mark) != "*mbx*" || f.Close() != nil {
+		t.Fatalf("%s %s, killed at %s number %d: the format is not mbx: %q, %v", inject, keep, call, when, mark, err)
+	}
+	var left []string
+	entries, _ := os.ReadDir(home)
+	for _, e := range entries {
+		if strings.Contains(e.Name(), "box") && !strings.Contains(e.Name(), ".lock.") { // posts of locks do no harm
+			left = append(left, e.Name())
+		}
+	}
+	want := []string{"box", "box.orig"}
+	if keep == "--no-keep-original" {
+		want = []string{"box"}
+	}
+	if now := digests(t, home)["box"]; !slices.Equal(now, before) || !slices.Equal(left, want) {
+		t.Fatalf("%s %s, killed at %s number %d: left are %v", inject, keep, call, when, left)
+	}
+	return err != nil
 }

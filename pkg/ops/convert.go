@@ -12,6 +12,7 @@ import (
 
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/swap"
+	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
 
@@ -130,6 +131,11 @@ func (v *converter) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.swap.End()) }()
+	for _, path := range v.swap.Interrupted() {
+		if err := v.clearLock(ctx, path); err != nil {
+			return err
+		}
+	}
 	for tries := 0; ; tries++ {
 		if err := v.formats(); err != nil || v.c.Already {
 			return err
@@ -140,6 +146,31 @@ func (v *converter) run(ctx context.Context) (err error) {
 		}
 	}
 }
+
+// clearLock removes the lock file of a dead process, by taking it and giving it
+// up: the new format may have no use for it, but others would wait.
+func (v *converter) clearLock(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // only read
+	env := v.s.Env
+	held, err := lock.Dot(lock.Options{
+		Timeout: deadLock, Stale: env.Config.DotLockTimeout, Mode: env.Config.LockMode, NoWarn: true,
+		Notify: func(text string) { env.Notify(mailbox.Warn, text) },
+	}).Lock(ctx, f, lock.Exclusive)
+	if errors.Is(err, lock.ErrBusy) { // by somebody who lives
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return held.Release()
+}
+
+// deadLock is how long the lock of a process that may be dead is waited for.
+const deadLock = 10 * time.Second
 
 // maxTries is how often the format of a mailbox is found anew.
 const maxTries = 5

@@ -25,7 +25,9 @@ type DedupOptions struct {
 	// same; of messages without a Message-ID, the whole text.
 	ByMessageID bool
 
-	To string // mailbox that gets the messages removed, "" for none; made where it does not exist
+	// To is a mailbox that gets the messages removed, "" for none. It is made
+	// where it does not exist. Messages whose text it has are not added again.
+	To string
 
 	// Duplicate, when not nil, is called for each message that goes.
 	Duplicate func(Duplicate)
@@ -403,9 +405,13 @@ func (w *deduper) move(ctx context.Context, b *dedupBox) error {
 	st := b.mb.Status()
 	acc := Account{Source: st.Path, Target: w.o.To, Found: n, Failed: n}
 	c := &copier{s: w.s, from: b.mb, status: st, acc: &acc, chosen: b.goes, o: CopyOptions{Verify: true}}
-	err := c.openTarget(ctx, w.o.To)
+	// What a run that was killed has moved is not moved again.
+	err := c.leaveOut(ctx, w.o.To)
 	if errors.Is(err, mailbox.ErrNotExist) {
+		err = nil
 		c.o.Create = true
+	}
+	if err == nil {
 		err = c.openTarget(ctx, w.o.To)
 	}
 	if err != nil {

@@ -207,6 +207,9 @@ func sideFile(name string, names map[string]bool) bool {
 			return true
 		}
 	}
+	if i := strings.Index(name, ".lock."); i > 0 && names[name[:i]] { // a post of a lock
+		return true
+	}
 	if i := strings.LastIndex(name, swap.OriginalSuffix); i > 0 && names[name[:i]] && strings.Trim(name[i+len(swap.OriginalSuffix):], ".0123456789") == "" {
 		return true
 	}

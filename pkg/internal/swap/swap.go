@@ -65,6 +65,7 @@ type Swap struct {
 	record string
 	f      *os.File // the record
 	fresh  bool     // there was none
+	old    string   // what an interrupted run called the old mailbox
 }
 
 // Begin takes the record of the mailbox at path, and finishes or undoes what a
@@ -84,6 +85,20 @@ func Begin(path string) (s *Swap, did string, err error) {
 		return nil, did, errors.Join(err, s.f.Close())
 	}
 	return s, did, nil
+}
+
+// Interrupted returns the files that a run which was killed may have left locks
+// on; none where there was no such run.
+func (s *Swap) Interrupted() (paths []string) {
+	if s.fresh {
+		return nil
+	}
+	for _, path := range []string{s.Path, s.old} {
+		if path != "" && exists(path) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // open opens the record and locks it.
@@ -186,6 +201,7 @@ func (s *Swap) recover() (did string, err error) {
 	}
 	if planned {
 		keep := filepath.Join(filepath.Dir(s.Path), p.keep)
+		s.old = keep
 		switch {
 		case is(s.Path, p.old):
 			if is(keep, p.old) { // only linked
