@@ -17,7 +17,7 @@ var examples = map[string][]string{
 	"move":         {"mailutil move INBOX '#driver.mbx/inbox-2026'", "mailutil move --where 'before 1-Feb-2024' work work-2023"},
 	"append":       {"mailutil append ./old.mbox work", "mailutil append --verify --where unseen INBOX work"},
 	"appenddelete": {"mailutil appenddelete INBOX work", "mailutil appenddelete --where 'from list' INBOX lists"},
-	"prune":        {"mailutil prune work 'seen older 90d'", "mailutil --dry-run prune INBOX 'larger 10M or deleted seen'"},
+	"prune":        {"mailutil prune work 'seen older 90d'", "mailutil --dry-run prune INBOX 'larger 10M seen'"},
 	"transfer":     {"mailutil -v transfer 2025/ '#driver.mbx/new/'", "mailutil transfer --resume 2025/ old/"},
 	"convert":      {"mailutil convert --to mbx --recursive 2025", "printf 'kept\nwork\n' | mailutil convert --to unix --jobs 2 --report done.json --from-file -"},
 	"dedup":        {"mailutil --dry-run dedup work kept", "mailutil dedup --to doubles work kept"},

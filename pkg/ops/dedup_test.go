@@ -76,8 +76,11 @@ func TestDedup(t *testing.T) {
 		{"one that is deleted goes", []leaf{with(one, mailbox.Deleted|mailbox.Seen, 0)}, []leaf{one}, ops.DedupOptions{}, ` | one[\Seen] | `},
 		{"all are deleted", []leaf{with(one, mailbox.Deleted, 0)}, []leaf{with(one, mailbox.Deleted, 0)}, ops.DedupOptions{}, `one[\Deleted] |  | `},
 		{
-			"other headers", []leaf{one}, []leaf{{text: "Received: by me\r\nX-Y: z\r\n" + head + "\r\none\r\n"}},
-			ops.DedupOptions{}, "one[] |  | ",
+			"other headers",
+			[]leaf{one},
+			[]leaf{{text: "Received: by me\r\nX-Y: z\r\n" + head + "\r\none\r\n"}},
+			ops.DedupOptions{},
+			"one[] |  | ",
 		},
 		{"line ends", []leaf{one}, []leaf{{text: head + "\r\none"}}, ops.DedupOptions{}, "one[] |  | "},
 		{"another date", []leaf{one}, []leaf{{text: strings.Replace(one.text, "Mon", "Tue", 1)}}, ops.DedupOptions{}, "one[] | one[] | "},
@@ -85,8 +88,11 @@ func TestDedup(t *testing.T) {
 		{"no message-id", []leaf{{text: "Date: x\r\n\r\none\r\n"}}, []leaf{{text: "Date: x\r\nTo: y\r\n\r\none\r\n"}, {text: "Date: x\r\n\r\none\r\n"}}, ops.DedupOptions{}, "one[] | one[] | "},
 		{"no message-id, by message-id", []leaf{{text: "Date: x\r\n\r\none\r\n"}}, []leaf{{text: "Date: x\r\n\r\none\r\n"}}, ops.DedupOptions{ByMessageID: true}, "one[] | one[] | "},
 		{
-			"a text like a key", []leaf{{text: "body of \"<1@x>\" \"Mon, 1 Jan 2024 10:00:00 +0000\"\r\none\r\n"}},
-			[]leaf{one}, ops.DedupOptions{}, "one[] | one[] | ",
+			"a text like a key",
+			[]leaf{{text: "body of \"<1@x>\" \"Mon, 1 Jan 2024 10:00:00 +0000\"\r\none\r\n"}},
+			[]leaf{one},
+			ops.DedupOptions{},
+			"one[] | one[] | ",
 		},
 	} {
 		for _, formats := range [][2]string{{"unix", "mbx"}, {"mbx", "unix"}} {
