@@ -269,7 +269,7 @@ func (v *converter) convert(ctx context.Context) (err error) {
 	if err := held.Close(); err != nil {
 		return err
 	}
-	if err := v.late(ctx, st.Messages); err != nil {
+	if err := v.late(ctx, st.UIDNext); err != nil {
 		return fmt.Errorf("it is converted, but mail may have arrived in %s meanwhile: %w", kept, err)
 	}
 	return v.drop()
@@ -426,10 +426,11 @@ func (v *converter) replace() (kept string, err error) {
 	return v.swap.Swap(v.o.DropOriginal)
 }
 
-// late copies messages that are in the original now and were not before: some
-// programs wait for the locks of a file that is open already, and do not look
-// whether it has kept its name.
-func (v *converter) late(ctx context.Context, found uint32) (err error) {
+// late copies messages that are in the original now and were not before, whose
+// UIDs would begin at next: some programs wait for the locks of a file that is
+// open already, and do not look whether it has kept its name; those that deliver
+// into a Maildir take none.
+func (v *converter) late(ctx context.Context, next uint32) (err error) {
 	at := v.n
 	at.Path = v.c.Kept
 	mb, err := v.from.(mailbox.Holder).Hold(ctx, at)
@@ -440,12 +441,22 @@ func (v *converter) late(ctx context.Context, found uint32) (err error) {
 		v.read.restore(v.c.Kept)
 		err = errors.Join(err, mb.Close())
 	}()
-	st := mb.Status()
-	if st.Messages <= found {
+	var acc Account
+	var came mailbox.Set
+	for m, err := range mb.Messages(mailbox.All) {
+		if err != nil {
+			return err
+		}
+		if m.UID >= next {
+			came.Add(m.Seq)
+			acc.Found++
+		}
+	}
+	if acc.Found == 0 {
 		return nil
 	}
-	acc := Account{Found: st.Messages - found, Failed: st.Messages - found}
-	c := &copier{s: v.s, from: mb, status: st, acc: &acc, chosen: mailbox.Range(found+1, st.Messages), o: CopyOptions{Verify: true}}
+	acc.Failed = acc.Found
+	c := &copier{s: v.s, from: mb, status: mb.Status(), acc: &acc, chosen: came, o: CopyOptions{Verify: true}}
 	if err := c.openTarget(ctx, v.n.Text); err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ type Harness struct {
 	Shared      bool // two read-write sessions may be open at once
 	Busy        bool // a mailbox that is open cannot be deleted or renamed
 	Alone       bool // nor can messages be removed while another session has it open
+	Unlocked    bool // deliveries and sessions take no lock: nobody can keep them out
 	Bare        bool // nothing but messages is kept: each session makes UIDs up, and an empty mailbox has no format
 }
 
