@@ -30,6 +30,8 @@ func DefaultConfig() Config {
 	return Config{
 		NewFormat:      "unix",
 		EmptyFormat:    "unix",
+		NewsActive:     "/var/lib/news/active",
+		NewsSpool:      "/var/spool/news",
 		MailboxMode:    0o600,
 		DirMode:        0o700,
 		LockMode:       0o666,
@@ -165,6 +167,12 @@ var options = map[string]func(p *configReader, value string) error{
 	"black-box-default-home-directory": func(p *configReader, v string) error { return absolute(&p.c.BlackBoxHome, v) },
 	"disable-lock-warning":             (*configReader).lockWarning,
 	"restrict-mailbox-access":          (*configReader).restrict,
+
+	"mh-path":              func(p *configReader, v string) error { p.c.MHPath = v; return nil },
+	"mh-allow-inbox":       func(p *configReader, v string) error { return yesNo(&p.c.MHAllowInbox, v) },
+	"news-active-file":     func(p *configReader, v string) error { return absolute(&p.c.NewsActive, v) },
+	"news-spool-directory": func(p *configReader, v string) error { return absolute(&p.c.NewsSpool, v) },
+	"news-state-file":      func(p *configReader, v string) error { return absolute(&p.c.NewsState, v) },
 }
 
 // format takes the name of a format.
@@ -236,12 +244,15 @@ func (p *configReader) dotLockTimeout(v string) error {
 	return nil
 }
 
-func (p *configReader) lockWarning(v string) error {
+func (p *configReader) lockWarning(v string) error { return yesNo(&p.c.NoLockWarning, v) }
+
+// yesNo takes a switch: 0 is off, any other number on.
+func yesNo(to *bool, v string) error {
 	n, err := strconv.Atoi(v)
 	if err != nil {
 		return fmt.Errorf("%s is not a number", v)
 	}
-	p.c.NoLockWarning = n != 0
+	*to = n != 0
 	return nil
 }
 

@@ -340,6 +340,7 @@ func (v *converter) fill(ctx context.Context, c *copier) (err error) {
 	if ao.Keywords, err = c.keywords(); err != nil {
 		return err
 	}
+	c.names = ao.Keywords
 	if c.to, err = v.to.Append(ctx, *c.at, ao); err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func tellAll(t *testing.T, s *ops.Session, name string, uids bool) string {
 
 // Each format becomes each other, and all is kept that both can hold.
 func TestConvert(t *testing.T) {
-	formats := []string{"unix", "mbx", "mtx", "tenex", "mmdf", "mix", "maildir"}
+	formats := []string{"unix", "mbx", "mtx", "tenex", "mmdf", "mx", "mix", "maildir"}
 	for _, from := range formats {
 		for _, to := range formats {
 			s, home := homeSession(t)

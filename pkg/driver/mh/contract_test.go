@@ -1,0 +1,24 @@
+package mh
+
+import (
+	"path/filepath"
+	"testing"
+
+	"mailutil/pkg/mailbox"
+	"mailutil/pkg/mailbox/mailboxtest"
+)
+
+// TestContract has mailboxes below the directory of the configuration.
+func TestContract(t *testing.T) {
+	mailboxtest.Run(t, mailboxtest.Harness{
+		New: func(t *testing.T) (mailbox.Driver, *mailbox.Env) {
+			env := mailboxtest.NewEnv(t)
+			env.Config.MHPath = "MH"
+			return New(env), env
+		},
+		Name: func(env *mailbox.Env, name string) mailbox.Name {
+			return mailbox.Name{Text: name, Path: filepath.Join(env.Home, "MH", name)}
+		},
+		MaxKeywords: maxKeywords, Shared: true, Numbers: true,
+	})
+}

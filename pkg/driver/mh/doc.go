@@ -1,0 +1,2 @@
+// Package mh is the mh format.
+package mh

@@ -1,0 +1,2 @@
+// Package mx is the mx format.
+package mx
