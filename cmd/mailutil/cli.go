@@ -34,7 +34,7 @@ type cli struct {
 type options struct {
 	debug, verbose, quiet, restrict bool
 	json, noProgress, dryRun        bool
-	user, config                    string
+	user, config, dialect           string
 	lockTimeout                     time.Duration
 }
 
@@ -145,17 +145,26 @@ func (c *cli) start(cmd *cobra.Command, _ []string) error {
 	if env.LockTimeout == 0 && (cmd.Flags().Changed("lock-timeout") || cmd.Name() == "info") {
 		env.LockTimeout = -1 // do not wait
 	}
-	c.session = ops.Session{Env: env, Drivers: c.drivers(env), DryRun: c.opt.dryRun}
-	return nil
+	drivers, err := c.drivers(env)
+	c.session = ops.Session{Env: env, Drivers: drivers, DryRun: c.opt.dryRun}
+	return err
 }
 
 // drivers are the formats: those of all programs, and streams, which must be
-// asked before phile takes any file.
-func (c *cli) drivers(env *mailbox.Env) mailbox.Drivers {
+// asked before phile takes any file. Of a dialect that was asked for is all
+// mbox.
+func (c *cli) drivers(env *mailbox.Env) (mailbox.Drivers, error) {
 	ds := all.Drivers(env)
 	c.stream = stream.New(env, c.in, c.out)
+	if c.opt.dialect != "" {
+		var ok bool
+		if c.stream.Dialect, ok = stream.ParseDialect(c.opt.dialect); !ok {
+			return nil, usageError("--mbox-dialect is one of " + strings.Join(stream.Dialects(), ", ") + ", not " + c.opt.dialect)
+		}
+		return slices.Insert(ds, 0, mailbox.Driver(c.stream)), nil
+	}
 	phile := slices.IndexFunc(ds, func(d mailbox.Driver) bool { return d.Name() == "phile" })
-	return slices.Insert(ds, phile, mailbox.Driver(c.stream))
+	return slices.Insert(ds, phile, mailbox.Driver(c.stream)), nil
 }
 
 // configure reads the configuration file, which must exist when it was asked

@@ -184,7 +184,7 @@ func (c *copier) stand(ctx context.Context, mb mailbox.Mailbox, msgs []mailbox.M
 	if found == nil || err != nil {
 		return false, err
 	}
-	if c.remembers() {
+	if c.remembers() && c.o.Origin == NoOrigin { // whose flags are not those of the source
 		c.sums = want
 		err = c.compareIndex(mb.Status(), found)
 		c.sums = nil
