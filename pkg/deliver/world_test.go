@@ -177,7 +177,8 @@ func clean(t testing.TB, spoolMode os.FileMode) {
 	install(t, false)
 }
 
-// install makes mlock set-group-id and, if setID, tmail set-user-id.
+// install makes mlock set-group-id and, if setID, tmail set-user-id. Set-uid
+// programs look for mlock in /etc, for one place.
 func install(t testing.TB, setID bool) {
 	t.Helper()
 	modes := map[string]uint32{"tmail": 0o755, "dmail": 0o755, "mailutil": 0o755, "mlock": 0o2755}
@@ -185,6 +186,11 @@ func install(t testing.TB, setID bool) {
 		modes["tmail"] = 0o4755
 	}
 	must(t, os.Chown(bin+"/mlock", 0, mailGID))
+	b, err := os.ReadFile(bin + "/mlock")
+	must(t, err)
+	must(t, os.WriteFile("/etc/mlock", b, 0o755))
+	must(t, os.Chown("/etc/mlock", 0, mailGID))
+	must(t, syscall.Chmod("/etc/mlock", 0o2755))
 	for name, mode := range modes {
 		must(t, syscall.Chmod(filepath.Join(bin, name), mode))
 	}
