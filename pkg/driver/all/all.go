@@ -3,6 +3,7 @@ package all
 
 import (
 	"mailutil/pkg/driver/dummy"
+	"mailutil/pkg/driver/maildir"
 	"mailutil/pkg/driver/mbox"
 	"mailutil/pkg/driver/mbx"
 	"mailutil/pkg/driver/mh"
@@ -26,6 +27,7 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 	ds = mailbox.Drivers{
 		mbox.New(env, spool),
 		mx.New(env),
+		maildir.New(env),
 		mbx.New(env, spool),
 		tenex.New(env, spool),
 		mtx.New(env, spool),

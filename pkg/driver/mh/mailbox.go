@@ -41,6 +41,8 @@ type stamp struct {
 	sure  bool // it was old enough when it was read to tell a later change
 }
 
+var _ mailbox.Prover = (*box)(nil)
+
 // Open opens n.
 func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
 	path, err := d.mailboxPath(n)
@@ -212,6 +214,19 @@ func (b *box) Ping() (bool, error) {
 		return x.same(&y) && x.system == y.system && x.keywords == y.keywords
 	})
 	return changed, b.d.fail("ping", b.name, err)
+}
+
+// Prove digests the messages that the session knows.
+func (b *box) Prove() (mailbox.Proof, error) {
+	if b.closed {
+		return mailbox.Proof{}, b.d.fail("read", b.name, os.ErrClosed)
+	}
+	nums := make([]uint32, len(b.index))
+	for i := range b.index {
+		nums[i] = b.index[i].uid
+	}
+	p, err := b.texts.Prove(nums)
+	return p, b.d.fail("read", b.name, err)
 }
 
 // Close ends the session; everything is durable already.

@@ -261,6 +261,9 @@ func files(t *testing.T, dir string) string {
 	}
 	var b strings.Builder
 	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
 		fi, err := e.Info()
 		if err != nil {
 			t.Fatal(err)

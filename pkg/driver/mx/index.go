@@ -33,6 +33,9 @@ const (
 	bitNew      = 0x4000 // ours: no session has had the mailbox open for writing since; the original drops it when it has
 )
 
+// systemBitsKnown are the bits of system flags.
+const systemBitsKnown uint16 = bitSeen | bitDeleted | bitFlagged | bitAnswered | bitDraft
+
 var systemBits = [...]struct {
 	bit    uint16
 	system mailbox.SystemFlags

@@ -52,6 +52,8 @@ type stamp struct {
 	sure  bool // it was old enough when it was read to tell a later change
 }
 
+var _ mailbox.Prover = (*box)(nil)
+
 // Open opens n.
 func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
 	path, err := d.place(n)
@@ -241,6 +243,19 @@ func (b *box) snapshot() snapshot { return snapshot{b.index, b.keywords, b.valid
 func (s snapshot) equal(b *box) bool {
 	return s.validity == b.validity && s.last == b.last && slices.Equal(s.keywords, b.keywords) &&
 		slices.EqualFunc(s.index, b.index, func(x, y message) bool { return x.record == y.record })
+}
+
+// Prove digests the messages that the session knows.
+func (b *box) Prove() (mailbox.Proof, error) {
+	if b.closed {
+		return mailbox.Proof{}, b.d.fail("read", b.name, os.ErrClosed)
+	}
+	nums := make([]uint32, len(b.index))
+	for i := range b.index {
+		nums[i] = b.index[i].uid
+	}
+	p, err := b.texts.Prove(nums)
+	return p, b.d.fail("read", b.name, err)
 }
 
 // Close ends the session; everything is durable already.

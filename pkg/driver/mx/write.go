@@ -81,8 +81,7 @@ func (s *state) toFlags(any bool, op mailbox.FlagOp, f mailbox.FlagList) (g mail
 // apply changes the flags of a record. Bits that mean nothing here stay.
 func (r *record) apply(op mailbox.FlagOp, with mailbox.Flags, named uint32) {
 	now := mailbox.Flags{System: toSystem(r.flags), Keywords: uint64(r.keywords)}.Apply(op, with)
-	all := fromSystem(mailbox.Seen | mailbox.Deleted | mailbox.Flagged | mailbox.Answered | mailbox.Draft)
-	r.flags = r.flags&^all | fromSystem(now.System)
+	r.flags = r.flags&^systemBitsKnown | fromSystem(now.System)
 	r.keywords = r.keywords&^named | uint32(now.Keywords)&named
 }
 

@@ -42,7 +42,7 @@ func CreateNew(fsys FS, path string, mode, dirMode fs.FileMode) (*NewFile, error
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	hidden := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	hidden := hiddenName(path)
 	for {
 		f, err := openHidden(fsys, hidden, mode)
 		if err != nil {
@@ -204,9 +204,9 @@ func MoveNew(fsys FS, old, new string) error {
 	switch {
 	case err == nil:
 		return fsys.Remove(old)
-	case errors.Is(err, fs.ErrExist):
-		return halfMoved(fsys, old, new)
-	case errors.Is(err, syscall.EXDEV), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrExist) && Same(fsys, old, new): // half moved
+		return fsys.Remove(old)
+	case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.EXDEV), errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	// No hard links here: a stranger may come in between.
@@ -218,22 +218,6 @@ func MoveNew(fsys FS, old, new string) error {
 	return fsys.Rename(old, new)
 }
 
-// halfMoved removes old where new is the same file.
-func halfMoved(fsys FS, old, new string) error {
-	a, err := fsys.Lstat(old)
-	if err != nil {
-		return err
-	}
-	b, err := fsys.Lstat(new)
-	if err != nil {
-		return err
-	}
-	if !os.SameFile(a, b) {
-		return &fs.PathError{Op: "rename", Path: new, Err: fs.ErrExist}
-	}
-	return fsys.Remove(old)
-}
-
 // LinkNew gives a file a second name, which no other may have (fs.ErrExist);
 // that it has it already is well. Where the file system knows no hard links the
 // file is renamed. Nothing is durable before SyncDir.
@@ -242,12 +226,9 @@ func LinkNew(fsys FS, old, new string) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, fs.ErrExist):
-		if Same(fsys, old, new) {
-			return nil
-		}
-		return err
-	case errors.Is(err, syscall.EXDEV), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrExist) && Same(fsys, old, new):
+		return nil
+	case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.EXDEV), errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	return MoveNew(fsys, old, new)
@@ -261,4 +242,29 @@ func Same(fsys FS, one, other string) bool {
 	}
 	b, err := fsys.Lstat(other)
 	return err == nil && os.SameFile(a, b)
+}
+
+// Unhide removes the hidden name of the file at path, where a process that was
+// killed in Publish has left both; of another file it leaves it.
+func Unhide(fsys FS, path string) error {
+	hidden := hiddenName(path)
+	a, err := fsys.Lstat(hidden)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	b, err := fsys.Lstat(path)
+	if err != nil || !os.SameFile(a, b) {
+		return err
+	}
+	if err := fsys.Remove(hidden); err != nil {
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(hidden))
+}
+
+func hiddenName(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 }

@@ -206,6 +206,9 @@ func (s *Stage) undo(p *Plan) error {
 // Abort removes what has no number yet; safe at any time.
 func (s *Stage) Abort() error {
 	errs := []error{s.closeAll()}
+	if s.Direct { // they go with the directory
+		s.nums = nil
+	}
 	for _, n := range s.nums {
 		if err := s.FS.Remove(s.hidden(s.tag, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
