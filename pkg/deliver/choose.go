@@ -134,7 +134,7 @@ func (d *delivery) newInbox(ctx context.Context, n mailbox.Name, format string) 
 	if err := d.create(ctx, drv, n); err != nil {
 		return fmt.Errorf("can't create INBOX: %w", err)
 	}
-	if _, _, err := look(where); !errors.Is(err, errMissing) {
+	if _, _, err := look(where); where != "" && !errors.Is(err, errMissing) {
 		d.log.say(levelDebug, "created %s", where)
 		if err := d.verify(where); err != nil {
 			return err

@@ -40,7 +40,7 @@ func TestSoak(t *testing.T) {
 	}
 	clean(t, 0o2775)
 	install(t, true)
-	for _, who := range []string{"alice", "bob", "mallory"} {
+	for _, who := range []string{"alice", "bob", "mallory", "carol"} {
 		spoolBox(t, who)
 	}
 	all := inboxes(t)
