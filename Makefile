@@ -17,7 +17,7 @@ MANUALS  := $(wildcard man/*.[157])
 
 export CGO_ENABLED = 0
 
-.PHONY: build test check format vet staticcheck manuals deps cross race kills bench bench-peers soak bench-deliver fuzz install clean
+.PHONY: build test check format vet staticcheck manuals deps cross race kills bench bench-peers test-mailsystems soak bench-deliver fuzz install clean
 
 build: ## all programs, into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -25,7 +25,7 @@ build: ## all programs, into bin/
 test: ## what needs no network and no root
 	$(GO) test -short ./...
 
-check: format vet staticcheck manuals deps cross build test race kills
+check: format vet staticcheck manuals deps cross build test test-mailsystems race kills
 
 format:
 	@out=$$($(GOFUMPT) -l cmd pkg) && if [ -n "$$out" ]; then echo "not formatted: $$out"; exit 1; fi
@@ -66,6 +66,9 @@ fuzz: ## each fuzz target for FUZZTIME
 		target=$${func#func } && echo "$$target in $${file%/*}" && \
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; \
 	done
+
+test-mailsystems: ## real mail systems, where they are installed, and 20 seconds of everything at once
+	SOAK=20s $(GO) test -count=1 -run 'TestSoak|TestMailSystem' ./pkg/deliver
 
 soak: ## deliveries, readers, prunes and kills at once; SOAK=10m
 	SOAK=$(SOAK) $(GO) test -count=1 -run 'TestSoak|TestMailSystem' -timeout 60m -v ./pkg/deliver
