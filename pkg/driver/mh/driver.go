@@ -186,7 +186,7 @@ func (d *Driver) isMailbox(path string) (bool, error) {
 	if below, err := d.below(path); below || err != nil {
 		return below, err
 	}
-	fi, err = d.FS.Lstat(filepath.Join(path, sequencesName))
+	fi, err = d.FS.Stat(filepath.Join(path, sequencesName))
 	if node.Gone(err) {
 		return false, nil
 	}
