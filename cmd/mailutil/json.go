@@ -22,6 +22,7 @@ import (
 const (
 	typeMessage  = "message"  // one message of a mailbox
 	typeFinding  = "finding"  // something odd in a mailbox
+	typeLock     = "lock"     // a lock that somebody has on a mailbox
 	typeProgress = "progress" // how far the work is
 	typeSummary  = "summary"  // what came of a command
 	typeError    = "error"    // what went wrong, or may matter

@@ -24,6 +24,7 @@ const (
 	opAppend
 	opDelete
 	opRename
+	opLock
 )
 
 // verbs begin the sentence "Can't VERB NAME: REASON".
@@ -35,6 +36,7 @@ var verbs = map[operation]string{
 	opAppend: "append to mailbox",
 	opDelete: "delete mailbox",
 	opRename: "rename mailbox",
+	opLock:   "lock mailbox",
 }
 
 // sentence says that op failed with the mailbox that the user called name.

@@ -22,7 +22,7 @@ func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 }
 
 func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return mailbox.Inspection{}, err
 	}
