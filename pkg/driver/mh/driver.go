@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -241,7 +240,7 @@ func (d *Driver) newPath(n mailbox.Name) (string, error) {
 	if path == "" {
 		return "", mailbox.Sayf(mailbox.ErrName, "Can't create %s: invalid name", n.Text)
 	}
-	if slices.ContainsFunc(strings.Split(n.Text, "/"), numbered.AllDigits) {
+	if numbered.BadName(n.Text) {
 		return "", mailbox.Sayf(mailbox.ErrName, "Can't create mailbox %s: invalid MH-format name", n.Text)
 	}
 	return path, nil

@@ -27,6 +27,17 @@ func TestNumber(t *testing.T) {
 	}
 }
 
+func TestBadName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"a": false, "12": true, "a/45/b": true, "1/": true, "a/b1": false, "#mh/12": true, "#mh/a/7/b": true,
+		"/home/1000/x": false, "/home/1000": true, "./2024/x": false, "./2024": true, "~/2024/": true, "~12/x": false,
+	} {
+		if got := BadName(name); got != want {
+			t.Errorf("%q: got %v, want %v", name, got, want)
+		}
+	}
+}
+
 func b2u(b bool) uint32 {
 	if b {
 		return 1
