@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
@@ -127,7 +126,7 @@ func (t *delivery) add(it mailbox.Item) (a mailbox.Altered, err error) {
 			a.Keywords++
 		}
 	}
-	at, altered := storable(it.Date, t.d.env.Now())
+	at, altered := numbered.Mtime(it.Date, t.d.env.Now())
 	if altered {
 		a.Dates++
 	}
@@ -146,22 +145,6 @@ func (t *delivery) add(it mailbox.Item) (a mailbox.Altered, err error) {
 }
 
 func (t *delivery) keepsUIDs() bool { return t.o.New && t.o.UIDValidity != 0 }
-
-// The years that the original can show.
-const firstYear, lastYear = 1970, 2097
-
-// storable returns the modification time that keeps a date, but for its zone.
-// altered says that it keeps another one.
-func storable(d mailbox.Date, now time.Time) (at time.Time, altered bool) {
-	if d.IsZero() {
-		return time.Unix(now.Unix(), 0), false
-	}
-	at = d.Time()
-	if y := at.UTC().Year(); y < firstYear || y > lastYear {
-		return time.Unix(now.Unix(), 0), true
-	}
-	return at, false
-}
 
 // Commit makes the messages part of the mailbox.
 func (t *delivery) Commit() (uids mailbox.UIDs, err error) {
