@@ -25,6 +25,7 @@ const (
 	opDelete
 	opRename
 	opLock
+	opRepair
 )
 
 // verbs begin the sentence "Can't VERB NAME: REASON".
@@ -37,6 +38,7 @@ var verbs = map[operation]string{
 	opDelete: "delete mailbox",
 	opRename: "rename mailbox",
 	opLock:   "lock mailbox",
+	opRepair: "repair mailbox",
 }
 
 // sentence says that op failed with the mailbox that the user called name.

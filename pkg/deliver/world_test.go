@@ -130,6 +130,7 @@ alice:x:2001:2001:Alice:/home/alice:/bin/sh
 bob:x:2002:2002:Bob:/home/bob:/bin/sh
 mallory:x:2003:2003:Mallory:/home/mallory:/bin/sh
 homeless:x:2004:2004:Nobody:/nonexistent:/bin/sh
+postfix:x:120:120::/var/spool/postfix:/usr/sbin/nologin
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 `
 
@@ -141,6 +142,8 @@ bob:x:2002:
 mallory:x:2003:
 homeless:x:2004:
 friends:x:3000:alice,bob
+postfix:x:120:
+postdrop:x:121:
 nogroup:x:65534:
 `
 

@@ -96,6 +96,7 @@ var rules = []rule{
 		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"},
 		unlikely,
 	},
+	{"mailutil/pkg/internal/mend", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests
 	{"mailutil/pkg/deptest", nil, nil},
