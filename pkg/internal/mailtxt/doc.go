@@ -68,4 +68,10 @@
 //     lock: of two sessions that change different flags none is undone.
 //   - Two sessions that begin within one second have one UIDVALIDITY, though
 //     messages may have been removed in between; so it is in the original.
+//
+// # Findings of a deep check, and repair
+//
+// Damage: line, size-long, size-short, torn-tail, gap, junk-tail, journal.
+// Doubt: text-start, lost. All with the format's name before. Each has a place
+// in the plan of a repair, which is made by the same walk.
 package mailtxt
