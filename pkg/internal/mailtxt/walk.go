@@ -221,25 +221,13 @@ func (w *walker) find(from, to int64) (int64, error) {
 // tailLen is the length of ";", keywords and flags.
 const tailLen = 1 + flagsLen
 
-// lineEndingAt returns where the line begins that ends at b[:end], as it is
-// written; -1 for none.
+// lineEndingAt returns where the line begins that ends, with its EOL, at
+// b[:end], as it is written; -1 for none.
 func (f *Format) lineEndingAt(b []byte, end int) int {
 	if !bytes.HasSuffix(b[:end], []byte(f.EOL)) {
 		return -1
 	}
-	semi := end - len(f.EOL) - tailLen
-	if semi < flocked.DateLen+2 || b[semi] != ';' || !allDigits(b[semi+1:semi+tailLen]) {
-		return -1
-	}
-	comma := semi - 1
-	for comma > 0 && isDigit(b[comma]) {
-		comma--
-	}
-	start := comma - flocked.DateLen
-	if b[comma] != ',' || comma == semi-1 || start < 0 || end-start > maxLine || !flocked.IsDate(b[start:comma]) {
-		return -1
-	}
-	return start
+	return lineEndingAt(b, end-len(f.EOL))
 }
 
 // damaged makes something of octets that are no readable line: a record of
