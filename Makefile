@@ -17,7 +17,7 @@ MANUALS  := $(wildcard man/*.[157])
 
 export CGO_ENABLED = 0
 
-.PHONY: build test check format vet staticcheck manuals deps cross race kills bench test-mailsystems soak bench-deliver fuzz install clean
+.PHONY: build test check format vet staticcheck manuals deps cross race kills bench bench-peers test-mailsystems soak bench-deliver fuzz install clean
 
 build: ## all programs, into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -52,11 +52,14 @@ race:
 	@if command -v gcc >/dev/null || command -v clang >/dev/null; then CGO_ENABLED=1 $(GO) test -race -short ./...; \
 	else echo "race: no C compiler, not run"; fi
 
-kills: ## the program killed at every system call that changes something; minutes
+kills: ## the program killed at every system call that changes something, and at random; minutes
 	$(GO) test -run TestKilled -timeout 60m ./cmd/mailutil
 
 bench: ## for benchstat; BENCH_MB=1000 for the large mailbox
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./pkg/ops -mb $(BENCH_MB)
+
+bench-peers: ## list, search and cat beside other programs, as a table; BENCH_MB as above
+	$(GO) test -count 1 -timeout 120m -run '^TestPeers$$' -v ./pkg/ops -peers -mb $(BENCH_MB)
 
 fuzz: ## each fuzz target for FUZZTIME
 	@grep -rHo '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' cmd pkg | while IFS=: read -r file func; do \

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -190,7 +189,7 @@ func (d *Driver) isMailbox(path string) (bool, error) {
 	if below, err := d.below(path); below || err != nil {
 		return below, err
 	}
-	fi, err = d.FS.Lstat(filepath.Join(path, sequencesName))
+	fi, err = d.FS.Stat(filepath.Join(path, sequencesName))
 	if node.Gone(err) {
 		return false, nil
 	}
@@ -245,7 +244,7 @@ func (d *Driver) newPath(n mailbox.Name) (string, error) {
 	if path == "" {
 		return "", mailbox.Sayf(mailbox.ErrName, "Can't create %s: invalid name", n.Text)
 	}
-	if slices.ContainsFunc(strings.Split(n.Text, "/"), numbered.AllDigits) {
+	if numbered.BadName(n.Text) {
 		return "", mailbox.Sayf(mailbox.ErrName, "Can't create mailbox %s: invalid MH-format name", n.Text)
 	}
 	return path, nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"mailutil/pkg/internal/flocked"
@@ -95,11 +94,6 @@ func (d *Driver) whyNot(path string) error {
 	return mailbox.ErrFormat
 }
 
-// badName reports whether a name has a part that would be taken for a message.
-func badName(text string) bool {
-	return slices.ContainsFunc(strings.Split(text, "/"), numbered.AllDigits)
-}
-
 // Create makes an empty mailbox, in a directory that may be there already.
 func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 	c, err := d.createNew(ctx, n)
@@ -157,7 +151,7 @@ func (s *state) delete() error {
 // INBOX goes away a new one is made.
 func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 	path, err := d.place(from)
-	if err == nil && badName(to.Text) {
+	if err == nil && numbered.BadName(to.Text) {
 		err = mailbox.Sayf(mailbox.ErrName, "Can't rename to mailbox %s: invalid MX-format name", to.Text)
 	}
 	if err == nil {
