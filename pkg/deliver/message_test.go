@@ -95,6 +95,14 @@ func TestCheckSender(t *testing.T) {
 	}
 }
 
+func TestCutBrackets(t *testing.T) {
+	for from, want := range map[string]string{"": "", "<>": "", "<a@b>": "a@b", "a@b": "a@b", "<": "<", ">": ">", "<a": "<a"} {
+		if got := cutBrackets(from); got != want {
+			t.Errorf("%q: got %q, want %q", from, got, want)
+		}
+	}
+}
+
 func TestAllowed(t *testing.T) {
 	d := &delivery{target: &target{screen: "%*#/~"}}
 	for folder, ok := range map[string]bool{
