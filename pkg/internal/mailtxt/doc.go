@@ -54,7 +54,8 @@
 // below zero. Digits 8 and 9 in the flags are no octal ones, which the original
 // does not mind; nor do we. Where a record should begin and nothing readable
 // is, opening fails with the words of the original, and the offset. An append
-// finds out first whether the file ends with a whole record: what a killed
+// finds out first whether the file ends with a whole record, from its end
+// (damage with whole records behind it is not seen): what a killed
 // append of the original or garbage left behind the last one is moved to
 // NAME.lost, unless messages may be behind it.
 //
