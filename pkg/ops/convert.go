@@ -269,8 +269,16 @@ func (v *converter) convert(ctx context.Context) (err error) {
 	if err := held.Close(); err != nil {
 		return err
 	}
-	if err := v.late(ctx, st.UIDNext); err != nil {
+	quiet, err := swap.Quiet(ctx, kept, quietWait)
+	if err == nil {
+		err = v.late(ctx, st.UIDNext)
+	}
+	if err != nil {
 		return fmt.Errorf("it is converted, but mail may have arrived in %s meanwhile: %w", kept, err)
+	}
+	if !quiet {
+		v.s.Env.Notify(mailbox.Warn, fmt.Sprintf("%s is still open in another program, and is kept: what that adds to it is not in the new mailbox", kept))
+		return nil
 	}
 	return v.drop()
 }
@@ -426,6 +434,10 @@ func (v *converter) replace() (kept string, err error) {
 	}
 	return v.swap.Swap(v.o.DropOriginal)
 }
+
+// quietWait is how long is waited for those who have the original open, to see
+// what they add to it.
+const quietWait = 10 * time.Second
 
 // late copies messages that are in the original now and were not before, whose
 // UIDs would begin at next: some programs wait for the locks of a file that is

@@ -40,6 +40,7 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Lister   = (*Driver)(nil)
 	_ mailbox.Checker  = (*Driver)(nil)
 	_ mailbox.Parent   = (*Driver)(nil)
@@ -124,6 +125,9 @@ func (d *Driver) root() (string, error) {
 	p := d.profile()
 	return p.path, p.err
 }
+
+// Place returns the directory of n.
+func (d *Driver) Place(n mailbox.Name) (string, error) { return d.place(n) }
 
 // place returns the directory of n, "" where n is no mh name.
 func (d *Driver) place(n mailbox.Name) (string, error) {

@@ -32,6 +32,7 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Checker  = (*Driver)(nil)
 	_ mailbox.Parent   = (*Driver)(nil)
 )
@@ -41,6 +42,9 @@ func New(env *mailbox.Env) *Driver { return &Driver{FS: fsx.OS{}, env: env} }
 
 // Name returns "mx".
 func (d *Driver) Name() string { return "mx" }
+
+// Place returns the directory of n.
+func (d *Driver) Place(n mailbox.Name) (string, error) { return d.place(n) }
 
 // place returns the directory of the mailbox n; that of INBOX is ~/INBOX.
 func (d *Driver) place(n mailbox.Name) (string, error) {
