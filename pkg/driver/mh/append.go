@@ -188,6 +188,9 @@ func (t *delivery) Commit() (mailbox.UIDs, error) {
 
 // commit adds the messages to a mailbox that is locked for writing.
 func (t *delivery) commit(s *state) error {
+	if still, err := t.stage.Still(); !still || err != nil {
+		return errors.Join(err, fmt.Errorf("%w: another mailbox has its name now", mailbox.ErrTemporary))
+	}
 	for _, name := range t.s.keywords {
 		s.create(name) // where there is no room any more, Placed leaves it out
 	}

@@ -43,6 +43,7 @@ var (
 	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Lister   = (*Driver)(nil)
 	_ mailbox.Checker  = (*Driver)(nil)
+	_ mailbox.Parent   = (*Driver)(nil)
 )
 
 // New returns the driver.
@@ -202,6 +203,17 @@ func (d *Driver) below(path string) (bool, error) {
 	return root != "" && strings.HasPrefix(filepath.Clean(path), root+"/"), err
 }
 
+// Part reports whether an entry of a mailbox is its own; directories may be
+// mailboxes below it.
+func (d *Driver) Part(entry string) bool {
+	return entry == sequencesName || entry == oldSequences || isBackup(entry) || numbered.IsPart(entry, sequencesName)
+}
+
+// isBackup reports whether a name is that of a message that nmh has removed.
+func isBackup(name string) bool {
+	return len(name) > 1 && name[0] == ',' && numbered.AllDigits(name[1:])
+}
+
 // whyNot says why a path is no mailbox of ours.
 func (d *Driver) whyNot(path string) error {
 	if path == "" {
@@ -320,8 +332,7 @@ func (s *state) delete() error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		backup := len(name) > 1 && name[0] == ',' && numbered.AllDigits(name[1:]) // nmh: a removed message
-		if (backup || name == oldSequences) && e.Type().IsRegular() {
+		if (isBackup(name) || name == oldSequences) && e.Type().IsRegular() {
 			if err := s.d.FS.Remove(filepath.Join(s.dir.Path, name)); err != nil {
 				return err
 			}

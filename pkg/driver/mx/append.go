@@ -163,6 +163,9 @@ func (t *delivery) Commit() (uids mailbox.UIDs, err error) {
 			uids, err = t.commit(s)
 			return err
 		})
+		if errors.Is(err, mailbox.ErrNotExist) || errors.Is(err, mailbox.ErrFormat) || errors.Is(err, mailbox.ErrNotMailbox) {
+			err = fmt.Errorf("%w: the mailbox has gone: %v", mailbox.ErrTemporary, err)
+		}
 	}
 	if err = errors.Join(err, t.release()); err != nil {
 		return mailbox.UIDs{}, t.d.fail("append", t.n, err)
@@ -174,6 +177,9 @@ func (t *delivery) Commit() (uids mailbox.UIDs, err error) {
 // records first, by an append to the index, which mean nothing until the files
 // are there.
 func (t *delivery) commit(s *state) (uids mailbox.UIDs, err error) {
+	if still, err := t.stage.Still(); !still || err != nil {
+		return uids, errors.Join(err, fmt.Errorf("%w: another mailbox has its name now", mailbox.ErrTemporary))
+	}
 	base := s.ix.last
 	if uint64(base)+uint64(len(t.items)) > numbered.MaxNumber {
 		return uids, fmt.Errorf("%w: its UIDs are used up", mailbox.ErrUnsupported)

@@ -29,8 +29,9 @@
 // flock(2) on .mxindex: exclusive to write, shared to read, where the original
 // takes the exclusive one always. It is held while index and directory are read
 // or changed, never between calls, and so not while mail arrives. A session locks
-// nobody out; deleting and renaming cannot tell that somebody has the mailbox
-// open.
+// nobody out; deleting, renaming and holding cannot tell that somebody has the
+// mailbox open. A delivery that finds another mailbox under the name than the one
+// it was begun with fails, for the time being.
 //
 // # What is written
 //

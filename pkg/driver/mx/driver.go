@@ -34,6 +34,7 @@ var (
 	_ mailbox.Appender = (*Driver)(nil)
 	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Checker  = (*Driver)(nil)
+	_ mailbox.Parent   = (*Driver)(nil)
 )
 
 // New returns the driver.
@@ -78,6 +79,12 @@ func (d *Driver) hasIndex(path string) (bool, error) {
 		return false, nil
 	}
 	return err == nil && fi.Mode().IsRegular(), err
+}
+
+// Part reports whether an entry of a mailbox is its own; others may be mailboxes
+// below it.
+func (d *Driver) Part(entry string) bool {
+	return entry == indexName || numbered.IsPart(entry, indexName)
 }
 
 // whyNot says why a path is no mailbox of ours.

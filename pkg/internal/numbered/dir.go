@@ -80,6 +80,12 @@ func BadName(text string) bool {
 // IsWork reports whether a name is that of a work file.
 func IsWork(name string) bool { return strings.HasPrefix(name, prefix) }
 
+// IsPart reports whether an entry of a directory belongs to the format as a
+// message, a work file, or what a change of the state file needs.
+func IsPart(entry, state string) bool {
+	return AllDigits(entry) || IsWork(entry) || strings.HasPrefix(entry, "."+state+".")
+}
+
 // List reads the directory, some names at a time.
 func (d Dir) List() (Listing, error) {
 	var l Listing

@@ -88,6 +88,19 @@ func (c *counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Still reports whether the hidden files are there: the directory may have been
+// replaced by another of its name, or removed, since they were made.
+func (s *Stage) Still() (bool, error) {
+	if len(s.nums) == 0 || s.Direct {
+		return true, nil
+	}
+	_, err := s.FS.Lstat(s.hidden(s.tag, s.nums[0]))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Sync makes the texts durable, not yet their names.
 func (s *Stage) Sync() error {
 	err := fsx.SyncAll(s.open)
