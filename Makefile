@@ -51,8 +51,8 @@ race:
 	@if command -v gcc >/dev/null || command -v clang >/dev/null; then CGO_ENABLED=1 $(GO) test -race -short ./...; \
 	else echo "race: no C compiler, not run"; fi
 
-kills: ## the program killed at every system call that changes something; minutes
-	$(GO) test -run TestKilled -timeout 60m ./cmd/mailutil
+kills: ## the program killed at every system call that changes something, and at random while it converts a site; minutes
+	$(GO) test -run 'TestKilled|TestConversion' -timeout 60m ./cmd/mailutil
 
 bench: ## for benchstat; BENCH_MB=1000 for the large mailbox
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./pkg/ops -mb $(BENCH_MB)
