@@ -13,7 +13,9 @@ import (
 
 // The original delivers into a mailbox that is converted to and fro meanwhile.
 // What it says it has delivered is there, once. It finds the format before it
-// waits for locks, and then refuses another: that is its good right.
+// waits for locks: most often it then refuses another, but sometimes it adds what
+// it has in the format that was, behind the last message, of which it becomes
+// part. Nobody can keep it from that, but no octet may be lost.
 func TestConversionUnderTheOriginal(t *testing.T) {
 	const original, deliveries = "/usr/bin/mailutil", 30
 	if testing.Short() {
@@ -59,8 +61,13 @@ func TestConversionUnderTheOriginal(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	raw, err := os.ReadFile(filepath.Join(home, "src"))
+	must(t, err)
 	for id, ok := range delivered {
-		if n := strings.Count(out, id); ok && n != 1 || n > 1 {
+		n := strings.Count(out, id)
+		if ok && n == 0 && strings.Count(string(raw), id) == 1 {
+			t.Logf("%s became part of another message", id)
+		} else if ok && n != 1 || n > 1 {
 			t.Errorf("%s: delivered is %v, and it is there %d times", id, ok, n)
 		}
 	}

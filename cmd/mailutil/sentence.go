@@ -24,6 +24,8 @@ const (
 	opAppend
 	opDelete
 	opRename
+	opLock
+	opRepair
 	opConvert
 )
 
@@ -36,6 +38,8 @@ var verbs = map[operation]string{
 	opAppend:  "append to mailbox",
 	opDelete:  "delete mailbox",
 	opRename:  "rename mailbox",
+	opLock:    "lock mailbox",
+	opRepair:  "repair mailbox",
 	opConvert: "convert mailbox",
 }
 

@@ -3,9 +3,11 @@ package all
 
 import (
 	"mailutil/pkg/driver/dummy"
+	"mailutil/pkg/driver/maildir"
 	"mailutil/pkg/driver/mbox"
 	"mailutil/pkg/driver/mbx"
 	"mailutil/pkg/driver/mh"
+	"mailutil/pkg/driver/mix"
 	"mailutil/pkg/driver/mmdf"
 	"mailutil/pkg/driver/mtx"
 	"mailutil/pkg/driver/mx"
@@ -25,7 +27,9 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 	var ds mailbox.Drivers
 	ds = mailbox.Drivers{
 		mbox.New(env, spool),
+		mix.New(env),
 		mx.New(env),
+		maildir.New(env),
 		mbx.New(env, spool),
 		tenex.New(env, spool),
 		mtx.New(env, spool),

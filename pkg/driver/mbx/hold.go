@@ -12,7 +12,7 @@ var _ mailbox.Holder = (*Driver)(nil)
 // Hold opens n under the temp lock and the exclusive lock on the file. What is
 // no whole record at its end has been saved.
 func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, error) {
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return nil, err
 	}

@@ -156,7 +156,7 @@ func TestSequences(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, want := w.read("box/.mh_sequences"), "cur: 3\nunseen: 7\nreplied: 1 x\nflagged: 1-4\nMine: 2-4\nnonsense\n$Label1:\n"+
-		"notrecent: 1-4 7\ndeleted: 2-3\nLater: 2-3\n"; got != want {
+		"mailutilknown: 1-4 7\ndeleted: 2-3\nLater: 2-3\n"; got != want {
 		t.Errorf("sequences\n got %q\nwant %q", got, want)
 	}
 	for _, k := range []string{"unseen", "FLAGGED", "a:b", "12", "cur"} {

@@ -62,7 +62,7 @@ func (s *Stage) Add(n uint32, atime, mtime time.Time, write func(io.Writer) erro
 	if err = write(s.buf); err == nil {
 		err = s.buf.Flush()
 	}
-	if err == nil {
+	if err == nil && s.Mode&^0o600 != 0 {
 		err = f.Chmod(s.Mode) // whatever the umask
 	}
 	if err == nil {
@@ -206,6 +206,9 @@ func (s *Stage) undo(p *Plan) error {
 // Abort removes what has no number yet; safe at any time.
 func (s *Stage) Abort() error {
 	errs := []error{s.closeAll()}
+	if s.Direct { // they go with the directory
+		s.nums = nil
+	}
 	for _, n := range s.nums {
 		if err := s.FS.Remove(s.hidden(s.tag, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)

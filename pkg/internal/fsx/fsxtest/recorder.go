@@ -89,6 +89,9 @@ func (r *Recorder) OpenFile(name string, flag int, perm fs.FileMode) (fsx.File, 
 	if err != nil {
 		return nil, err
 	}
+	if fi, err := f.Stat(); err != nil || fi.IsDir() { // to read names, nothing to record
+		return f, err
+	}
 	if _, known := r.names[name]; !known {
 		r.inos++
 		r.names[name] = r.inos
