@@ -55,7 +55,7 @@ race:
 	else echo "race: no C compiler, not run"; fi
 
 kills: ## the program killed at every system call that changes something, and at random; minutes
-	$(GO) test -run TestKilled -timeout 60m ./cmd/mailutil
+	$(GO) test -run 'TestKilled|TestConversion' -timeout 60m ./cmd/mailutil
 
 bench: ## for benchstat; BENCH_MB=1000 for the large mailbox
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./pkg/ops -mb $(BENCH_MB)
