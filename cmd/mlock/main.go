@@ -13,12 +13,10 @@ import (
 )
 
 const (
-	staleAge                    = 5 * time.Minute      // of a lock whose holder is gone or not known
+	staleAge                    = 5 * time.Minute      // of a lock whose holder is gone or not known; also how long to wait for one
 	lifetime                    = time.Hour            // of any lock
-	patience                    = 5 * time.Minute      // how long to wait for a lock
 	pause                       = 5 * time.Millisecond // between two tries
 	config                      = "/etc/mlock.conf"    // more spool directories, a line each
-	testLock                    = ".mlock-check.lock"
 	exUsage, exCreate, exNoPerm = 64, 73, 77
 )
 

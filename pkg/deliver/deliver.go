@@ -52,6 +52,7 @@ type Agent struct {
 func New(ident string, o Options, in io.Reader, stderr io.Writer) *Agent {
 	debug.SetGCPercent(-1) // we are gone before there is anything to collect,
 	debug.SetMemoryLimit(maxMemory)
+	o.From = cutBrackets(o.From)
 	return &Agent{Options: o, log: newLog(ident, o.Debug, stderr), in: in, err: stderr, proc: newProcess()}
 }
 
@@ -111,6 +112,15 @@ func (a *Agent) check(recipients []string, caller int) error {
 }
 
 func usage(text string) error { return exit.With(exit.Usage, errors.New(text)) }
+
+// cutBrackets takes the angle brackets from a sender: some mail systems give an
+// empty one as "<>".
+func cutBrackets(from string) string {
+	if len(from) >= 2 && from[0] == '<' && from[len(from)-1] == '>' {
+		return from[1 : len(from)-1]
+	}
+	return from
+}
 
 // checkSender refuses an address that would end the Return-Path field, or its
 // brackets.

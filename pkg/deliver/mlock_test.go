@@ -100,7 +100,7 @@ func TestOriginalMlock(t *testing.T) {
 	}
 	clean(t, 0o2775)
 	path := spoolBox(t, "alice")
-	mountOver(t, "/usr/bin/mlock", bin+"/mlock")
+	mountOver(t, "/usr/bin/mlock", "/etc/mlock")
 	if r := deliverTo(t, mail("one"), "alice"); r.code != 0 || strings.Contains(r.err, "vulnerable") {
 		t.Fatalf("status %d, %s", r.code, r.err)
 	}
@@ -337,5 +337,45 @@ func TestTogether(t *testing.T) {
 		if len(accepted) < each {
 			t.Errorf("with %s: only %d were accepted", other, len(accepted))
 		}
+	}
+}
+
+// A mailbox that is taken away while a delivery waits for its lock, as programs
+// do that fetch mail, does not take the message along.
+func TestMailboxTakenAway(t *testing.T) {
+	needWorld(t)
+	clean(t, 0o1777)
+	const path = "/var/mail/alice"
+	if r := deliverTo(t, mail("one"), "alice"); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	fetch := command("alice", "mailutil", "lock", "run", "INBOX", "--", "bash", "-c", "echo held; read x; mv /var/mail/alice ~/fetched")
+	in, err := fetch.StdinPipe()
+	must(t, err)
+	out, err := fetch.StdoutPipe()
+	must(t, err)
+	must(t, fetch.Start())
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "held\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	cmd := command("root", "tmail", "alice")
+	cmd.Stdin = strings.NewReader(mail("two"))
+	stderr, err := cmd.StderrPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	said := bufio.NewScanner(stderr)
+	if !said.Scan() || !strings.Contains(said.Text(), "waiting: ") {
+		t.Errorf("it says %q, not that it waits", said.Text())
+	}
+	in.Close()
+	fetch.Wait() // the lock file is gone with the mailbox: it may say so
+	for said.Scan() {
+	}
+	must(t, cmd.Wait())
+	if !exists(path) || received(t, path, "two") != 1 {
+		t.Error("the message is not in the mailbox")
+	}
+	if received(t, "/home/alice/fetched", "two") != 0 {
+		t.Error("the message is in the file that was taken away")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,10 +41,13 @@ func (t *target) unsafe(dir, file unix.Stat_t) error {
 	case file.Mode&unix.S_ISGID != 0:
 		return errors.New("setgid file")
 	case file.Nlink > 1 && shared(dir, t.uid):
-		return errors.New("multiple links in a directory of others")
+		return errLinks
 	}
 	return nil
 }
+
+// errLinks is true for a moment of a file that is being made: see lookTwice.
+var errLinks = errors.New("multiple links in a directory of others")
 
 // shared reports whether others than the user and root may make names in a
 // directory.
@@ -99,12 +103,9 @@ func (d *delivery) verify(path string) error {
 	} else {
 		d.log.say(levelDebug, "Verifying safe delivery to %s", path)
 	}
-	dir, file, err := look(path)
+	dir, file, err := d.lookTwice(path)
 	if errors.Is(err, errMissing) {
 		return err
-	}
-	if err == nil {
-		err = d.unsafe(dir, file)
 	}
 	if err == nil && file.Mode&unix.S_IFMT == unix.S_IFREG && dir.Mode&unix.S_IWOTH != 0 && dir.Mode&unix.S_ISVTX == 0 {
 		err = errors.New("anybody may replace it")
@@ -118,6 +119,28 @@ func (d *delivery) verify(path string) error {
 	}
 	return nil
 }
+
+// lookTwice looks at a file until it is safe, or missing, or unsafe for good:
+// programs that make a mailbox give it its name by a second link.
+func (d *delivery) lookTwice(path string) (dir, file unix.Stat_t, err error) {
+	for range linkTries {
+		dir, file, err = look(path)
+		if err == nil {
+			err = d.unsafe(dir, file)
+		}
+		if err != errLinks {
+			break
+		}
+		time.Sleep(linkPause)
+	}
+	return dir, file, err
+}
+
+// How often, and after which time each, a file with two links is looked at.
+const (
+	linkTries = 10
+	linkPause = 10 * time.Millisecond
+)
 
 // unsafeAt reports why path takes no mail.
 func (d *delivery) unsafeAt(path string, err error) error {

@@ -121,7 +121,9 @@ func (a RepairAccount) String() string {
 	add(int(a.Flags), "%d without their flags")
 	add(int(a.UIDs), "%d with a guessed or new UID")
 	add(int(a.Ends), "%d whose size was wrong")
-	add(a.Keywords, "%d names of keywords made up")
+	if a.Keywords > 0 {
+		list = append(list, counted(a.Keywords, "name of a keyword", "names of keywords")+" made up")
+	}
 	if a.SetAside > 0 {
 		list = append(list, counted(int(a.SetAside), "octet", "octets")+" set aside")
 	}

@@ -8,11 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 
-	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/inspect"
 	"mailutil/pkg/internal/mend"
@@ -101,55 +99,17 @@ func (r *repair) Close() error {
 
 // CarryOut repairs the file.
 func (r *repair) CarryOut(ctx context.Context) (made mailbox.RepairFiles, again bool, err error) {
-	f, held, err := r.d.openLocked(ctx, r.path, os.O_RDWR)
-	if err == nil {
-		made, again, err = r.alone(ctx, f)
-		err = errors.Join(err, held.Release(), f.Close())
-	}
-	return made, again, r.d.fail("repair", r.name, err)
-}
-
-// alone repairs f if nobody else has it open.
-func (r *repair) alone(ctx context.Context, f fsx.File) (made mailbox.RepairFiles, again bool, err error) {
-	did, err := r.d.files().FinishChange(f)
-	if did || err != nil {
-		return made, did, err
-	}
-	ok, err := flocked.TryExclusive(f)
-	if err != nil {
-		return made, false, err
-	}
-	if !ok {
-		return made, false, inUse(r.path, r.d.files().Locks())
-	}
-	now, err := f.Stat()
-	if err != nil {
-		return made, false, err
-	}
-	if r.pending || now.Size() != r.before.Size() || !now.ModTime().Equal(r.before.ModTime()) || !os.SameFile(now, r.before) {
-		return made, false, mailbox.ErrChanged
-	}
-	j := mend.Job{
-		FS: r.d.FS, Journal: r.d.journal(), File: f, Image: r.p.image, Lost: r.p.lost, KeepIn: r.o.KeepIn,
-		Now: r.d.env.Now(), Verify: r.verify,
-	}
-	if r.p.converted {
-		j.From = r.scratch
-	}
-	made, err = j.Run(ctx)
-	return made, false, err
-}
-
-// inUse says who has the mailbox.
-func inUse(path string, o lock.Options) error {
-	who := "another process"
-	for _, h := range lock.Holders(path, o) {
-		if h.PID != 0 && h.PID != os.Getpid() {
-			who = h.String()
-			break
+	made, again, err = mend.Alone(ctx, r.d.files(), r.path, r.before, r.pending, func(f fsx.File) *mend.Job {
+		j := &mend.Job{
+			FS: r.d.FS, Journal: r.d.journal(), File: f, Image: r.p.image, Lost: r.p.lost, KeepIn: r.o.KeepIn,
+			Now: r.d.env.Now(), Verify: r.verify,
 		}
-	}
-	return fmt.Errorf("%w: %s has it open", mailbox.ErrBusy, who)
+		if r.p.converted {
+			j.From = r.scratch
+		}
+		return j
+	})
+	return made, again, r.d.fail("repair", r.name, err)
 }
 
 // verify parses what the file is to be, as a reader does and as a deep check

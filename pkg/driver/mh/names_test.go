@@ -107,6 +107,18 @@ func TestList(t *testing.T) {
 	}
 }
 
+func TestPart(t *testing.T) {
+	d := newWorld(t).Driver
+	for entry, want := range map[string]bool{
+		"1": true, "007": true, ",2": true, ".mh_sequences": true, "..mh_sequences.journal": true, ".mailutil-plan": true, ".mh_sequence": true,
+		"sub": false, ",x": false, ".x": false, "1a": false,
+	} {
+		if got := d.Part(entry); got != want {
+			t.Errorf("%s: got %v, want %v", entry, got, want)
+		}
+	}
+}
+
 // Where other mailboxes are below, the directory stays.
 func TestDelete(t *testing.T) {
 	w := newWorld(t)

@@ -17,6 +17,7 @@ import (
 type box struct {
 	*hold
 	name mailbox.Name
+	held *pair // of Hold, nil elsewhere: nobody else gets at the mailbox
 
 	state *state    // the files, as they were read last; nil where that is not known
 	meta  meta      // as the session shows it
@@ -81,6 +82,9 @@ func (b *box) warn(text string) {
 func (b *box) locked(ctx context.Context, index, status lock.Mode, do func(p *pair, s *state) error) error {
 	if b.hold == nil {
 		return fmt.Errorf("%w: it is closed", mailbox.ErrReadOnly)
+	}
+	if b.held != nil {
+		return do(b.held, b.state)
 	}
 	p, err := b.lock(ctx, index, status)
 	if err != nil {

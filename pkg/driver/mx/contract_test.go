@@ -17,6 +17,6 @@ func TestContract(t *testing.T) {
 			return d, env
 		},
 		Foreign: "From a@example.com Mon Jul  2 00:00:00 2001\n\nx\n",
-		Exact:   true, MaxKeywords: maxKeywords, Shared: true, UIDs: true,
+		Exact:   true, MaxKeywords: maxKeywords, Shared: true, UIDs: true, Unlocked: true,
 	})
 }

@@ -29,8 +29,9 @@
 // flock(2) on .mxindex: exclusive to write, shared to read, where the original
 // takes the exclusive one always. It is held while index and directory are read
 // or changed, never between calls, and so not while mail arrives. A session locks
-// nobody out; deleting and renaming cannot tell that somebody has the mailbox
-// open.
+// nobody out; deleting, renaming and holding cannot tell that somebody has the
+// mailbox open. A delivery that finds another mailbox under the name than the one
+// it was begun with fails, for the time being.
 //
 // # What is written
 //
@@ -43,8 +44,9 @@
 //	expunge          by a plan, all or none; the records afterwards
 //	new keywords,    replace of the index, in place through a journal: others
 //	odd indexes      wait for the lock of this very file
-//	new mailbox      hidden files and a plan, then the index, which makes it a
-//	                 mailbox
+//	new mailbox      a hidden directory beside its place, which appears whole;
+//	                 where a directory is there already, hidden files and a
+//	                 plan, then the index, which makes it a mailbox
 //
 // Who finds a plan or a journal that a crash left finishes it, before anything
 // else. Until then the original sees some of the messages of an interrupted

@@ -161,14 +161,14 @@ func (r *repair) carryOut(ctx context.Context) (made mailbox.RepairFiles, again 
 // alone repairs f, on which all locks are held.
 func (r *repair) alone(ctx context.Context, f fsx.File) (made mailbox.RepairFiles, again bool, err error) {
 	did, err := journal.Recover(f, r.d.journal())
-	if did != "" || err != nil {
-		return made, did != "", err
+	if did != "" || r.pending || err != nil {
+		return made, err == nil, err
 	}
 	now, err := f.Stat()
 	if err != nil {
 		return made, false, err
 	}
-	if r.pending || now.Size() != r.before.Size() || !now.ModTime().Equal(r.before.ModTime()) || !os.SameFile(now, r.before) {
+	if now.Size() != r.before.Size() || !now.ModTime().Equal(r.before.ModTime()) || !os.SameFile(now, r.before) {
 		return made, false, mailbox.ErrChanged
 	}
 	r.all[0].Source(f)

@@ -7,10 +7,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"mailutil/pkg/internal/fsx/fsxtest"
 	"mailutil/pkg/internal/mbox"
 	"mailutil/pkg/internal/mend/damage"
 	"mailutil/pkg/mailbox"
@@ -229,4 +231,90 @@ func damageClass(t *testing.T, format mbox.Format, c damage.Class, seed uint64) 
 		invented += max(0, len(got)-len(msgs))
 	}
 	return back, intact, invented
+}
+
+// Killed anywhere, the original or the result is there, and the next repair
+// gives the result.
+func TestRepairCrashes(t *testing.T) {
+	for _, file := range []string{"foreign-uid-backwards.mbox", "foreign-header-only.mbox", "foreign-uid-backwards.mmdf"} {
+		t.Run(file, func(t *testing.T) {
+			env, _ := goldenEnv(t)
+			n := put(t, env, file)
+			d := inspectedBy(t, env, n)
+			before := readFile(t, file)
+			rec := fsxtest.Record(t, env.Home)
+			d.FS = rec
+			if _, _, err := repairAll(t, d, n, mailbox.RepairOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			after, err := os.ReadFile(n.Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec.Crashes(t, func(t *testing.T, dir string, done bool) {
+				env, _ := goldenEnv(t)
+				env.Home = dir
+				n := mailbox.Name{Text: file, Path: filepath.Join(dir, file)}
+				now, err := os.ReadFile(n.Path)
+				if err != nil || done && !bytes.Equal(now, after) {
+					t.Fatalf("it was done, but the result is not there: %v", err)
+				}
+				if !bytes.Equal(now, before) && !bytes.Equal(now, after) {
+					if names, _ := filepath.Glob(filepath.Join(dir, "*.orig-*")); len(names) == 0 {
+						t.Error("the original is not there any more")
+					}
+				}
+				if _, _, err := repairAll(t, New(d.format, env), n, mailbox.RepairOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				if now, _ = os.ReadFile(n.Path); !bytes.Equal(now, after) {
+					t.Error("the next repair gives another result")
+				}
+			})
+		})
+	}
+}
+
+// A repair is refused while a session has the mailbox, and says who.
+func TestRepairBusy(t *testing.T) {
+	env, _ := goldenEnv(t)
+	n := put(t, env, "foreign-uid-backwards.mbox")
+	d := inspectedBy(t, env, n)
+	r, err := d.PlanRepair(context.Background(), n, mailbox.RepairOptions{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.LockTimeout = -1
+	mb := open(t, env, n, mailbox.ReadWrite)
+	if _, _, err := r.CarryOut(context.Background()); !errors.Is(err, mailbox.ErrBusy) || !strings.Contains(err.Error(), "pid") {
+		t.Errorf("got %v, want busy", err)
+	}
+	if err := mb.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Doubtful From_ lines are split or quoted where that is asked for.
+func TestRepairFromLines(t *testing.T) {
+	text := fromLine + "Subject: 1\n\nbody\n\nFrom a@b 1 Jan\nSubject: 2\n\nbody\n\n" + fromLine + "this is text\n\n" + fromLine + "Subject: 3\n\nbody\n"
+	for _, tt := range []struct {
+		o    mailbox.RepairOptions
+		want int
+	}{
+		{mailbox.RepairOptions{}, 3},
+		{mailbox.RepairOptions{SplitFrom: true}, 4},
+		{mailbox.RepairOptions{QuoteFrom: true}, 2},
+	} {
+		env, _ := goldenEnv(t)
+		n := putBytes(t, env, "box", []byte(text))
+		d := New(mbox.Unix, env)
+		if _, _, err := repairAll(t, d, n, tt.o); err != nil {
+			t.Fatal(err)
+		}
+		mb := open(t, env, n, mailbox.ReadOnly)
+		if got := int(mb.Status().Messages); got != tt.want {
+			t.Errorf("%+v: got %d messages, want %d", tt.o, got, tt.want)
+		}
+		mb.Close()
+	}
 }
