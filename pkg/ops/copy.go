@@ -288,6 +288,10 @@ func (c *copier) run(ctx context.Context) error {
 func (c *copier) rollback(err error) error {
 	c.acc.Copied, c.acc.Skipped, c.acc.Failed, c.acc.Octets = 0, 0, c.acc.Found, 0
 	c.acc.Dates = DateCounts{}
+	if k, ok := c.to.(mailbox.Keeper); ok {
+		c.acc.Copied = min(k.Kept(), c.acc.Found)
+		c.acc.Failed = c.acc.Found - c.acc.Copied
+	}
 	return errors.Join(err, c.to.Abort())
 }
 
@@ -313,6 +317,11 @@ func (c *copier) one(m mailbox.Message) error {
 		return err
 	}
 	it.Text = text
+	if t, ok := text.(mailbox.Sizer); ok {
+		if it.Size, err = t.Size(); err != nil {
+			return err
+		}
+	}
 	dates := c.acc.Dates
 	if it.Date, err = c.date(m, text, &dates); err != nil {
 		return err

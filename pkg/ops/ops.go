@@ -149,7 +149,10 @@ func (s *Session) find(name string) (mailbox.Name, mailbox.Driver, error) {
 // newFormat is the driver that makes a new mailbox called n.
 func (s *Session) newFormat(n mailbox.Name) (mailbox.Driver, error) {
 	format := n.Format
-	if format == "" {
+	switch {
+	case n.Space != "" && format == "": // names of one driver only
+		format = n.Space
+	case format == "":
 		format = s.Env.Config.NewFormat
 	}
 	if d := s.Drivers.Default(format); d != nil {
