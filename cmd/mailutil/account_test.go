@@ -138,11 +138,11 @@ func TestResultsThatCannotBeWritten(t *testing.T) {
 		{syscall.ENOSPC, exitUsage, "mailutil: standard output: no space left on device\n"},
 	} {
 		var stderr bytes.Buffer
-		if got := run(t.Context(), []string{"mailutil"}, brokenWriter{tt.err}, &stderr); got != tt.status || stderr.String() != tt.stderr {
+		if got := run(t.Context(), []string{"mailutil"}, nil, brokenWriter{tt.err}, &stderr); got != tt.status || stderr.String() != tt.stderr {
 			t.Errorf("%v: got status %d, stderr %q", tt.err, got, stderr.String())
 		}
 	}
-	if got := run(t.Context(), []string{"mailutil", "-version"}, brokenWriter{syscall.ENOSPC}, &bytes.Buffer{}); got != exitFailed {
+	if got := run(t.Context(), []string{"mailutil", "-version"}, nil, brokenWriter{syscall.ENOSPC}, &bytes.Buffer{}); got != exitFailed {
 		t.Errorf("a lost result: got status %d", got)
 	}
 }

@@ -48,7 +48,7 @@ func parseLine(args []string, known *pflag.FlagSet) (commandLine, error) {
 		switch {
 		case word == "--" && !ended:
 			ended = true
-		case ended || word == "" || word[0] != '-':
+		case ended || word == "" || word[0] != '-' || word == "-" && words > 0:
 			if words++; words > 3 && !many {
 				return l, usageError(unknownArgument(word))
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -13,17 +14,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailutil/pkg/driver/all"
+	"mailutil/pkg/driver/stream"
+	"mailutil/pkg/imap"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/ops"
+	"mailutil/pkg/remote"
 )
 
 // A cli is one run of the program.
 type cli struct {
 	prog     string // as it was called
+	in       io.Reader
 	out, err io.Writer
 	opt      options
 	session  ops.Session
-	lost     error // the first result that could not be written
+	stream   *stream.Driver // of the session: what is written may be compressed
+	lost     error          // the first result that could not be written
+	atEnd    []func() error // lets go of what servers have of us
 }
 
 // options go with every command.
@@ -31,6 +38,7 @@ type options struct {
 	debug, verbose, quiet, restrict bool
 	json, noProgress, dryRun        bool
 	user, config                    string
+	remote                          remoteOptions
 	lockTimeout                     time.Duration
 }
 
@@ -141,8 +149,24 @@ func (c *cli) start(cmd *cobra.Command, _ []string) error {
 	if env.LockTimeout == 0 && (cmd.Flags().Changed("lock-timeout") || cmd.Name() == "info") {
 		env.LockTimeout = -1 // do not wait
 	}
-	c.session = ops.Session{Env: env, Drivers: all.Drivers(env), DryRun: c.opt.dryRun}
+	o, err := c.forRemote()
+	if err != nil {
+		return err
+	}
+	c.session = ops.Session{Env: env, Drivers: c.drivers(env, o), DryRun: c.opt.dryRun}
 	return nil
+}
+
+// drivers are the formats: those of all programs, streams, which must be asked
+// before phile takes any file, and servers, which the delivery agents do not
+// know: they would carry TLS along.
+func (c *cli) drivers(env *mailbox.Env, o remote.Options) mailbox.Drivers {
+	servers := imap.New(env, o)
+	c.atEnd = append(c.atEnd, servers.Close)
+	ds := append(all.Drivers(env), servers)
+	c.stream = stream.New(env, c.in, c.out)
+	phile := slices.IndexFunc(ds, func(d mailbox.Driver) bool { return d.Name() == "phile" })
+	return slices.Insert(ds, phile, mailbox.Driver(c.stream))
 }
 
 // configure reads the configuration file, which must exist when it was asked

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"mailutil/pkg/driver/stream"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/ops"
 	"mailutil/pkg/search"
@@ -25,7 +27,7 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 		Move:   name == "move" || name == "appenddelete",
 	}
 	var allKeywords, noKeywords bool
-	var where, dateFrom, reportTo string
+	var where, dateFrom, reportTo, compress string
 	cmd := c.command(name, shorts[name], 2, 2, func(ctx context.Context, args []string) error {
 		switch {
 		case allKeywords:
@@ -40,6 +42,9 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 		if o.DateFrom, err = dateSource(dateFrom); err != nil {
 			return err
 		}
+		if err := c.writeStream(args[1], compress, &o); err != nil {
+			return err
+		}
 		return c.copyAndReport(ctx, name, args[0], args[1], reportTo, o)
 	})
 	f := cmd.Flags()
@@ -51,12 +56,37 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 	f.BoolVar(&o.Verify, "verify", false, "read DESTINATION back and compare each message")
 	f.StringVar(&reportTo, "report", "", "list the messages that were not copied as they were in this new `file`, as JSON")
 	f.StringVar(&dateFrom, "date-from", "internal", "`where` internal dates come from: internal, header or received")
+	f.StringVar(&compress, "compress", "", "write a new archive, or standard output, compressed: gz or zst")
 	if o.Create {
 		f.BoolVar(&o.KeepUIDs, "keep-uids", false, "keep UIDs and UIDVALIDITY")
 	}
 	cmd.RegisterFlagCompletionFunc("where", completeCriteria)
+	cmd.RegisterFlagCompletionFunc("compress", cobra.FixedCompletions([]string{"gz", "zst"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("date-from", cobra.FixedCompletions([]string{"internal", "header", "received"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// writeStream prepares for messages that go to standard output, from which all
+// else is kept away then, and for a new archive.
+func (c *cli) writeStream(dst, compress string, o *ops.CopyOptions) error {
+	switch compress {
+	case "":
+	case "gz":
+		c.stream.Compress = stream.Gzip
+	case "zst":
+		c.stream.Compress = stream.Zstd
+	default:
+		return usageError("--compress is gz or zst, not " + compress)
+	}
+	switch {
+	case dst == "-":
+		c.out = c.err
+	case compress != "" && !o.Create:
+		return usageError("nothing can be added to an archive: --compress goes with copy and move, or with -")
+	case compress != "":
+		o.Format = c.stream.Name()
+	}
+	return nil
 }
 
 // criteria reads the criteria of --where; none are nil.
@@ -110,6 +140,10 @@ func (c *cli) copy(ctx context.Context, command, src, dst string, o ops.CopyOpti
 		if source.Driver == "dummy" { // nothing is there, and so it has no path in the original
 			source.Path = src
 		}
+		if source.Streaming {
+			c.sayReading(source.Path, dst)
+			return
+		}
 		c.sayCopying(source.Path, source.Messages, dst)
 	}
 	m := c.newMeter(src)
@@ -118,6 +152,8 @@ func (c *cli) copy(ctx context.Context, command, src, dst string, o ops.CopyOpti
 	m.end()
 	opened := acc.Source != ""
 	switch {
+	case dst == "-" && errors.Is(err, syscall.EPIPE): // the reader has enough
+		return said(exitFailed)
 	case !opened:
 		return c.failed(opOpen, src, err)
 	case !started:
@@ -144,6 +180,13 @@ func (c *cli) copy(ctx context.Context, command, src, dst string, o ops.CopyOpti
 func (c *cli) sayCopying(source string, messages uint32, dst string) {
 	if c.opt.verbose && !c.opt.json {
 		c.say(copying(source, messages, dst))
+	}
+}
+
+// sayReading is sayCopying for a stream: nobody knows how much will come.
+func (c *cli) sayReading(source, dst string) {
+	if c.opt.verbose && !c.opt.json {
+		c.say(source + " => " + dst)
 	}
 }
 

@@ -14,12 +14,12 @@ import (
 var version = "devel"
 
 func main() {
-	os.Exit(runWithSignals(os.Args, os.Stdout, os.Stderr))
+	os.Exit(runWithSignals(os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // runWithSignals lets the first interrupt end the work in an orderly way, and
 // the second end the process.
-func runWithSignals(args []string, stdout, stderr io.Writer) int {
+func runWithSignals(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	context.AfterFunc(ctx, stop)
@@ -29,7 +29,7 @@ func runWithSignals(args []string, stdout, stderr io.Writer) int {
 	// that has it: none of them may end us in the middle of our work.
 	ignored := make(chan os.Signal, 1)
 	signal.Notify(ignored, syscall.SIGPIPE, syscall.SIGXFSZ, syscall.SIGUSR2)
-	return run(ctx, args, stdout, stderr)
+	return run(ctx, args, stdin, stdout, stderr)
 }
 
 // endings are the signals that end the work. What nohup or a shell without job
@@ -46,8 +46,8 @@ func endings() []os.Signal {
 
 // run does what the arguments say, the first of which is the name of the
 // program, and returns the exit status.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c := &cli{prog: args[0], out: stdout, err: stderr, opt: options{json: asksJSON(args[1:])}}
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	c := &cli{prog: args[0], in: stdin, out: stdout, err: stderr, opt: options{json: asksJSON(args[1:])}}
 	root := c.root()
 	if isCompletion(args[1:]) {
 		return c.report(c.complete(ctx, root, args[1:]))

@@ -51,7 +51,11 @@ func (m *meter) begin(total uint32) {
 	if m.bar != nil {
 		return
 	}
-	m.bar = progressbar.NewOptions(int(total),
+	most := int(total)
+	if total == 0 { // nobody knows
+		most = -1
+	}
+	m.bar = progressbar.NewOptions(most,
 		progressbar.OptionSetWriter(m.w),
 		progressbar.OptionSetDescription(m.name),
 		progressbar.OptionThrottle(100*time.Millisecond),

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		if os.Getenv("SHOW_PROGRESS") != "" {
 			progressAfter = 0
 		}
-		os.Exit(runWithSignals(os.Args, os.Stdout, os.Stderr))
+		os.Exit(runWithSignals(os.Args, os.Stdin, os.Stdout, os.Stderr))
 	}
 	flag.Parse()
 	os.Exit(withProgram(m.Run))

@@ -27,7 +27,7 @@ var rules = []rule{
 	{
 		"mailutil/cmd/mailutil",
 		[]string{
-			"mailutil/pkg/ops", "mailutil/pkg/mailbox", "mailutil/pkg/search", "mailutil/pkg/driver/all", "golang.org/x/text/width",
+			"mailutil/pkg/ops", "mailutil/pkg/mailbox", "mailutil/pkg/search", "mailutil/pkg/driver/all", "mailutil/pkg/driver/stream", "golang.org/x/text/width",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term",
 		},
 		nil,
@@ -50,6 +50,11 @@ var rules = []rule{
 		unlikely,
 	},
 	{"mailutil/pkg/driver/all", []string{"mailutil/pkg/mailbox", "mailutil/pkg/driver/*"}, unlikely},
+	{
+		"mailutil/pkg/driver/stream", // not for delivery agents
+		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "github.com/klauspost/compress/zstd"},
+		append([]string{"mailutil/pkg/charset"}, unlikely...),
+	},
 	{
 		"mailutil/pkg/driver/*",
 		[]string{

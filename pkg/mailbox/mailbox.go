@@ -232,6 +232,10 @@ type Status struct {
 	UIDNext     uint32
 	Keywords    []string // names of the keyword bits; owned by the mailbox
 	ReadOnly    bool
+
+	// Streaming says that messages are known only as Messages comes to them:
+	// all counts are of what was read so far. Keywords are complete.
+	Streaming bool
 }
 
 // A Message is what the index knows: plain values, no pointers to text.

@@ -13,7 +13,7 @@ type Name struct {
 	Format string // format forced by "#driver.FORMAT/", "" for none
 	Path   string // absolute path of a local mailbox; "" for INBOX (each format has its own place)
 	Inbox  bool   // the name is INBOX, in any case
-	Space  string // driver that alone knows the name: "mh" for #mh/, "news" for #news., "imap" or "pop3" for {host}; "" for all
+	Space  string // driver that alone knows the name: "mh" for #mh/, "news" for #news., "stream" for "-", "imap" or "pop3" for {host}; "" for all
 	Remote Remote // what {host} says; zero for a local name
 }
 

@@ -47,6 +47,7 @@ func (r *reason) Unwrap() error { return r.kind }
 //	name, ~/name  below the home directory, or the mail subdirectory of it
 //	~user/name    below that user's
 //	/name         as it is
+//	-             standard input, or standard output of a target
 //	./name        below the working directory, and so ../name: not known to
 //	              the original, which takes them to be below home
 //
@@ -130,6 +131,8 @@ func (e *Env) place(text string) (Name, error) {
 		return Name{}, ErrName
 	case text[0] == '#':
 		return Name{}, namespace(text)
+	case text == "-":
+		n.Space = "stream"
 	case strings.EqualFold(text, "INBOX"):
 		n.Inbox = true
 	case e.Config.Restricted && !e.allowed(text):
@@ -225,7 +228,7 @@ func (e *Env) underDir(text string) (string, error) {
 // Hint tells a user who meant a file of the working directory how to name it;
 // "" when that is not what went wrong.
 func (e *Env) Hint(name string) string {
-	if name == "" || strings.ContainsRune("/~#{", rune(name[0])) || inWorkingDir(name) || e.Config.Restricted {
+	if name == "" || name == "-" || strings.ContainsRune("/~#{", rune(name[0])) || inWorkingDir(name) || e.Config.Restricted {
 		return ""
 	}
 	n, err := e.place(name)

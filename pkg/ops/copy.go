@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"iter"
 	"slices"
 
 	"mailutil/pkg/mailbox"
@@ -32,10 +33,12 @@ type CopyOptions struct {
 	Where     *search.Criteria // only the messages that meet them; nil for all
 	Verify    bool             // read the target back and compare, as a move always does
 	KeepUIDs  bool             // goes with Create: UIDs and UIDVALIDITY stay as they are
+	Format    string           // goes with Create: of the new mailbox, "" as its name or the configuration says
 	DateFrom  DateSource
 
 	// Started, when not nil, is called once the source is open, before
-	// anything is written.
+	// anything is written. Of a stream it is not known yet how many messages
+	// there will be.
 	Started func(source mailbox.Status)
 	// Progress, when not nil, is called after each message.
 	Progress func(Progress)
@@ -46,7 +49,7 @@ type CopyOptions struct {
 
 // Progress is how far a copy is.
 type Progress struct {
-	Done, Total uint32 // messages
+	Done, Total uint32 // messages; Total is 0 as long as nobody knows
 	Octets      int64  // of text, so far
 }
 
@@ -113,9 +116,9 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	}
 	defer from.Close() // the error of a read-only source says nothing about the copy; move closes itself
 	st := from.Status()
-	acc.Source, acc.Found, acc.Failed = st.Path, st.Messages, st.Messages
+	acc.Source = st.Path
 
-	c := &copier{s: s, from: from, status: st, acc: &acc, o: o, chosen: mailbox.Range(1, st.Messages)}
+	c := &copier{s: s, from: from, status: st, acc: &acc, o: o}
 	if err := c.choose(ctx); err != nil {
 		return acc, err
 	}
@@ -127,7 +130,7 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 		o.Started(st)
 	}
 	if s.DryRun {
-		return acc, c.pretend()
+		return acc, c.pretend(ctx)
 	}
 	defer c.to.Abort() // a no-op after Commit
 	if err := c.run(ctx); err != nil {
@@ -136,24 +139,69 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	return acc, c.finish(ctx, dst)
 }
 
-// choose finds the messages that are to be copied.
+// choose finds the messages that are to be copied. Those of a stream are
+// looked at when they come.
 func (c *copier) choose(ctx context.Context) error {
-	if c.o.Where == nil {
+	n := c.status.Messages
+	switch {
+	case c.status.Streaming:
+		c.chosen = mailbox.All
+		if c.o.Where != nil {
+			c.matcher = search.NewMatcher(c.o.Where, c.status)
+		}
 		return nil
+	case c.o.Where == nil:
+		c.chosen = mailbox.Range(1, n)
+	default:
+		var err error
+		if c.chosen, n, err = selected(ctx, c.from, c.o.Where); err != nil {
+			return err
+		}
+		c.acc.NotSelected = c.status.Messages - n
 	}
-	set, n, err := selected(ctx, c.from, c.o.Where)
-	if err != nil {
-		return err
-	}
-	c.chosen = set
-	c.acc.NotSelected = c.acc.Found - n
 	c.acc.Found, c.acc.Failed = n, n
 	return nil
 }
 
+// messages yields the messages that are to be copied, and counts those of a
+// stream.
+func (c *copier) messages(ctx context.Context) iter.Seq2[mailbox.Message, error] {
+	return func(yield func(mailbox.Message, error) bool) {
+		for m, err := range c.from.Messages(c.chosen) {
+			wanted := true
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err == nil && c.status.Streaming {
+				wanted, err = c.comes(m)
+			}
+			if (wanted || err != nil) && (!yield(m, err) || err != nil) {
+				return
+			}
+		}
+	}
+}
+
+// comes counts a message of a stream and reports whether it is to be copied.
+func (c *copier) comes(m mailbox.Message) (wanted bool, err error) {
+	wanted = true
+	if c.matcher != nil {
+		wanted, err = matches(c.matcher, c.from, m)
+	}
+	switch {
+	case err != nil:
+	case wanted:
+		c.acc.Found++
+		c.acc.Failed++
+	default:
+		c.acc.NotSelected++
+	}
+	return wanted, err
+}
+
 // pretend accounts for a copy that is not made.
-func (c *copier) pretend() error {
-	for m, err := range c.from.Messages(c.chosen) {
+func (c *copier) pretend(ctx context.Context) error {
+	for m, err := range c.messages(ctx) {
 		if err != nil {
 			return err
 		}
@@ -178,15 +226,16 @@ func (s *Session) openSource(ctx context.Context, src string, o CopyOptions) (ma
 
 // A copier is one copy under way.
 type copier struct {
-	s      *Session
-	from   mailbox.Mailbox
-	status mailbox.Status
-	to     mailbox.Delivery
-	acc    *Account
-	o      CopyOptions
-	chosen mailbox.Set // what is to be copied
-	done   mailbox.Set // what is in the target
-	sums   []stored    // the same as the target must give it back
+	s       *Session
+	from    mailbox.Mailbox
+	status  mailbox.Status
+	to      mailbox.Delivery
+	acc     *Account
+	o       CopyOptions
+	chosen  mailbox.Set     // what is to be copied
+	matcher *search.Matcher // of a stream: which messages are to be copied, nil for all
+	done    mailbox.Set     // what is in the target
+	sums    []stored        // the same as the target must give it back
 }
 
 // remembers reports whether sums are kept.
@@ -201,8 +250,11 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 	if err != nil {
 		return err
 	}
+	if c.o.Format != "" && n.Space == "" {
+		n.Format = c.o.Format
+	}
 	var d mailbox.Driver
-	if c.o.Create || n.Format != "" {
+	if c.o.Create || n.Format != "" || n.Space != "" {
 		d, err = c.s.newFormat(n)
 	} else {
 		d, err = c.s.Drivers.Find(n)
@@ -214,6 +266,9 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 	if !ok {
 		return fail("append", dst, mailbox.ErrUnsupported)
 	}
+	if n.Space == stream && c.remembers() {
+		return mailbox.Sayf(mailbox.ErrUnsupported, "standard output cannot be read back: copy to a mailbox, to move or to verify")
+	}
 	ao := mailbox.AppendOptions{New: c.o.Create}
 	if ao.Keywords, err = c.keywords(); err != nil {
 		return err
@@ -224,12 +279,17 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 		}
 		ao.UIDValidity, ao.UIDNext = c.status.UIDValidity, c.status.UIDNext
 	}
-	if c.s.DryRun {
+	if c.s.DryRun && n.Space != stream {
 		return c.s.wouldTake(n, c.o.Create)
 	}
-	c.to, err = a.Append(ctx, n, ao)
+	if !c.s.DryRun {
+		c.to, err = a.Append(ctx, n, ao)
+	}
 	return err
 }
+
+// stream is the format of standard output.
+const stream = "stream"
 
 // keywords are the names that the target is to have, "" for bits that it need
 // not know.
@@ -238,6 +298,9 @@ func (c *copier) keywords() ([]string, error) {
 	case Drop:
 		return nil, nil
 	case KeepAll:
+		return c.status.Keywords, nil
+	}
+	if c.status.Streaming { // nobody knows yet which ones are borne
 		return c.status.Keywords, nil
 	}
 	var borne uint64
@@ -263,15 +326,12 @@ func (c *copier) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for m, err := range c.from.Messages(c.chosen) {
+	for m, err := range c.messages(ctx) {
 		if err == nil {
-			err = ctx.Err()
-		}
-		if err == nil {
-			err = c.one(m)
+			err = inMessage(m, c.one(m))
 		}
 		if err != nil {
-			return c.rollback(fmt.Errorf("message %d: %w", m.Seq, err))
+			return c.rollback(err)
 		}
 	}
 	if err := proof.end(c.acc); err != nil {
@@ -345,7 +405,7 @@ func (c *copier) one(m mailbox.Message) error {
 	c.done.Add(m.Seq)
 	c.acc.Octets += m.Size
 	if c.o.Progress != nil {
-		c.o.Progress(Progress{Done: c.acc.Copied + c.acc.Skipped, Total: c.acc.Found, Octets: c.acc.Octets})
+		c.o.Progress(Progress{Done: c.acc.Copied + c.acc.Skipped, Total: c.total(), Octets: c.acc.Octets})
 	}
 	if altered.Any() {
 		c.acc.AlteredMessages++
@@ -356,6 +416,14 @@ func (c *copier) one(m mailbox.Message) error {
 		return c.remember(it.Message, sum.Sum64(), altered)
 	}
 	return nil
+}
+
+// total is how many messages there are to copy, 0 as long as nobody knows.
+func (c *copier) total() uint32 {
+	if c.status.Streaming {
+		return 0
+	}
+	return c.acc.Found
 }
 
 // remember keeps what the target must give back for m.

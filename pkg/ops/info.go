@@ -13,8 +13,8 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
-// Info is what can be told of a mailbox without reading its messages, and what
-// is beside it.
+// Info is what can be told of a mailbox without reading its messages, unless it
+// is a stream, and what is beside it.
 type Info struct {
 	mailbox.Status
 	Busy     bool          // locked by another process: of Status only Driver and Path are known
@@ -47,14 +47,31 @@ func (s *Session) Info(ctx context.Context, name string) (Info, error) {
 	if err != nil {
 		return in, err
 	}
+	err = readStream(ctx, mb)
 	in.Status = mb.Status()
-	if err := mb.Close(); err != nil {
+	if err := errors.Join(err, mb.Close()); err != nil {
 		return in, err
 	}
 	if n.Path != "" || !filepath.IsAbs(in.Path) {
 		return in, nil
 	}
 	return in, in.surroundings(in.Path, s.Env)
+}
+
+// readStream reads a stream to its end, for its status.
+func readStream(ctx context.Context, mb mailbox.Mailbox) error {
+	if !mb.Status().Streaming {
+		return nil
+	}
+	for _, err := range mb.Messages(mailbox.All) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // surroundings looks at the file at path and at what is beside it.

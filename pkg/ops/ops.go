@@ -34,8 +34,9 @@ func (s *Session) Check(ctx context.Context, name string) (mailbox.Status, error
 	if err != nil {
 		return mailbox.Status{}, err
 	}
+	err = readStream(ctx, mb)
 	st := mb.Status()
-	return st, mb.Close()
+	return st, errors.Join(err, mb.Close())
 }
 
 // Create makes a new, empty mailbox in the format that the name or the
@@ -150,7 +151,7 @@ func (s *Session) find(name string) (mailbox.Name, mailbox.Driver, error) {
 func (s *Session) newFormat(n mailbox.Name) (mailbox.Driver, error) {
 	format := n.Format
 	switch {
-	case n.Space != "" && format == "": // names of one driver only
+	case n.Space != "":
 		format = n.Space
 	case format == "":
 		format = s.Env.Config.NewFormat

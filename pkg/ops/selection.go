@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"fmt"
 
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/search"
@@ -18,9 +17,9 @@ func selected(ctx context.Context, mb mailbox.Mailbox, c *search.Criteria) (set 
 		if err != nil {
 			return set, n, err
 		}
-		ok, err := matcher.Match(m, func() (mailbox.Content, error) { return mb.Open(m.Seq) })
+		ok, err := matches(matcher, mb, m)
 		if err != nil {
-			return set, n, fmt.Errorf("message %d: %w", m.Seq, err)
+			return set, n, err
 		}
 		if ok {
 			set.Add(m.Seq)
@@ -28,4 +27,13 @@ func selected(ctx context.Context, mb mailbox.Mailbox, c *search.Criteria) (set 
 		}
 	}
 	return set, n, nil
+}
+
+// matches reports whether message m of mb meets the criteria.
+func matches(matcher *search.Matcher, mb mailbox.Mailbox, m mailbox.Message) (bool, error) {
+	if matcher.Endless() {
+		matcher.Ends(mb.Status())
+	}
+	ok, err := matcher.Match(m, func() (mailbox.Content, error) { return mb.Open(m.Seq) })
+	return ok, inMessage(m, err)
 }

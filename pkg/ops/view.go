@@ -77,6 +77,9 @@ func (v *View) Messages(ctx context.Context) iter.Seq2[mailbox.Message, error] {
 // wants reports whether the filter lets m through.
 func (v *View) wants(m mailbox.Message) (bool, error) {
 	if v.matcher != nil {
+		if v.matcher.Endless() {
+			v.matcher.Ends(v.mb.Status())
+		}
 		ok, err := v.matcher.Match(m, func() (mailbox.Content, error) { return v.open(m) })
 		if err != nil {
 			return false, inMessage(m, err)

@@ -13,7 +13,7 @@ import (
 type Matcher struct {
 	c        *Criteria
 	keywords []string // names of the keyword bits
-	messages uint32   // in the mailbox: the sequence number of the last
+	messages uint32   // in the mailbox: the sequence number of the last; 0 while that is not known
 
 	msg     mailbox.Message
 	known   stage
@@ -35,12 +35,20 @@ const (
 // NewMatcher returns a Matcher for the mailbox whose status is st. Keywords are
 // those of st; when messages or keywords have come since, make another.
 func NewMatcher(c *Criteria, st mailbox.Status) *Matcher {
-	m := &Matcher{
-		c: c, keywords: slices.Clone(st.Keywords), messages: st.Messages,
-		headers: make([]verdict, len(c.headers)),
-	}
+	m := &Matcher{c: c, keywords: slices.Clone(st.Keywords), headers: make([]verdict, len(c.headers))}
+	m.Ends(st)
 	m.scan.init(m)
 	return m
+}
+
+// Endless reports whether it is not known yet which message is the last one.
+func (m *Matcher) Endless() bool { return m.messages == 0 }
+
+// Ends takes note of the last message, which "*" stands for, if st knows it.
+func (m *Matcher) Ends(st mailbox.Status) {
+	if !st.Streaming {
+		m.messages = st.Messages
+	}
 }
 
 // Match reports whether a message meets the criteria. open gives its text; it

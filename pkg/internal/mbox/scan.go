@@ -33,6 +33,34 @@ func (s *Scanner) Run() error {
 			return err
 		}
 	}
+	s.finish()
+	return nil
+}
+
+// Next reads messages of a stream up to one that is for people, into ix, whose
+// End is where it goes on; false at the end of the window.
+func (s *Scanner) Next() (bool, error) {
+	s.Off = s.Ix.End
+	if s.Off == 0 {
+		if err := s.blanks(); err != nil {
+			return false, err
+		}
+	}
+	for n := len(s.Ix.Msgs); s.Off < s.W.End(); {
+		if err := s.message(); err != nil {
+			return false, err
+		}
+		s.Ix.End = s.Off
+		if len(s.Ix.Msgs) > n {
+			return true, nil
+		}
+	}
+	s.finish()
+	return false, nil
+}
+
+// finish is called at the end of the window.
+func (s *Scanner) finish() {
 	s.Ix.End = s.W.End()
 	if s.Ix.Validity == 0 {
 		s.Ix.Validity = uint32(s.Env.Now().Unix())
@@ -41,7 +69,6 @@ func (s *Scanner) Run() error {
 			s.Env.Notify(mailbox.Info, "Assigning new unique identifiers to all messages")
 		}
 	}
-	return nil
 }
 
 // blanks passes over what may stand before the first message.
@@ -328,15 +355,14 @@ func (s *Scanner) uid(m *Message, value []byte) {
 // text passes over the body, to the next From_ line or the end of the file.
 func (s *Scanner) text(m *Message) error {
 	var (
-		lines int64       // LFs
-		crs   int64       // of them after CR
-		bol   = true      // at the beginning of a line
-		fresh = false     // the window begins here and holds as much as it can
-		cr    bool        // the octet before is CR
-		blank int64       // length of the last line, if that is empty
-		end   = s.W.End() // of the file
+		lines int64   // LFs
+		crs   int64   // of them after CR
+		bol   = true  // at the beginning of a line
+		fresh = false // the window begins here and holds as much as it can
+		cr    bool    // the octet before is CR
+		blank int64   // length of the last line, if that is empty
 	)
-	for s.Off < end {
+	for s.Off < s.W.End() {
 		b, err := s.W.From(s.Off)
 		if err != nil {
 			return err
@@ -346,7 +372,7 @@ func (s *Scanner) text(m *Message) error {
 			rest := b[i:]
 			n := bytes.IndexByte(rest, '\n') + 1
 			if bol && rest[0] == 'F' {
-				if n == 0 && s.Off+int64(len(b)) < end && !(fresh && i == 0) { // look at the whole line
+				if n == 0 && s.Off+int64(len(b)) < s.W.End() && !(fresh && i == 0) { // look at the whole line
 					break
 				}
 				if _, ok := ParseFrom(rest[:n]); ok {
@@ -355,7 +381,7 @@ func (s *Scanner) text(m *Message) error {
 				}
 			}
 			if n == 0 {
-				if bol && s.Off+int64(len(b)) == end && tornFrom(rest) {
+				if bol && s.Off+int64(len(b)) == s.W.End() && tornFrom(rest) {
 					m.Bits |= BitTornFrom
 				}
 				bol, blank, cr = false, 0, rest[len(rest)-1] == '\r'

@@ -23,6 +23,8 @@ type Window struct {
 
 	sum    io.Writer // the witness, nil for none
 	summed int64     // octets that it was given
+
+	stream *stream // in place of r; nil for a file
 }
 
 // New returns a window of the given size, at least two pages, on the octets of
@@ -87,6 +89,9 @@ func (w *Window) From(off int64) ([]byte, error) {
 func (w *Window) Refill(off int64) ([]byte, error) {
 	if off >= w.end {
 		return nil, nil
+	}
+	if w.stream != nil {
+		return w.refillStream(off)
 	}
 	w.base = off &^ (page - 1)
 	w.n = 0

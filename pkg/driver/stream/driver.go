@@ -1,0 +1,156 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/node"
+	"mailutil/pkg/mailbox"
+)
+
+// A Driver reads and writes streams. The fields may be set before first use.
+type Driver struct {
+	In       io.Reader   // standard input; nil: there is none
+	Out      io.Writer   // standard output; nil: there is none
+	Compress Compression // of what is written
+
+	env *mailbox.Env
+	fs  fsx.FS
+}
+
+var (
+	_ mailbox.Driver   = (*Driver)(nil)
+	_ mailbox.Appender = (*Driver)(nil)
+)
+
+// New returns the driver.
+func New(env *mailbox.Env, in io.Reader, out io.Writer) *Driver {
+	return &Driver{In: in, Out: out, env: env, fs: fsx.OS{}}
+}
+
+// Name returns "stream".
+func (d *Driver) Name() string { return "stream" }
+
+// Probe reports whether n is "-", a compressed file, or a pipe under /dev.
+func (d *Driver) Probe(n mailbox.Name) (bool, error) {
+	if n.Space != "" {
+		return n.Space == d.Name(), nil
+	}
+	if n.Path == "" {
+		return false, nil
+	}
+	fi, err := d.fs.Stat(n.Path)
+	switch {
+	case node.Gone(err):
+		return false, nil
+	case err != nil:
+		return false, d.fail("open", n, err)
+	case fi.Mode()&fs.ModeNamedPipe != 0:
+		return strings.HasPrefix(n.Path, "/dev/"), nil
+	case !fi.Mode().IsRegular():
+		return false, nil
+	}
+	f, err := fsx.OpenQuiet(d.fs, n.Path)
+	if errors.Is(err, fs.ErrPermission) { // whose it is, who opens it will say
+		return false, nil
+	}
+	if err != nil {
+		return false, d.fail("open", n, err)
+	}
+	defer f.Close() // only read
+	mark := make([]byte, markLen)
+	k, err := f.ReadAt(mark, 0)
+	if err != nil && err != io.EOF {
+		return false, d.fail("open", n, err)
+	}
+	return compressionOf(mark[:k]) != None, nil
+}
+
+func (d *Driver) fail(op string, n mailbox.Name, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &mailbox.Error{Op: op, Driver: d.Name(), Name: n.Text, Off: -1, Err: err}
+}
+
+// Open opens a stream and reads its first message. It is read-only in either
+// mode.
+func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	b := &box{d: d, name: n, path: n.Path, validity: uint32(d.env.Now().Unix())}
+	if err := b.openFile(); err != nil {
+		return nil, err
+	}
+	if err := b.begin(); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	if m == mailbox.ReadWrite {
+		d.env.Notify(mailbox.Info, fmt.Sprintf("%s can only be read", b.called()))
+	}
+	return b, nil
+}
+
+// openFile opens what the octets come from.
+func (b *box) openFile() error {
+	if b.name.Space != "" {
+		if b.d.In == nil {
+			return b.d.fail("open", b.name, errors.New("there is no standard input"))
+		}
+		b.path, b.raw = "-", b.d.In
+		return nil
+	}
+	f, err := b.d.open(b.name)
+	if err != nil {
+		return err
+	}
+	b.f, b.raw = f, f
+	fi, err := f.Stat()
+	if err != nil {
+		return errors.Join(b.d.fail("open", b.name, err), f.Close())
+	}
+	b.again = fi.Mode().IsRegular()
+	return nil
+}
+
+// whyNot says why a name is no stream.
+func (d *Driver) whyNot(n mailbox.Name) error {
+	if n.Path == "" {
+		return mailbox.ErrFormat
+	}
+	fi, err := d.fs.Stat(n.Path)
+	switch {
+	case err != nil:
+		return mailbox.ErrNotExist
+	case !fi.Mode().IsRegular():
+		return mailbox.ErrNotMailbox
+	}
+	return mailbox.ErrFormat
+}
+
+func (d *Driver) open(n mailbox.Name) (*os.File, error) {
+	is, err := d.Probe(n)
+	if err == nil && !is {
+		err = d.fail("open", n, d.whyNot(n))
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := fsx.OpenQuiet(d.fs, n.Path)
+	if err != nil {
+		return nil, d.fail("open", n, err)
+	}
+	// A pipe is waited for, once it is open.
+	if err := syscall.SetNonblock(int(f.OS().Fd()), false); err != nil {
+		return nil, errors.Join(d.fail("open", n, err), f.Close())
+	}
+	return f.OS(), nil
+}

@@ -1,0 +1,5 @@
+package fsx
+
+import "syscall"
+
+const noAtime = syscall.O_NOATIME
