@@ -163,7 +163,12 @@ func (c *cli) start(cmd *cobra.Command, _ []string) error {
 func (c *cli) drivers(env *mailbox.Env, o remote.Options) mailbox.Drivers {
 	servers := imap.New(env, o)
 	c.atEnd = append(c.atEnd, servers.Close)
-	ds := append(all.Drivers(env), servers)
+	return append(c.localDrivers(env), servers)
+}
+
+// localDrivers are those that need no network.
+func (c *cli) localDrivers(env *mailbox.Env) mailbox.Drivers {
+	ds := all.Drivers(env)
 	c.stream = stream.New(env, c.in, c.out)
 	phile := slices.IndexFunc(ds, func(d mailbox.Driver) bool { return d.Name() == "phile" })
 	return slices.Insert(ds, phile, mailbox.Driver(c.stream))

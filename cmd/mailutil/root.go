@@ -43,7 +43,7 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(
 		c.checkCommand(), c.createCommand(), c.deleteCommand(), c.renameCommand(),
 		c.copyCommand("copy"), c.copyCommand("move"), c.copyCommand("append"), c.copyCommand("appenddelete"),
-		c.pruneCommand(), c.listCommand(), c.catCommand(), c.searchCommand(), c.infoCommand(),
+		c.pruneCommand(), c.listCommand(), c.catCommand(), c.searchCommand(), c.infoCommand(), c.serveCommand(),
 	)
 	return root
 }

@@ -42,6 +42,7 @@ var syntaxes = []struct{ command, syntax, does string }{
 	{"cat", "cat [--headers] [--crlf] [--mbox | --eml DIR] MAILBOX [CRITERIA]", "print messages as they are"},
 	{"search", "search [--fields NAMES] [-0] [--raw OCTETS] [--count] [-l] MAILBOX... CRITERIA", "find messages in mailboxes"},
 	{"info", "info MAILBOX...", "tell about mailboxes"},
+	{"serve", "serve [--imap ADDRESS] [--pop3 ADDRESS] [--stdio PROTOCOL] [--root DIR | MAILBOX...]", "show mailboxes to mail clients"},
 }
 
 // syntaxOf returns the syntax of a command, "" for one that is not known.
