@@ -49,7 +49,8 @@ func (s *Server) fetch(c *command) (string, error) {
 	if c.uid && !slices.ContainsFunc(items, func(i item) bool { return i.name == "UID" }) {
 		items = append([]item{{name: "UID"}}, items...)
 	}
-	if err := s.markSeen(set, items); err != nil {
+	marked, err := s.markSeen(set, items)
+	if err != nil {
 		return "", err
 	}
 	for m, err := range s.box.mb.Messages(set) {
@@ -59,7 +60,11 @@ func (s *Server) fetch(c *command) (string, error) {
 		if err := s.ctx.Err(); err != nil {
 			return "", fatalError{err}
 		}
-		if err := s.fetchOne(m, items); err != nil {
+		asked := items
+		if marked.Contains(m.Seq) && !slices.ContainsFunc(items, func(i item) bool { return i.name == "FLAGS" }) {
+			asked = append(items[:len(items):len(items)], item{name: "FLAGS"}) // RFC 3501, 6.4.5
+		}
+		if err := s.fetchOne(m, asked); err != nil {
 			return "", err
 		}
 		s.conn.SetWriteDeadline(time.Now().Add(bodyTimeout))
@@ -67,28 +72,26 @@ func (s *Server) fetch(c *command) (string, error) {
 	return s.done(c), nil
 }
 
-// markSeen sets Seen where a text is read without PEEK.
-func (s *Server) markSeen(set mailbox.Set, items []item) error {
+// markSeen sets Seen where a text is read without PEEK, and returns on which
+// messages.
+func (s *Server) markSeen(set mailbox.Set, items []item) (unseen mailbox.Set, err error) {
 	reads := slices.ContainsFunc(items, func(i item) bool { return i.name == "BODY[" && !i.peek })
 	if !reads || s.box.mb.Status().ReadOnly {
-		return nil
+		return unseen, nil
 	}
-	var unseen mailbox.Set
 	for m, err := range s.box.mb.Messages(set) {
 		if err != nil {
-			return err
+			return unseen, err
 		}
 		if m.Flags.System&mailbox.Seen == 0 {
 			unseen.Add(m.Seq)
+			s.box.known[m.Seq-1].flags.System |= mailbox.Seen
 		}
 	}
 	if unseen.Empty() {
-		return nil
+		return unseen, nil
 	}
-	if err := s.box.mb.Store(unseen, mailbox.Add, mailbox.FlagList{System: mailbox.Seen}); err != nil {
-		return err
-	}
-	return s.tell()
+	return unseen, s.box.mb.Store(unseen, mailbox.Add, mailbox.FlagList{System: mailbox.Seen})
 }
 
 // items reads what is to be fetched.
