@@ -12,7 +12,7 @@ import (
 // output has what the original prints and nothing else.
 func (c *cli) account(acc ops.Account, err error) {
 	plain := err == nil && acc.Balanced() && acc.Skipped == 0 && acc.Failed == 0 && acc.AlteredMessages == 0 &&
-		acc.SourceGrew == 0 && acc.NotSelected == 0 && acc.DateFrom == ops.DateInternal && (acc.SourceProven || acc.Copied == 0)
+		acc.SourceGrew == 0 && acc.NotSelected == 0 && acc.Resumed == 0 && acc.DateFrom == ops.DateInternal && (acc.SourceProven || acc.Copied == 0)
 	if c.opt.quiet || c.opt.json || plain && !c.opt.verbose {
 		return
 	}
@@ -23,8 +23,11 @@ func (c *cli) account(acc ops.Account, err error) {
 	if acc.SourceGrew > 0 {
 		c.warn(fmt.Sprintf("mailutil: %d octets of new mail arrived in %s meanwhile and were not copied", acc.SourceGrew, acc.Source))
 	}
-	if err == nil && acc.Copied > 0 && !acc.SourceProven {
+	if err == nil && acc.Copied > acc.Resumed && !acc.SourceProven {
 		c.warn(fmt.Sprintf("mailutil: it cannot be proven that %s stayed as it was", acc.Source))
+	}
+	if acc.Resumed > 0 {
+		c.warn(fmt.Sprintf("mailutil: %d of them were copied before, by a run that was interrupted", acc.Resumed))
 	}
 	if acc.NotSelected > 0 {
 		c.warn(fmt.Sprintf("mailutil: %d messages were not selected", acc.NotSelected))

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -93,20 +92,6 @@ func (c *cli) flagError(cmd *cobra.Command, err error) error {
 		return usageError(usageOf(c.prog, cmd.Name()))
 	}
 	return usageError(err.Error())
-}
-
-// help explains a command, or the program.
-func (c *cli) help(cmd *cobra.Command) {
-	if !cmd.HasParent() {
-		c.say(fullUsage(c.prog))
-		c.say("Options of all commands:\n" + cmd.PersistentFlags().FlagUsages() + "\nThe manual page mailutil(1) has the rest.")
-		return
-	}
-	c.say(fmt.Sprintf("usage: %s %s\n\n%s\n", c.prog, syntaxOf(cmd.Name()), cmd.Short))
-	if own := cmd.LocalNonPersistentFlags(); own.HasFlags() {
-		c.say("Options:\n" + own.FlagUsages())
-	}
-	c.say("Options of all commands:\n" + cmd.Root().PersistentFlags().FlagUsages() + "\nThe manual page mailutil(1) has the rest.")
 }
 
 // allFlags returns the options of all commands.

@@ -53,7 +53,7 @@ var rules = []rule{
 	{
 		"mailutil/pkg/driver/stream", // not for delivery agents
 		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "github.com/klauspost/compress/zstd"},
-		append([]string{"mailutil/pkg/charset"}, unlikely...),
+		[]string{"mailutil/pkg/charset", "net/http", "github.com/spf13/cobra"}, // zstd has package log
 	},
 	{
 		"mailutil/pkg/driver/*",

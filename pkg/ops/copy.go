@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 
+	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/search"
 )
@@ -59,6 +60,7 @@ type Account struct {
 	Found          uint32 // messages selected from the source, as it was when it was opened
 	NotSelected    uint32 // other messages of the source
 	Copied         uint32 // durable in the target
+	Resumed        uint32 // of these, by an earlier run that was interrupted
 	Skipped        uint32 // the target's format cannot hold them
 	Failed         uint32 // everything else
 	Octets         int64  // of text copied
@@ -122,8 +124,14 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	if err := c.choose(ctx); err != nil {
 		return acc, err
 	}
-	if err := c.openTarget(ctx, dst); err != nil {
+	if err := c.resume(ctx, dst); err != nil {
 		return acc, err
+	}
+	complete := c.resumed && c.chosen.Empty()
+	if !complete {
+		if err := c.openTarget(ctx, dst); err != nil {
+			return acc, err
+		}
 	}
 	if o.Started != nil {
 		st.Messages = acc.Found
@@ -132,11 +140,17 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	if s.DryRun {
 		return acc, c.pretend(ctx)
 	}
-	defer c.to.Abort() // a no-op after Commit
-	if err := c.run(ctx); err != nil {
-		return acc, err
+	if !complete {
+		defer c.to.Abort() // a no-op after Commit
+		if err := c.run(ctx, dst); err != nil {
+			return acc, err
+		}
 	}
-	return acc, c.finish(ctx, dst)
+	err = c.finish(ctx, dst)
+	if err == nil || acc.Differing > 0 { // else the next run has to know
+		err = errors.Join(err, c.dropNotes())
+	}
+	return acc, err
 }
 
 // choose finds the messages that are to be copied. Those of a stream are
@@ -232,6 +246,9 @@ type copier struct {
 	to      mailbox.Delivery
 	acc     *Account
 	o       CopyOptions
+	notes   []string        // where a note of this copy may be
+	resumed bool            // an earlier run has delivered the first messages
+	lastUID uint32          // of what was copied
 	chosen  mailbox.Set     // what is to be copied
 	matcher *search.Matcher // of a stream: which messages are to be copied, nil for all
 	done    mailbox.Set     // what is in the target
@@ -242,19 +259,19 @@ type copier struct {
 func (c *copier) remembers() bool { return c.o.Move || c.o.Verify }
 
 func (c *copier) openTarget(ctx context.Context, dst string) error {
-	resolve := c.s.Env.ResolveTarget
-	if c.o.Create {
-		resolve = c.s.resolveNew
-	}
-	n, err := resolve(dst)
+	n, err := c.resolveTarget(dst)
 	if err != nil {
 		return err
 	}
-	if c.o.Format != "" && n.Space == "" {
+	create := c.o.Create && !c.resumed
+	switch {
+	case c.resumed: // it is there
+		n.Format = ""
+	case c.o.Format != "" && n.Space == "":
 		n.Format = c.o.Format
 	}
 	var d mailbox.Driver
-	if c.o.Create || n.Format != "" || n.Space != "" {
+	if create || n.Format != "" || n.Space != "" {
 		d, err = c.s.newFormat(n)
 	} else {
 		d, err = c.s.Drivers.Find(n)
@@ -269,23 +286,30 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 	if n.Space == stream && c.remembers() {
 		return mailbox.Sayf(mailbox.ErrUnsupported, "standard output cannot be read back: copy to a mailbox, to move or to verify")
 	}
-	ao := mailbox.AppendOptions{New: c.o.Create}
+	ao := mailbox.AppendOptions{New: create}
 	if ao.Keywords, err = c.keywords(); err != nil {
 		return err
 	}
 	if c.o.KeepUIDs {
-		if !c.o.Create {
+		if !create {
 			return errUIDs
 		}
 		ao.UIDValidity, ao.UIDNext = c.status.UIDValidity, c.status.UIDNext
 	}
 	if c.s.DryRun && n.Space != stream {
-		return c.s.wouldTake(n, c.o.Create)
+		return c.s.wouldTake(n, create)
 	}
 	if !c.s.DryRun {
 		c.to, err = a.Append(ctx, n, ao)
 	}
 	return err
+}
+
+func (c *copier) resolveTarget(dst string) (mailbox.Name, error) {
+	if c.o.Create {
+		return c.s.resolveNew(dst)
+	}
+	return c.s.Env.ResolveTarget(dst)
 }
 
 // stream is the format of standard output.
@@ -321,7 +345,7 @@ func (c *copier) keywords() ([]string, error) {
 
 // run copies all messages, commits, and proves that the source stayed as it
 // was.
-func (c *copier) run(ctx context.Context) error {
+func (c *copier) run(ctx context.Context, dst string) error {
 	proof, err := beginProof(c.from)
 	if err != nil {
 		return err
@@ -337,16 +361,24 @@ func (c *copier) run(ctx context.Context) error {
 	if err := proof.end(c.acc); err != nil {
 		return c.rollback(err)
 	}
-	if _, err := c.to.Commit(); err != nil {
+	if err := c.takeNote(ctx, dst); err != nil {
 		return c.rollback(err)
 	}
-	c.acc.Failed -= c.acc.Copied + c.acc.Skipped
+	if _, err := c.to.Commit(); err != nil {
+		if !errors.Is(err, journal.ErrUnfinished) { // else it will be delivered by who opens the target next
+			err = errors.Join(err, c.dropNotes())
+		}
+		return c.rollback(err)
+	}
+	c.acc.Failed = c.acc.Found - c.acc.Copied - c.acc.Skipped
 	return nil
 }
 
-// rollback empties the account: nothing that was added is kept.
+// rollback empties the account: nothing that was added is kept, but for what an
+// earlier run has delivered.
 func (c *copier) rollback(err error) error {
-	c.acc.Copied, c.acc.Skipped, c.acc.Failed, c.acc.Octets = 0, 0, c.acc.Found, 0
+	c.acc.Copied, c.acc.Skipped, c.acc.Octets = c.acc.Resumed, 0, 0
+	c.acc.Failed = c.acc.Found - c.acc.Copied
 	c.acc.Dates = DateCounts{}
 	if k, ok := c.to.(mailbox.Keeper); ok {
 		c.acc.Copied = min(k.Kept(), c.acc.Found)
@@ -402,6 +434,7 @@ func (c *copier) one(m mailbox.Message) error {
 	}
 	c.acc.Copied++
 	c.acc.Dates = dates
+	c.lastUID = m.UID
 	c.done.Add(m.Seq)
 	c.acc.Octets += m.Size
 	if c.o.Progress != nil {

@@ -32,18 +32,18 @@ func (c *copier) verify(ctx context.Context, dst string) error {
 		return err
 	}
 	defer mb.Close() // only read
-	var msgs []mailbox.Message
-	for m, err := range mb.Messages(mailbox.All) {
-		if err != nil {
-			return err
-		}
-		msgs = append(msgs, m)
-	}
-	msgs, err = c.added(ctx, mb, msgs)
+	msgs, err := allMessages(mb)
 	if err != nil {
 		return err
 	}
-	if err := c.compareIndex(mb.Status(), msgs); err != nil {
+	added, err := findTogether(ctx, mb, msgs, c.sums)
+	if err != nil {
+		return err
+	}
+	if added == nil {
+		return c.otherTexts(mb, msgs)
+	}
+	if err := c.compareIndex(mb.Status(), added); err != nil {
 		return err
 	}
 	c.acc.Verified = true
@@ -59,29 +59,41 @@ func (c *copier) reopenTarget(ctx context.Context, dst string) (mailbox.Mailbox,
 	return c.s.Drivers.Open(ctx, n, mailbox.ReadOnly)
 }
 
-// added finds the messages whose text is that of the messages added.
-func (c *copier) added(ctx context.Context, mb mailbox.Mailbox, msgs []mailbox.Message) ([]mailbox.Message, error) {
-	for first := len(msgs) - len(c.sums); first >= 0; first-- {
+func allMessages(mb mailbox.Mailbox) (msgs []mailbox.Message, err error) {
+	for m, err := range mb.Messages(mailbox.All) {
+		if err != nil {
+			return nil, err
+		}
+		msgs = append(msgs, m)
+	}
+	return msgs, nil
+}
+
+// findTogether finds the messages whose texts are those wanted, one behind the
+// other, the last such place first; nil where there is none.
+func findTogether(ctx context.Context, mb mailbox.Mailbox, msgs []mailbox.Message, want []stored) ([]mailbox.Message, error) {
+	for first := len(msgs) - len(want); first >= 0; first-- {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if !c.sizesMatch(msgs[first:]) {
+		here := msgs[first : first+len(want)]
+		if !sizesMatch(here, want) {
 			continue
 		}
-		i, err := c.firstOtherText(mb, msgs[first:])
+		i, err := firstOtherText(mb, here, want)
 		if err != nil {
 			return nil, err
 		}
 		if i < 0 {
-			return msgs[first : first+len(c.sums)], nil
+			return here, nil
 		}
 	}
-	return nil, c.otherTexts(mb, msgs)
+	return nil, nil
 }
 
-func (c *copier) sizesMatch(msgs []mailbox.Message) bool {
-	for i, want := range c.sums {
-		if !want.altered.Any() && msgs[i].Size != want.Size {
+func sizesMatch(msgs []mailbox.Message, want []stored) bool {
+	for i, w := range want {
+		if !w.altered.Any() && msgs[i].Size != w.Size {
 			return false
 		}
 	}
@@ -90,9 +102,9 @@ func (c *copier) sizesMatch(msgs []mailbox.Message) bool {
 
 // firstOtherText returns the index of the first message whose text differs, -1
 // for none.
-func (c *copier) firstOtherText(mb mailbox.Mailbox, msgs []mailbox.Message) (int, error) {
-	for i, want := range c.sums {
-		same, err := sameText(mb, msgs[i].Seq, want)
+func firstOtherText(mb mailbox.Mailbox, msgs []mailbox.Message, want []stored) (int, error) {
+	for i, w := range want {
+		same, err := sameText(mb, msgs[i].Seq, w)
 		if err != nil || !same {
 			return i, err
 		}

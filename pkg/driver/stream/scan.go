@@ -39,6 +39,7 @@ type box struct {
 	recent, unseen uint32 // of the messages in ix
 
 	text   mbox.Content
+	look   *looker // of an inspection, else nil
 	closed bool
 }
 
@@ -75,6 +76,9 @@ func (b *box) begin() error {
 	b.w = winread.NewStream(unpacked, windowSize)
 	b.ix, b.recent, b.unseen, b.ended = mbox.Index{}, 0, 0, nil
 	b.scan = mbox.Scanner{Env: b.d.env, W: b.w, Ix: &b.ix, ReadOnly: true}
+	if b.look != nil {
+		b.scan.Env, b.scan.Check = b.look.silent(), b.look.begin()
+	}
 	head, err := b.w.From(0)
 	if err != nil {
 		return b.fail(err)
@@ -82,6 +86,9 @@ func (b *box) begin() error {
 	empty := len(bytes.TrimLeft(head, "\n\r \t")) == 0
 	if ok, err := mbox.Probe(bytes.NewReader(head)); err != nil || !ok && !empty {
 		return errors.Join(err, b.notMbox(head))
+	}
+	if b.look != nil && !empty && head[0] != 'F' {
+		b.look.Doubt("unix.leading-blank", 0, 0, "blanks or empty lines stand before the first From_ line")
 	}
 	b.step()
 	if b.ended == io.EOF {

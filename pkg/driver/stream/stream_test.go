@@ -413,3 +413,54 @@ func FuzzStream(f *testing.F) {
 		}
 	})
 }
+
+// A check of a stream finds what a check of the same file finds.
+func TestInspect(t *testing.T) {
+	files, err := filepath.Glob("../../../testdata/unix/*.mbox")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	found := 0
+	for _, path := range files {
+		env := mailboxtest.NewEnv(t)
+		octets, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := mailbox.Name{Text: "box", Path: filepath.Join(env.Home, "box")}
+		write(t, n.Path, octets)
+		file := unix.New(env)
+		if is, _ := file.Probe(n); !is {
+			continue
+		}
+		want, wantIn := findings(t, file, n)
+		got, gotIn := findings(t, New(env, bytes.NewReader(octets), nil), stdin)
+		if !cmp.Equal(want, got) {
+			t.Errorf("%s: file -, stream +\n%s", path, cmp.Diff(want, got))
+		}
+		if wantIn.Messages != gotIn.Messages || wantIn.Size != gotIn.Size {
+			t.Errorf("%s: got %+v, want %+v", path, gotIn, wantIn)
+		}
+		found += len(want)
+	}
+	if found < 20 {
+		t.Errorf("only %d findings", found)
+	}
+	cut := gzipped(t, strings.Repeat(threeLetters+"\n\n", 50))
+	got, in := findings(t, New(mailboxtest.NewEnv(t), bytes.NewReader(cut[:len(cut)/2]), nil), stdin)
+	if in.Sound() || len(got) != 1 || got[0].Code != "stream.packed" {
+		t.Errorf("cut archive: got %v, %+v", got, in)
+	}
+}
+
+func findings(t *testing.T, d mailbox.Checker, n mailbox.Name) (out []mailbox.Finding, in mailbox.Inspection) {
+	t.Helper()
+	in, err := d.Inspect(ctx, n, func(f mailbox.Finding) error {
+		out = append(out, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, in
+}

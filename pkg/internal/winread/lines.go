@@ -11,6 +11,8 @@ type Lines struct {
 	r    io.ReaderAt
 	off  int64 // what was counted
 	n    int64 // LFs before off
+	kept int64 // no octet before this one is read any more
+	lfs  int64 // LFs before kept
 	buf  []byte
 	size int64
 }
@@ -21,8 +23,8 @@ func NewLines(r io.ReaderAt, size int64) *Lines { return &Lines{r: r, size: size
 // At returns the number, from 1, of the line that the octet at off is in.
 func (l *Lines) At(off int64) (int64, error) {
 	off = min(off, l.size)
-	if off < l.off/2 {
-		l.off, l.n = 0, 0
+	if off-l.kept < l.off-off {
+		l.off, l.n = l.kept, l.lfs
 	}
 	n, err := l.count(min(off, l.off), max(off, l.off))
 	if err != nil {
@@ -33,6 +35,14 @@ func (l *Lines) At(off int64) (int64, error) {
 	}
 	l.off, l.n = off, l.n+n
 	return l.n + 1, nil
+}
+
+// Keep says that there will be no question about octets before off, which may
+// not be there any more.
+func (l *Lines) Keep(off int64) error {
+	_, err := l.At(off)
+	l.kept, l.lfs = l.off, l.n
+	return err
 }
 
 // count counts the LFs in [from, to).

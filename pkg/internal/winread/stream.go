@@ -27,6 +27,9 @@ func NewStream(r io.Reader, size int) *Window {
 // Keep gives up the octets of a stream before off.
 func (w *Window) Keep(off int64) error { return w.stream.discard(off) }
 
+// ReadAt reads octets of a stream that are kept.
+func (w *Window) ReadAt(p []byte, off int64) (int, error) { return w.stream.readAt(p, off) }
+
 // Close gives up what a stream keeps; its reader stays open.
 func (w *Window) Close() error { return w.stream.close() }
 
