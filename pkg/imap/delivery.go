@@ -186,6 +186,9 @@ func (t *delivery) Add(it mailbox.Item) (mailbox.Altered, error) {
 		return mailbox.Altered{}, err
 	}
 	p, altered, err := t.pack(it)
+	if errors.Is(err, mailbox.ErrUnsupported) {
+		return altered, t.fail(err) // of this message alone
+	}
 	if err != nil {
 		t.state = err
 		return altered, t.fail(err)
@@ -234,14 +237,35 @@ func (t *delivery) pack(it mailbox.Item) (*parcel, mailbox.Altered, error) {
 		}
 	}
 	p.flags = strings.Join(names, " ")
-	if d := it.Date; !d.IsZero() {
-		if real := mailbox.DateOf(d.Time()); real != d && !d.MinusZero {
-			d = real // 31-Feb and second 60 are no dates to a server
-			altered.Dates++
-		}
-		p.date = ` "` + d.String() + `"`
+	if w.size == 0 {
+		err := fmt.Errorf("%w: IMAP has no messages without an octet", mailbox.ErrUnsupported) // RFC 3502 gives up at one
+		return nil, altered, errors.Join(err, p.text.Close())
 	}
+	p.setDate(it.Date, &altered)
 	return p, altered, nil
+}
+
+// The years that internal dates may have in the formats that we know.
+const (
+	firstYear = 1970
+	lastYear  = 2097
+)
+
+// setDate writes the internal date. Where there is none, or none that others
+// can hold, the server takes the time of arrival. 31-Feb and second 60, which
+// are no dates to a server, roll over.
+func (p *parcel) setDate(d mailbox.Date, altered *mailbox.Altered) {
+	switch real := mailbox.DateOf(d.Time()); {
+	case d.IsZero():
+		return
+	case d.Year < firstYear || d.Year > lastYear:
+		altered.Dates++
+		return
+	case real.Day != d.Day || real.Second != d.Second:
+		d = real
+		altered.Dates++
+	}
+	p.date = ` "` + d.String() + `"`
 }
 
 // arguments are those of one message, up to its literal.
@@ -585,6 +609,7 @@ type crlf struct {
 	cr   bool // the last octet was a CR
 	ends int  // LFs that became line ends
 	nul  bool // there was a NUL
+	size int64
 }
 
 func (c *crlf) Write(p []byte) (int, error) {
@@ -614,6 +639,7 @@ func (c *crlf) Write(p []byte) (int, error) {
 
 func (c *crlf) put(p []byte) error {
 	c.sum.Write(p)
+	c.size += int64(len(p))
 	_, err := c.w.Write(p)
 	return err
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"strings"
 	"time"
 
+	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/mailbox"
 )
 
@@ -139,50 +141,72 @@ func (s *Server) count(name string) (mailbox.Status, error) {
 	return st, mb.Close()
 }
 
-// append takes messages: several make one delivery, RFC 3502.
+// A held is a message of an APPEND that waits for the others.
+type held struct {
+	item  mailbox.Item
+	words []string // its keywords
+	at    int64    // where its text is
+}
+
+// append takes messages: several make one delivery, RFC 3502. They wait in a
+// spool, for a delivery must know all keywords when it begins, and should not
+// have a lock while it waits for a network.
 func (s *Server) append(c *command) (string, error) {
 	name, err := c.text()
 	if err != nil || c.message < 0 {
 		return "", badError("Missing or invalid argument to APPEND")
 	}
-	var t mailbox.Delivery
 	var failed error
-	if _, _, missing := s.Tree.Find(encodeName(name)); errors.Is(missing, mailbox.ErrNotExist) {
+	if !s.Tree.Writable() {
+		failed = mailbox.ErrReadOnly
+	} else if _, _, missing := s.Tree.Find(encodeName(name)); errors.Is(missing, mailbox.ErrNotExist) {
 		failed = tryCreate{missing}
 	}
-	var keywords []string
-	for {
+	var texts spool.Spool
+	defer texts.Close() // nothing in it is needed any more
+	var all []held
+	for more := true; more; {
 		it, list, err := c.item()
+		it.Flags.System = list.System
 		failed = errors.Join(failed, err)
-		if failed == nil && t == nil {
-			// A delivery must know its keywords when it begins: those of the
-			// mailbox and of the first message. Others of later ones are lost.
-			keywords = s.keywordsOf(name, list.Keywords)
-			if t, failed = s.Tree.Append(s.ctx, encodeName(name), mailbox.AppendOptions{Keywords: keywords}); t != nil {
-				defer t.Abort() // a no-op after Commit
-			}
-		}
-		it.Flags = mailbox.Flags{System: list.System, Keywords: bitsOf(list.Keywords, keywords)}
-		if err := s.take(c, t, it, &failed); err != nil {
+		all = append(all, held{it, list.Keywords, texts.Size()})
+		if err := s.take(c, &texts, &failed); err != nil {
 			return "", fatalError{err}
 		}
-		if more, err := s.another(c); err != nil {
+		if more, err = s.another(c); err != nil {
 			return "", fatalError{err}
-		} else if !more {
-			break
 		}
 	}
 	if failed != nil {
 		return "", failed
 	}
-	uids, err := t.Commit()
+	uids, err := s.deliver(encodeName(name), all, &texts)
 	if err != nil {
 		return "", err
 	}
-	if err := s.news(); err != nil {
-		return "", err
+	return appendCode(uids) + s.done(c), s.news()
+}
+
+// deliver puts messages into a mailbox.
+func (s *Server) deliver(name string, all []held, texts *spool.Spool) (mailbox.UIDs, error) {
+	keywords := s.keywordsOf(name, all)
+	t, err := s.Tree.Append(s.ctx, name, mailbox.AppendOptions{Keywords: keywords})
+	if err != nil {
+		return mailbox.UIDs{}, err
 	}
-	return appendCode(uids) + s.done(c), nil
+	defer t.Abort() // a no-op after Commit
+	for _, h := range all {
+		h.item.Flags.Keywords = bitsOf(h.words, keywords)
+		h.item.Text = io.NewSectionReader(texts, h.at, h.item.Size)
+		altered, err := t.Add(h.item)
+		if err != nil {
+			return mailbox.UIDs{}, err
+		}
+		if lost := len(h.words) - bits.OnesCount64(h.item.Flags.Keywords); lost > 0 || altered.Keywords > 0 {
+			s.untagged("NO %d keywords of a message have no room", lost+altered.Keywords)
+		}
+	}
+	return t.Commit()
 }
 
 // A tryCreate is a missing target, RFC 3501, 6.3.11.
@@ -201,31 +225,33 @@ func appendCode(u mailbox.UIDs) string {
 	return fmt.Sprintf("[APPENDUID %d %d:%d] ", u.Validity, u.First, u.Last)
 }
 
-// keywordsOf are those of a mailbox and some more.
-func (s *Server) keywordsOf(name string, more []string) []string {
+// keywordsOf are those of a mailbox and of messages.
+func (s *Server) keywordsOf(name string, all []held) []string {
 	var out []string
-	if mb, err := s.Tree.Open(s.ctx, encodeName(name), mailbox.ReadOnly); err == nil {
+	if mb, err := s.Tree.Open(s.ctx, name, mailbox.ReadOnly); err == nil {
 		out = append(out, mb.Status().Keywords...)
 		mb.Close() // only looked at
 	}
-	for _, k := range more {
-		if bitsOf([]string{k}, out) == 0 {
-			out = append(out, k)
+	for _, h := range all {
+		for _, k := range h.words {
+			if bitsOf([]string{k}, out) == 0 {
+				out = append(out, k)
+			}
 		}
 	}
 	return out[:min(len(out), mailbox.MaxKeywords)]
 }
 
 // bitsOf are the bits of words in names.
-func bitsOf(words, names []string) (bits uint64) {
+func bitsOf(words, names []string) (out uint64) {
 	for _, w := range words {
 		for i, n := range names {
 			if strings.EqualFold(w, n) {
-				bits |= 1 << i
+				out |= 1 << i
 			}
 		}
 	}
-	return bits
+	return out
 }
 
 // item reads the flags and the date of a message in an APPEND.
@@ -259,9 +285,8 @@ func (c *command) item() (it mailbox.Item, list mailbox.FlagList, err error) {
 
 // take reads a message off the wire. What goes wrong with it is put in failed;
 // the rest of it is then passed over.
-func (s *Server) take(c *command, t mailbox.Delivery, it mailbox.Item, failed *error) error {
-	switch {
-	case c.message > maxAppendLiteral || c.message == 0:
+func (s *Server) take(c *command, texts *spool.Spool, failed *error) error {
+	if c.message > maxAppendLiteral || c.message == 0 { // RFC 3502 gives up by the latter
 		*failed = errors.Join(*failed, fmt.Errorf("a message of %d octets", c.message))
 	}
 	if c.sync {
@@ -276,14 +301,28 @@ func (s *Server) take(c *command, t mailbox.Delivery, it mailbox.Item, failed *e
 	}
 	text := &io.LimitedReader{R: patientReader{s}, N: c.message}
 	if *failed == nil {
-		it.Text = text
-		_, *failed = t.Add(it)
+		w := &writeError{w: texts}
+		if _, err := io.Copy(w, text); err != nil && w.err == nil {
+			return err
+		}
+		*failed = w.err
 	}
 	_, err := io.Copy(io.Discard, text)
 	if err == nil && text.N > 0 {
 		err = io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// A writeError remembers that it was writing that failed.
+type writeError struct {
+	w   io.Writer
+	err error
+}
+
+func (e *writeError) Write(p []byte) (n int, err error) {
+	n, e.err = e.w.Write(p)
+	return n, e.err
 }
 
 // A patientReader limits the silence of a client within a literal.

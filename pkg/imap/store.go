@@ -64,21 +64,19 @@ func (b *openBox) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) er
 	}
 	flags := mailbox.Flags{System: f.System &^ mailbox.Recent}
 	names := append(flags.Names(nil), f.Keywords...)
-	if err := b.store(s, op, names); err != nil {
-		return b.fail("store", err)
-	}
 	for _, k := range f.Keywords {
 		flags.Keywords |= b.bit(k)
 	}
 	for seq := range s.Seqs(uint32(len(b.msgs))) {
 		b.msgs[seq-1].flags = b.msgs[seq-1].flags.Apply(op, flags)
 	}
-	return nil
+	return b.fail("store", b.store(s, op, names))
 }
 
 // store sends the commands for a change of flags.
 func (b *openBox) store(s mailbox.Set, op mailbox.FlagOp, names []string) error {
-	item := map[mailbox.FlagOp]string{mailbox.Add: "+FLAGS.SILENT", mailbox.Remove: "-FLAGS.SILENT", mailbox.Replace: "FLAGS.SILENT"}[op]
+	// Not SILENT: the answer has what other sessions did to these flags, too.
+	item := map[mailbox.FlagOp]string{mailbox.Add: "+FLAGS", mailbox.Remove: "-FLAGS", mailbox.Replace: "FLAGS"}[op]
 	if len(names) == 0 && op != mailbox.Replace {
 		return nil
 	}
@@ -94,12 +92,35 @@ func (b *openBox) Expunge(s mailbox.Set) (int, error) {
 	if err := b.writable(); err != nil {
 		return 0, b.fail("expunge", err)
 	}
-	b.forget()
+	// Those that others removed in the meantime are not ours to count.
+	s, err := b.stillThere(s)
+	if err != nil {
+		return 0, b.fail("expunge", err)
+	}
 	before := len(b.msgs)
-	err := b.expunge(s)
+	err = b.expunge(s)
 	b.forget()
 	gone := before - len(b.msgs)
 	return gone, b.fail("expunge", err)
+}
+
+// stillThere returns the messages of s, in new numbers, that nobody has removed
+// yet.
+func (b *openBox) stillThere(s mailbox.Set) (out mailbox.Set, err error) {
+	var uids []uint32
+	for seq := range s.Seqs(uint32(len(b.msgs))) {
+		uids = append(uids, b.msgs[seq-1].uid)
+	}
+	if _, err := b.c.command("NOOP"); err != nil {
+		return out, err
+	}
+	b.forget()
+	for i, e := range b.msgs {
+		if _, ok := slices.BinarySearch(uids, e.uid); ok {
+			out.Add(uint32(i + 1))
+		}
+	}
+	return out, nil
 }
 
 func (b *openBox) expunge(s mailbox.Set) error {
