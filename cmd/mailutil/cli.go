@@ -18,6 +18,7 @@ import (
 	"mailutil/pkg/imap"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/ops"
+	"mailutil/pkg/pop3"
 	"mailutil/pkg/remote"
 )
 
@@ -163,7 +164,7 @@ func (c *cli) start(cmd *cobra.Command, _ []string) error {
 func (c *cli) drivers(env *mailbox.Env, o remote.Options) mailbox.Drivers {
 	servers := imap.New(env, o)
 	c.atEnd = append(c.atEnd, servers.Close)
-	return append(c.localDrivers(env), servers)
+	return append(c.localDrivers(env), servers, pop3.New(env, o))
 }
 
 // localDrivers are those that need no network.

@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/md5"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -319,8 +317,7 @@ func (s *Server) apop(args string) error {
 		return refuse("Bad APOP")
 	}
 	return s.logIn(user, "APOP", func(p string) bool {
-		sum := md5.Sum([]byte(s.challenge + p))
-		return p != "" && sasl.Same(hex.EncodeToString(sum[:]), strings.ToLower(digest))
+		return p != "" && sasl.Same(sasl.APOPDigest([]byte(s.challenge), p), strings.ToLower(digest))
 	})
 }
 

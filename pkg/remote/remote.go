@@ -51,6 +51,7 @@ type Conn struct {
 	Remote    mailbox.Remote // with the port
 	Encrypted bool
 	Trusted   bool // nobody can listen: this host, or a tunnel
+	Tunnelled bool // a program speaks for the server
 
 	raw  net.Conn
 	o    Options
@@ -66,7 +67,9 @@ func Dial(ctx context.Context, env *mailbox.Env, r mailbox.Remote, o Options, pl
 		if err != nil {
 			return nil, err
 		}
-		return newConn(ctx, raw, r, o, true), nil
+		c := newConn(ctx, raw, r, o, true)
+		c.Tunnelled = true
+		return c, nil
 	}
 	if r.TrySSL && !r.SSL && !r.TLS && r.Port == 0 {
 		s := r

@@ -4,6 +4,7 @@
 package sasl
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/pbkdf2"
@@ -73,6 +74,7 @@ func (e Exchange) Answer(challenge []byte) ([]byte, error) { return e.answer(cha
 var Mechanisms = []Mechanism{
 	{Name: "SCRAM-SHA-256", First: true, start: func(l Login) exchange { return &scram{login: l} }},
 	{Name: "CRAM-MD5", start: func(l Login) exchange { return cramMD5{l} }},
+	{Name: "APOP", start: func(l Login) exchange { return apop{l} }}, // of POP3 alone, and no mechanism there
 	{Name: "PLAIN", Plain: true, First: true, start: func(l Login) exchange {
 		return &steps{said: []string{l.actAs() + "\x00" + l.account() + "\x00" + l.Password}}
 	}},
@@ -118,6 +120,19 @@ type cramMD5 struct{ login Login }
 
 func (c cramMD5) answer(challenge []byte) ([]byte, error) {
 	return []byte(c.login.account() + " " + CRAMDigest(challenge, c.login.Password)), nil
+}
+
+// apop is RFC 1939, 7: the challenge is in the greeting.
+type apop struct{ login Login }
+
+func (a apop) answer(challenge []byte) ([]byte, error) {
+	return []byte(a.login.User + " " + APOPDigest(challenge, a.login.Password)), nil
+}
+
+// APOPDigest is what proves the password in APOP.
+func APOPDigest(challenge []byte, password string) string {
+	sum := md5.Sum(append(bytes.Clone(challenge), password...))
+	return hex.EncodeToString(sum[:])
 }
 
 // CRAMDigest is what proves the password in CRAM-MD5.
