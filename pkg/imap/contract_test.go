@@ -50,7 +50,7 @@ func options() remote.Options {
 // at makes the name of a mailbox at a port of this machine.
 func at(port int, name string) mailbox.Name {
 	r := mailbox.Remote{Host: "127.0.0.1", Port: port, Service: "imap", User: "alice", Mailbox: name}
-	return mailbox.Name{Text: r.String(), Space: "imap", Remote: r}
+	return mailbox.Name{Text: r.Prefix() + name, Space: "imap", Remote: r}
 }
 
 func TestContract(t *testing.T) {

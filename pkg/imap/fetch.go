@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,7 +85,12 @@ func (p *pipe) tryBody(seq uint32, off int64) (int64, error) {
 
 // expects reports whether seq is what comes next.
 func (p *pipe) expects(seq uint32) bool {
-	return len(p.flights) > 0 && len(p.flights[0].seqs) > 0 && p.flights[0].seqs[0] == seq
+	for _, f := range p.flights {
+		if len(f.seqs) > 0 {
+			return f.seqs[0] == seq
+		}
+	}
+	return false
 }
 
 // ask asks for a message, and for those behind it as far as it seems useful.
@@ -120,14 +126,16 @@ func (p *pipe) size(seq uint32) int64 { return max(p.b.msgs[seq-1].size, 1) }
 // askAhead sends the next command while the answer to the last still comes in.
 func (p *pipe) askAhead(seq uint32) error {
 	p.lastSeq = seq
-	if p.width == 1 || len(p.flights) != 1 {
-		p.width = max(p.width, 1)
-		return nil
-	}
 	last := seq
-	rest := p.flights[0].seqs
-	if len(rest) > 0 {
-		last = rest[len(rest)-1]
+	waiting := 0
+	for _, f := range p.flights {
+		if len(f.seqs) > 0 {
+			waiting++
+			last = f.seqs[len(f.seqs)-1]
+		}
+	}
+	if p.width <= 1 || waiting > 1 {
+		return nil
 	}
 	next := p.after(last)
 	if next == 0 || p.size(next) > windowOctets {
@@ -180,12 +188,14 @@ func (b *openBox) uids(seqs []uint32) string {
 func (p *pipe) await(seq uint32) (size int64, found bool, err error) {
 	c := p.b.c
 	for len(p.flights) > 0 {
+		oldest := p.flights[0]
 		n, got, ended, err := p.next()
 		switch {
 		case err != nil:
 			return 0, false, c.fatal(err)
-		case ended:
+		case ended && slices.Contains(oldest.seqs, seq): // it did not come
 			return 0, false, nil
+		case ended:
 		case got == seq:
 			p.took(seq)
 			p.current, p.left, p.open = seq, n, n >= 0

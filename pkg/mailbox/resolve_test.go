@@ -62,7 +62,8 @@ func TestResolve(t *testing.T) {
 		{"mh inbox", "#mhinbox", "mh mailboxes are not supported"},
 		{"news", "#News.x", "news groups are not supported"},
 		{"ftp", "#ftp/x", "the ftp namespace is not supported"},
-		{"remote", "{host}x", "remote mailboxes are not supported"},
+		{"remote", "{host}x", "{host/imap}x"},
+		{"bad remote", "{host", "invalid remote specification"},
 	} {
 		n, err := testEnv().Resolve(tt.in)
 		if got := place(n, err); got != tt.want {
@@ -84,6 +85,8 @@ func place(n Name, err error) string {
 		return "not an *Error: " + err.Error()
 	case n.Inbox && n.Path == "":
 		return "INBOX"
+	case n.Remote != (Remote{}):
+		return n.Remote.String()
 	}
 	return n.Path
 }
@@ -245,11 +248,11 @@ func FuzzResolve(f *testing.F) {
 				t.Errorf("name %q: restricted %v, free %v", s, m, err)
 			}
 			for _, n := range []Name{n, m} {
-				if n.Inbox != (n.Path == "") && n != (Name{}) || strings.ContainsAny(n.Path, "\r\n\x00") {
+				if n.Inbox != (n.Path == "") && n != (Name{}) && n.Space == "" || strings.ContainsAny(n.Path, "\r\n\x00") {
 					t.Errorf("name %q: got %+v", s, n)
 				}
 			}
-			if jailErr == nil && !m.Inbox && m.Path != jail.Spool &&
+			if jailErr == nil && !m.Inbox && m.Space == "" && m.Path != jail.Spool &&
 				!strings.HasPrefix(filepath.Clean(m.Path)+"/", jail.Home+"/") {
 				t.Errorf("name %q escapes to %s", s, m.Path)
 			}
