@@ -46,11 +46,11 @@ type field struct {
 	name   string // with --fields, and in JSON
 	header string // the header field that it shows, "" for none
 
-	value func(r *row) any    // for JSON
-	text  func(r *row) string // for pipes
-	short func(r *row) string // for people; nil: text
-	width func(st mailbox.Status) int
-	right bool // flush right
+	value func(r *row) any            // for JSON
+	text  func(r *row) string         // for pipes
+	short func(r *row) string         // for people; nil: text
+	width func(st mailbox.Status) int // nil for text, which shares what is left
+	right bool                        // flush right
 }
 
 var (
@@ -94,7 +94,7 @@ var (
 			name:  "keywords",
 			value: func(r *row) any { return list(r.keywords()) },
 			text:  func(r *row) string { return strings.Join(r.keywords(), ",") },
-			width: fixed(12),
+			width: func(st mailbox.Status) int { return min(12, 12*len(st.Keywords)) }, // none: not shown
 		},
 		{
 			name:  "size",
@@ -120,7 +120,7 @@ func fieldNamed(name string) (field, bool) {
 	}
 	header, ok := textFields[name]
 	get := func(r *row) string { return r.header(header) }
-	return field{name: name, header: header, value: func(r *row) any { return get(r) }, text: get, width: fixed(22)}, ok
+	return field{name: name, header: header, value: func(r *row) any { return get(r) }, text: get}, ok
 }
 
 // parseFields reads names between commas.

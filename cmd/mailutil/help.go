@@ -17,7 +17,7 @@ var examples = map[string][]string{
 	"move":         {"mailutil move INBOX '#driver.mbx/inbox-2026'", "mailutil move --where 'before 1-Feb-2024' work work-2023"},
 	"append":       {"mailutil append ./old.mbox work", "mailutil append --verify --where unseen INBOX work"},
 	"appenddelete": {"mailutil appenddelete INBOX work", "mailutil appenddelete --where 'from list' INBOX lists"},
-	"prune":        {"mailutil prune work 'seen older 90d'", "mailutil --dry-run prune INBOX 'larger 10M or deleted seen'"},
+	"prune":        {"mailutil prune work 'seen older 90d'", "mailutil --dry-run prune INBOX 'larger 10M seen'"},
 	"list":         {"mailutil list INBOX unseen", "mailutil list --fields number,from,subject work 'since 1-Feb-2024'"},
 	"cat":          {"mailutil cat work 2", "mailutil cat --eml letters INBOX 'from anna'"},
 	"search":       {"mailutil search INBOX work 'subject köln'", "mailutil search -l ./*.mbox 'body \"nr. 4711\"'"},

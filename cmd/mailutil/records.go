@@ -76,10 +76,11 @@ type alteredFields struct {
 	Newlines       int `json:"newlines"`
 	Keywords       int `json:"keywords"`
 	Dates          int `json:"dates"`
+	Octets         int `json:"octets_dropped"`
 }
 
 func newAltered(a mailbox.Altered) alteredFields {
-	return alteredFields{a.QuotedFrom, a.RenamedHeaders, a.LineEnds, a.Newlines, a.Keywords, a.Dates}
+	return alteredFields{a.QuotedFrom, a.RenamedHeaders, a.LineEnds, a.Newlines, a.Keywords, a.Dates, a.Octets}
 }
 
 // done says, with --json or --dry-run, that a command without results is done.

@@ -23,6 +23,8 @@ import (
 //	1> a line of its standard output
 //	2> a line of its standard error
 //	exit 1
+//	% command with a terminal of 80 columns
+//	t> a line on the terminal
 //
 // Each begins in the home directory. What differs from run to run is written
 // as $HOME, $SPOOL, <HOST>, <CTIME>, <NOW>, <UIDV> and <HEXV>. A last line
@@ -40,7 +42,13 @@ func playSession(session, home string) (string, error) {
 				return "", err
 			}
 			out.WriteString(line + result)
-		case strings.HasPrefix(line, "1> "), strings.HasPrefix(line, "2> "), strings.HasPrefix(line, "exit "):
+		case strings.HasPrefix(line, "% "):
+			result, err := playOnTerminal(strings.TrimSuffix(line[2:], "\n"), home)
+			if err != nil {
+				return "", err
+			}
+			out.WriteString(line + result)
+		case strings.HasPrefix(line, "t> "), strings.HasPrefix(line, "1> "), strings.HasPrefix(line, "2> "), strings.HasPrefix(line, "exit "):
 		default:
 			out.WriteString(line)
 		}

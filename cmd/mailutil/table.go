@@ -74,7 +74,10 @@ func (t *table) row(r *row) error {
 func (t *table) columns(text func(f field) string) {
 	var line strings.Builder
 	for i, f := range t.fields {
-		if i > 0 {
+		if t.widths[i] == 0 {
+			continue
+		}
+		if line.Len() > 0 {
 			line.WriteByte(' ')
 		}
 		line.WriteString(fit(printable(text(f)), t.widths[i], f.right))
@@ -104,23 +107,41 @@ func (t *table) wrote(err error) error {
 	return errUnwritten
 }
 
-// minText is how narrow a column of text may get.
-const minText = 8
+// A column of text is maxText columns wide where there is room, and never
+// narrower than minText.
+const (
+	minText = 8
+	maxText = 22
+)
 
-// layout gives each field its columns. The subject, else the last field of
-// text, takes what the others leave.
+// layout gives each field its columns; 0 for one that is not shown. Columns of
+// text share what the others leave, and the subject, else the last of them,
+// takes the rest.
 func layout(fields []field, st mailbox.Status, screen int) []int {
 	widths := make([]int, len(fields))
-	used, wide := len(fields)-1, -1
+	left, texts, wide := screen+1, 0, -1
 	for i, f := range fields {
-		widths[i] = f.width(st)
-		used += widths[i]
-		if f.header != "" && (wide < 0 || fields[wide].name != "subject") {
-			wide = i
+		if f.header != "" {
+			texts++
+			if wide < 0 || fields[wide].name != "subject" {
+				wide = i
+			}
+			left--
+			continue
+		}
+		if widths[i] = f.width(st); widths[i] > 0 {
+			left -= widths[i] + 1
 		}
 	}
-	if wide >= 0 {
-		widths[wide] = max(widths[wide]+screen-used, minText)
+	if texts == 0 {
+		return widths
 	}
+	each := min(max(left/(texts+1), minText), maxText) // the wide one counts twice
+	for i, f := range fields {
+		if f.header != "" && i != wide {
+			widths[i] = each
+		}
+	}
+	widths[wide] = max(left-(texts-1)*each, minText)
 	return widths
 }

@@ -93,6 +93,7 @@ var rules = []rule{
 		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"},
 		unlikely,
 	},
+	{"mailutil/pkg/internal/mboxfile", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/mailtxt", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
 	{
 		"mailutil/pkg/internal/inspect",

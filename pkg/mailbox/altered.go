@@ -14,6 +14,7 @@ type Altered struct {
 	Newlines       int // missing final newlines or header ends that were added
 	Keywords       int // keywords that the format has no room for
 	Dates          int // internal dates out of the format's range, replaced
+	Octets         int // 0x01 dropped from text that would have ended the message
 }
 
 // Any reports whether something was altered.
@@ -27,6 +28,7 @@ func (a Altered) Plus(b Altered) Altered {
 	a.Newlines += b.Newlines
 	a.Keywords += b.Keywords
 	a.Dates += b.Dates
+	a.Octets += b.Octets
 	return a
 }
 
@@ -46,5 +48,6 @@ func (a Altered) String() string {
 	say(a.Newlines, "missing newline added", "missing newlines added")
 	say(a.Keywords, "keyword dropped", "keywords dropped")
 	say(a.Dates, "internal date replaced", "internal dates replaced")
+	say(a.Octets, "octet 0x01 dropped", "octets 0x01 dropped")
 	return strings.Join(out, ", ")
 }

@@ -38,8 +38,9 @@ func DefaultConfig() Config {
 }
 
 // Configure reads a configuration file into e.Config and, where it names the
-// system INBOX, e.Spool. Warnings go to e.Notify. A file that does not exist
-// leaves e as it is.
+// system INBOX, e.Spool. Where it puts users into black boxes, Home, Spool and
+// StateDir are those of the box of e.User. Warnings go to e.Notify. A file that
+// does not exist leaves e as it is.
 func (e *Env) Configure(file string) error {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -57,6 +58,28 @@ func (e *Env) Configure(file string) error {
 	if c.SystemInbox != "" {
 		e.Spool = c.SystemInbox
 	}
+	return e.enterBox()
+}
+
+// enterBox makes the box of the user the home directory: that of his name, or
+// the one for everybody who has none. Who has neither is in no box.
+func (e *Env) enterBox() error {
+	dir := strings.TrimSuffix(e.Config.BlackBoxDir, "/")
+	if e.Config.BlackBoxDir == "" {
+		return nil
+	}
+	box := dir + "/" + e.User
+	fi, err := os.Stat(box)
+	switch {
+	case err == nil && fi.IsDir() && !strings.Contains(e.User, "/"):
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: box of user %s: %w", ErrTemporary, e.User, err)
+	case e.Config.BlackBoxHome != "":
+		box = strings.TrimSuffix(e.Config.BlackBoxHome, "/")
+	default:
+		return nil
+	}
+	e.BlackBox, e.Home, e.Spool, e.StateDir = dir, box, box+"/INBOX", stateDir(box)
 	return nil
 }
 
@@ -125,20 +148,23 @@ func cutWord(s string) (word, rest string) {
 
 // options are the names that mean something here, in lower case.
 var options = map[string]func(p *configReader, value string) error{
-	"new-mailbox-format":      func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"new-folder-format":       func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"empty-mailbox-format":    func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"empty-folder-format":     func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"mail-subdirectory":       (*configReader).subdir,
-	"system-inbox":            (*configReader).systemInbox,
-	"keywords":                (*configReader).keywords,
-	"from-widget":             (*configReader).fromWidget,
-	"mailbox-protection":      func(p *configReader, v string) error { return mode(&p.c.MailboxMode, v) },
-	"directory-protection":    func(p *configReader, v string) error { return mode(&p.c.DirMode, v) },
-	"lock-protection":         func(p *configReader, v string) error { return mode(&p.c.LockMode, v) },
-	"dot-lock-file-timeout":   (*configReader).dotLockTimeout,
-	"disable-lock-warning":    (*configReader).lockWarning,
-	"restrict-mailbox-access": (*configReader).restrict,
+	"new-mailbox-format":    func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
+	"new-folder-format":     func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
+	"empty-mailbox-format":  func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
+	"empty-folder-format":   func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
+	"mail-subdirectory":     (*configReader).subdir,
+	"system-inbox":          (*configReader).systemInbox,
+	"keywords":              (*configReader).keywords,
+	"from-widget":           (*configReader).fromWidget,
+	"mailbox-protection":    func(p *configReader, v string) error { return mode(&p.c.MailboxMode, v) },
+	"directory-protection":  func(p *configReader, v string) error { return mode(&p.c.DirMode, v) },
+	"lock-protection":       func(p *configReader, v string) error { return mode(&p.c.LockMode, v) },
+	"dot-lock-file-timeout": (*configReader).dotLockTimeout,
+	"black-box-directory":   func(p *configReader, v string) error { return absolute(&p.c.BlackBoxDir, v) },
+
+	"black-box-default-home-directory": func(p *configReader, v string) error { return absolute(&p.c.BlackBoxHome, v) },
+	"disable-lock-warning":             (*configReader).lockWarning,
+	"restrict-mailbox-access":          (*configReader).restrict,
 }
 
 // format takes the name of a format.
@@ -159,11 +185,14 @@ func (p *configReader) subdir(v string) error {
 	return nil
 }
 
-func (p *configReader) systemInbox(v string) error {
+func (p *configReader) systemInbox(v string) error { return absolute(&p.c.SystemInbox, v) }
+
+// absolute takes an absolute path.
+func absolute(to *string, v string) error {
 	if v[0] != '/' {
 		return fmt.Errorf("%s is not an absolute path", v)
 	}
-	p.c.SystemInbox = v
+	*to = v
 	return nil
 }
 

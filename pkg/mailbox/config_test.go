@@ -50,6 +50,10 @@ func TestReadConfig(t *testing.T) {
 			func(c *Config) { c.DotLockTimeout, c.NoLockWarning = 7*time.Minute, true }, "",
 		},
 		{"restrict", "set restrict-mailbox-access root otherusers\n", func(c *Config) { c.Restricted = true }, ""},
+		{
+			"boxes", "set black-box-directory /box\nset black-box-default-home-directory /box/guest\n",
+			func(c *Config) { c.BlackBoxDir, c.BlackBoxHome = "/box", "/box/guest" }, "",
+		},
 		{"inbox", "set system-inbox /mail/alice\n", func(c *Config) { c.SystemInbox = "/mail/alice" }, ""},
 		{
 			"keywords", "set keywords $Work, Later  x(y\n",
@@ -87,6 +91,7 @@ func TestReadConfigErrors(t *testing.T) {
 		"set disable-lock-warning yes\n":       "f:1: disable-lock-warning: yes is not a number",
 		"set restrict-mailbox-access nobody\n": "f:1: restrict-mailbox-access: nobody is none of root, otherusers, all",
 		"set system-inbox mail\n":              "f:1: system-inbox: mail is not an absolute path",
+		"set black-box-directory box\n":        "f:1: black-box-directory: box is not an absolute path",
 	} {
 		_, err := ReadConfig(strings.NewReader(in), "f", func(s string) { t.Errorf("warning %q", s) })
 		if err == nil || err.Error() != want {
@@ -130,4 +135,70 @@ func FuzzReadConfig(f *testing.F) {
 			t.Errorf("ReadConfig(%q): got %+v", s, c)
 		}
 	})
+}
+
+// Users who have a box, who have none, and one of whose box nobody can tell.
+func TestConfigureBlackBox(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "alice"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(root, "c-client.cf")
+	for _, tt := range []struct {
+		name, user, also string
+		box              string // "" for none
+	}{
+		{"box", "alice", "", root + "/alice"},
+		{"box rather than the common one", "alice", "set black-box-default-home-directory " + root + "/guest\n", root + "/alice"},
+		{"common box", "bob", "set black-box-default-home-directory " + root + "/guest\n", root + "/guest"},
+		{"no box", "bob", "", ""},
+		{"file of that name", "c-client.cf", "", ""},
+		{"before system-inbox", "alice", "set system-inbox /mail/alice\n", root + "/alice"},
+	} {
+		if err := os.WriteFile(file, []byte("set black-box-directory "+root+"/\n"+tt.also), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e := testEnv()
+		e.User = tt.user
+		if err := e.Configure(file); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		home, spool, boxes := tt.box, tt.box+"/INBOX", root
+		if tt.box == "" {
+			home, spool, boxes = "/home/alice", "/var/mail/alice", ""
+		}
+		if e.Home != home || e.Spool != spool || e.BlackBox != boxes {
+			t.Errorf("%s:\n got %s, %s, in %q\nwant %s, %s, in %q", tt.name, e.Home, e.Spool, e.BlackBox, home, spool, boxes)
+		}
+	}
+	e := testEnv()
+	e.User = "x"
+	e.Config.BlackBoxDir = file // no directory: stat says ENOTDIR
+	if err := e.enterBox(); !errors.Is(err, ErrTemporary) {
+		t.Errorf("a box that cannot be looked at: got %v, want %v", err, ErrTemporary)
+	}
+}
+
+func TestResolveBlackBox(t *testing.T) {
+	e := testEnv()
+	e.BlackBox, e.Home, e.Spool = "/box", "/box/alice", "/box/alice/INBOX"
+	for in, want := range map[string]string{
+		"x": "/box/alice/x", "~/x": "/box/alice/x", "INBOX": "INBOX", "~/INBOX": "/box/alice/INBOX",
+		"/bob/x": "/box/bob/x", "~bob/x": "/box/bob/x", "/bob/INBOX": "/box/bob/INBOX",
+		"../bob/x": "no such mailbox", "x/../../y": "no such mailbox", "./x": "no such mailbox", "/../etc/passwd": "no such mailbox",
+		"//etc/passwd": "no such mailbox", "~bob/~x": "no such mailbox", "~../x": "no such mailbox", ".": "no such mailbox",
+	} {
+		n, err := e.Resolve(in)
+		if got := place(n, err); got != want {
+			t.Errorf("Resolve(%q)\n got %s\nwant %s", in, got, want)
+		}
+	}
+	e.Config.Subdir = "mail"
+	e.Config.Restricted = true
+	for in, want := range map[string]string{"x": "/box/alice/mail/x", "/bob/x": "no such mailbox", "~bob/x": "no such mailbox"} {
+		n, err := e.Resolve(in)
+		if got := place(n, err); got != want {
+			t.Errorf("restricted: Resolve(%q)\n got %s\nwant %s", in, got, want)
+		}
+	}
 }

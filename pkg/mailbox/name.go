@@ -41,6 +41,7 @@ type Env struct {
 	LockTimeout time.Duration // how long to wait for a lock that somebody holds; 0 is 5 minutes
 	LockDir     string        // where session locks live: "/tmp"
 	StateDir    string        // where side files go when a spool directory is not writable
+	BlackBox    string        // directory of everybody's box, of which Home is one; "" where users have homes
 
 	Config Config
 }
@@ -60,6 +61,8 @@ type Config struct {
 
 	DotLockTimeout time.Duration // age at which a dot lock is seized: 5 minutes
 	NoLockWarning  bool          // disable-lock-warning
+	BlackBoxDir    string        // black-box-directory: where the boxes of users are; "" for none
+	BlackBoxHome   string        // black-box-default-home-directory: the box of who has none there
 	Restricted     bool          // restrict-mailbox-access or --restrict: no absolute names, no "..", no "~user"
 }
 

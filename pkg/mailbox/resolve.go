@@ -55,7 +55,8 @@ func (r *reason) Unwrap() error { return r.kind }
 // have is ErrNotExist, as in the original; what we know but cannot do, such as
 // #move, is ErrUnsupported. {host}name is what ParseRemote makes of it. With Config.Restricted the working directory,
 // other users, "..", "//", "/~" and absolute names other than Spool do not
-// exist.
+// exist. In a black box "~user/name" and "/user/name" are in the box of that user,
+// and the working directory, "..", "//" and "/~" do not exist.
 func (e *Env) Resolve(text string) (Name, error) {
 	n, err := e.place(text)
 	if errors.Is(err, ErrName) {
@@ -135,8 +136,12 @@ func (e *Env) place(text string) (Name, error) {
 		n.Space = "stream"
 	case strings.EqualFold(text, "INBOX"):
 		n.Inbox = true
-	case e.Config.Restricted && !e.allowed(text):
+	case e.Config.Restricted && !e.allowed(text), e.BlackBox != "" && outside(text):
 		return Name{}, ErrName
+	case e.BlackBox != "" && text[0] == '/':
+		n.Path = e.BlackBox + text
+	case e.BlackBox != "" && text[0] == '~' && text[1] != '/':
+		n.Path = e.BlackBox + "/" + text[1:]
 	case text[0] == '/':
 		n.Path = text
 	case text[0] == '~':
@@ -181,6 +186,11 @@ func (e *Env) allowed(text string) bool {
 	return text[0] != '/' && !inWorkingDir(text) &&
 		(text[0] != '~' || strings.HasPrefix(text, "~/")) &&
 		!strings.Contains(text, "..") && !strings.Contains(text, "//") && !strings.Contains(text, "/~")
+}
+
+// outside reports whether a name may lead out of the boxes.
+func outside(text string) bool {
+	return inWorkingDir(text) || strings.Contains(text, "..") || strings.Contains(text, "//") || strings.Contains(text, "/~")
 }
 
 // under returns where name is below a home directory.
@@ -228,7 +238,7 @@ func (e *Env) underDir(text string) (string, error) {
 // Hint tells a user who meant a file of the working directory how to name it;
 // "" when that is not what went wrong.
 func (e *Env) Hint(name string) string {
-	if name == "" || name == "-" || strings.ContainsRune("/~#{", rune(name[0])) || inWorkingDir(name) || e.Config.Restricted {
+	if name == "" || name == "-" || strings.ContainsRune("/~#{", rune(name[0])) || inWorkingDir(name) || e.Config.Restricted || e.BlackBox != "" {
 		return ""
 	}
 	n, err := e.place(name)

@@ -3,7 +3,9 @@ package all
 
 import (
 	"mailutil/pkg/driver/dummy"
+	"mailutil/pkg/driver/mbox"
 	"mailutil/pkg/driver/mbx"
+	"mailutil/pkg/driver/mmdf"
 	"mailutil/pkg/driver/mtx"
 	"mailutil/pkg/driver/phile"
 	"mailutil/pkg/driver/tenex"
@@ -19,9 +21,11 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 	spool := unix.New(env)
 	var ds mailbox.Drivers
 	ds = mailbox.Drivers{
+		mbox.New(env, spool),
 		mbx.New(env, spool),
 		tenex.New(env, spool),
 		mtx.New(env, spool),
+		mmdf.New(env),
 		spool,
 		phile.New(env),
 		dummy.New(env, func() mailbox.Driver { return ds.Default(env.Config.EmptyFormat) }),

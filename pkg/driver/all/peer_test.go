@@ -149,7 +149,7 @@ func (a *arena) agree(name, step string, hasValidity bool) {
 }
 
 func TestPeersTakeTurns(t *testing.T) {
-	for _, format := range []string{"unix", "mbx", "mtx", "tenex"} {
+	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex"} {
 		for _, first := range []string{"original", "ours"} {
 			t.Run(format+"/"+first, func(t *testing.T) { takeTurns(t, format, first) })
 		}
@@ -160,7 +160,7 @@ func takeTurns(t *testing.T, format, first string) {
 	a := newArena(t)
 	second := map[string]string{"original": "ours", "ours": "original"}[first]
 	golden := map[string]string{
-		"unix": "unix/native-keywords.mbox", "mbx": "mbx/keywords.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
+		"unix": "unix/native-keywords.mbox", "mmdf": "mmdf/native-keywords.mmdf", "mbx": "mbx/keywords.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
 	}[format]
 	bare := format == "mtx" || format == "tenex" // no UIDVALIDITY and no keywords of its own
 	data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", golden))
@@ -299,11 +299,11 @@ func messagesOf(c *conversation) string {
 // lost, doubled or torn.
 func TestPeersFlood(t *testing.T) {
 	const writers, each = 8, 25
-	for _, format := range []string{"unix", "mbx", "mtx", "tenex"} {
+	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex"} {
 		t.Run(format, func(t *testing.T) {
 			a := newArena(t)
 			golden := map[string]string{
-				"unix": "unix/native-create-empty.mbox", "mbx": "mbx/empty-created.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
+				"unix": "unix/native-create-empty.mbox", "mmdf": "mmdf/native-create-empty.mmdf", "mbx": "mbx/empty-created.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
 			}[format]
 			data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", golden))
 			if err != nil {

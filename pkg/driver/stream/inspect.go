@@ -55,7 +55,7 @@ var _ mbox.Reporter = (*looker)(nil)
 // begin is called when there is a window.
 func (l *looker) begin() *mbox.Check {
 	l.lines = winread.NewLines(l.b.w, math.MaxInt64)
-	return mbox.NewCheck(l)
+	return mbox.Unix.NewCheck(l)
 }
 
 // silent is the surroundings of the scanner: all of what it says is reported.

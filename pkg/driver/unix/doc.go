@@ -12,7 +12,7 @@
 //	empty line                                      not part of the body
 //
 // A From_ line in a body begins the next message, whether or not an empty line
-// stands before it; package mbox has its exact form. Inside a header it is text.
+// stands before it; package internal/mbox has its exact form. Inside a header it is text.
 // On append, body and header lines that begin "From " are quoted with ">";
 // nothing is unquoted on reading.
 //

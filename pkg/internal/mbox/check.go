@@ -22,6 +22,7 @@ type Reporter interface {
 type Check struct {
 	Reporter
 
+	format  Format
 	lines   int   // header lines of the message being read
 	claim   int64 // its Content-Length, -1 for none
 	claimAt int64
@@ -32,9 +33,17 @@ type Check struct {
 	buf     []byte
 }
 
-// NewCheck returns a check that reports to r.
-func NewCheck(r Reporter) *Check {
-	return &Check{Reporter: r, claim: -1, badBase: -1, buf: make([]byte, 256<<10)}
+// NewCheck returns a check of a file of the format f that reports to r.
+func (f Format) NewCheck(r Reporter) *Check {
+	return &Check{Reporter: r, format: f, claim: -1, badBase: -1, buf: make([]byte, 256<<10)}
+}
+
+func (c *Check) damage(code string, off int64, seq uint32, format string, args ...any) {
+	c.Damage(c.format.Name()+"."+code, off, seq, format, args...)
+}
+
+func (c *Check) doubt(code string, off int64, seq uint32, format string, args ...any) {
+	c.Doubt(c.format.Name()+"."+code, off, seq, format, args...)
 }
 
 // line looks at a header line of m, of which ln is the beginning, before the
@@ -44,7 +53,7 @@ func (c *Check) line(s *Scanner, m *Message, ln []byte, ours bool) {
 	seq := uint32(s.number())
 	if ln[0] == ' ' || ln[0] == '\t' {
 		if ours {
-			c.Doubt("unix.status-continuation", s.Off, seq, "continuation of a status header is ignored: %.60q", bytes.TrimSpace(ln))
+			c.doubt("status-continuation", s.Off, seq, "continuation of a status header is ignored: %.60q", bytes.TrimSpace(ln))
 		}
 		return
 	}
@@ -53,7 +62,7 @@ func (c *Check) line(s *Scanner, m *Message, ln []byte, ours bool) {
 	case f == notOurs:
 		c.foreign(s, ln, seq)
 	case !exact:
-		c.Doubt("unix.status-spelling", s.Off, seq, "status header is ignored, its name must be %s: %.60q", fieldNames[f], bytes.TrimSpace(ln))
+		c.doubt("status-spelling", s.Off, seq, "status header is ignored, its name must be %s: %.60q", fieldNames[f], bytes.TrimSpace(ln))
 	case f == fieldXIMAP || f == fieldXIMAPbase:
 		c.base(s, f, value, seq)
 	case f == fieldXUID:
@@ -67,14 +76,14 @@ func (c *Check) line(s *Scanner, m *Message, ln []byte, ours bool) {
 func (c *Check) foreign(s *Scanner, ln []byte, seq uint32) {
 	_, isFrom := ParseFrom(ln)
 	switch {
-	case isFrom && c.lines > 1:
-		c.Damage("unix.from-in-header", s.Off, seq, "From_ line stands in the header: the message ends there, cut off, and the next one cannot be seen")
-	case isFrom:
-		c.Doubt("unix.from-twice", s.Off, seq, "From_ line stands behind another: it is taken for a header line")
+	case isFrom && c.lines > 1 && c.format == Unix:
+		c.damage("from-in-header", s.Off, seq, "From_ line stands in the header: the message ends there, cut off, and the next one cannot be seen")
+	case isFrom && c.lines == 1:
+		c.doubt("from-twice", s.Off, seq, "From_ line stands behind another: it is taken for a header line")
 	case isField(ln):
 	case !c.odd && !bytes.HasPrefix(ln, []byte(">From ")):
 		c.odd = true
-		c.Doubt("unix.header-line", s.Off, seq, "line in the header is no header field: %.60q", bytes.TrimSpace(ln))
+		c.doubt("header-line", s.Off, seq, "line in the header is no header field: %.60q", bytes.TrimSpace(ln))
 	}
 	const name = "content-length:"
 	if len(ln) > len(name) && strings.EqualFold(string(ln[:len(name)]), name) {
@@ -98,11 +107,11 @@ func (c *Check) base(s *Scanner, f field, value []byte, seq uint32) {
 	_, _, _, ok := parseBase(value)
 	switch {
 	case !s.first():
-		c.Doubt("unix.base-misplaced", s.Off, seq, "%s counts in the first message only", fieldNames[f])
+		c.doubt("base-misplaced", s.Off, seq, "%s counts in the first message only", fieldNames[f])
 	case !ok && c.badBase < 0:
 		c.badBase = s.Off
 	case s.Ix.Validity != 0:
-		c.Doubt("unix.base-twice", s.Off, seq, "%s is there twice, the first counts", fieldNames[f])
+		c.doubt("base-twice", s.Off, seq, "%s is there twice, the first counts", fieldNames[f])
 	}
 	c.based = c.based || ok && s.first()
 }
@@ -117,18 +126,18 @@ func (c *Check) uid(s *Scanner, m *Message, value []byte, seq uint32) {
 	switch {
 	case s.imap:
 	case s.Ix.Validity == 0 && !c.based:
-		c.Doubt("unix.uid-unbased", s.Off, seq, "X-UID counts for nothing without X-IMAPbase before it")
+		c.doubt("uid-unbased", s.Off, seq, "X-UID counts for nothing without X-IMAPbase before it")
 	case s.Ix.Validity == 0: // after the first that was wrong
 	case !ok || uid == 0:
-		c.Damage("unix.uid-bad", s.Off, seq, "X-UID is no number above 0: this message and all behind it get new UIDs: %.20q", bytes.TrimSpace(value))
+		c.damage("uid-bad", s.Off, seq, "X-UID is no number above 0: this message and all behind it get new UIDs: %.20q", bytes.TrimSpace(value))
 	case m.UID != 0:
-		c.Damage("unix.uid-twice", s.Off, seq, "message has the UIDs %d and %d: this one and all behind it get new UIDs", m.UID, uid)
+		c.damage("uid-twice", s.Off, seq, "message has the UIDs %d and %d: this one and all behind it get new UIDs", m.UID, uid)
 	case uid <= before && made:
-		c.Damage("unix.uid-order", s.Off, seq, "UID %d stands behind a message without UID: this message and all behind it get new UIDs", uid)
+		c.damage("uid-order", s.Off, seq, "UID %d stands behind a message without UID: this message and all behind it get new UIDs", uid)
 	case uid <= before:
-		c.Damage("unix.uid-order", s.Off, seq, "UID %d stands behind UID %d: this message and all behind it get new UIDs", uid, before)
+		c.damage("uid-order", s.Off, seq, "UID %d stands behind UID %d: this message and all behind it get new UIDs", uid, before)
 	case uid > s.Ix.Last:
-		c.Doubt("unix.uid-high", s.Off, seq, "UID %d is above %d, the last that was given", uid, s.Ix.Last)
+		c.doubt("uid-high", s.Off, seq, "UID %d is above %d, the last that was given", uid, s.Ix.Last)
 	}
 }
 
@@ -136,7 +145,7 @@ func (c *Check) uid(s *Scanner, m *Message, value []byte, seq uint32) {
 func (c *Check) keywords(s *Scanner, value []byte, seq uint32) {
 	for word := range bytes.FieldsFuncSeq(value, isWordEnd) {
 		if KeywordIndex(s.Ix.Keywords, string(word)) < 0 {
-			c.Doubt("unix.keyword-unknown", s.Off, seq, "keyword is not in the list of the mailbox and is ignored: %.60q", word)
+			c.doubt("keyword-unknown", s.Off, seq, "keyword is not in the list of the mailbox and is ignored: %.60q", word)
 		}
 	}
 }
@@ -151,18 +160,18 @@ func (c *Check) message(s *Scanner, m *Message) error {
 	case s.imap && s.mark:
 		seq = 0
 	case s.mark && s.first() && s.Ix.Validity != 0:
-		c.Doubt("unix.pseudo-old", m.From, seq, "first message once held data of the mailbox and is shown as mail now")
+		c.doubt("pseudo-old", m.From, seq, "first message once held data of the mailbox and is shown as mail now")
 	case s.mark && s.first():
-		c.Damage("unix.pseudo-bad", m.From, seq, "first message holds data of the mailbox but has lost them: it is shown, and all messages get new UIDs")
+		c.damage("pseudo-bad", m.From, seq, "first message holds data of the mailbox but has lost them: it is shown, and all messages get new UIDs")
 	case s.mark:
-		c.Doubt("unix.pseudo-second", m.From, seq, "message holds data of a mailbox, but is not the first: it is shown as mail")
+		c.doubt("pseudo-second", m.From, seq, "message holds data of a mailbox, but is not the first: it is shown as mail")
 	}
 	switch {
 	case c.badBase < 0:
 	case s.Ix.Validity == 0:
-		c.Damage("unix.base-bad", c.badBase, seq, "X-IMAPbase does not hold UIDVALIDITY and the last UID: all messages get new UIDs")
+		c.damage("base-bad", c.badBase, seq, "X-IMAPbase does not hold UIDVALIDITY and the last UID: all messages get new UIDs")
 	default:
-		c.Doubt("unix.base-bad", c.badBase, seq, "X-IMAPbase does not hold UIDVALIDITY and the last UID, and another one counts")
+		c.doubt("base-bad", c.badBase, seq, "X-IMAPbase does not hold UIDVALIDITY and the last UID, and another one counts")
 	}
 	if err := c.header(s, m, seq); err != nil {
 		return err
@@ -180,16 +189,20 @@ func (c *Check) message(s *Scanner, m *Message) error {
 
 // from looks at the From_ line.
 func (c *Check) from(s *Scanner, m *Message, seq uint32) error {
+	if m.Header == 0 {
+		c.doubt("from-missing", m.From, seq, "message has no From_ line: its date is that of the file")
+		return nil
+	}
 	ln := make([]byte, m.Header)
 	if _, err := c.ReadAt(ln, m.From); err != nil {
 		return err
 	}
 	f, _ := ParseFrom(ln)
 	if _, dated := f.Date(s.Env.Now().Location()); !dated {
-		if isDigits(f.year) && isDigits(bytes.TrimLeft(f.day, " ")) {
-			c.Doubt("unix.from-undated", m.From, seq, "From_ line has no date that can be: %.80q", bytes.TrimSpace(ln))
+		if c.format == MMDF || isDigits(f.year) && isDigits(bytes.TrimLeft(f.day, " ")) {
+			c.doubt("from-undated", m.From, seq, "From_ line has no date that can be: %.80q", bytes.TrimSpace(ln))
 		} else {
-			c.Doubt("unix.from-prose", m.From, seq, "From_ line is text by its words, and should begin with \">\": %.80q", bytes.TrimSpace(ln))
+			c.doubt("from-prose", m.From, seq, "From_ line is text by its words, and should begin with \">\": %.80q", bytes.TrimSpace(ln))
 		}
 	}
 	return nil

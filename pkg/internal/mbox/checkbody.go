@@ -19,16 +19,19 @@ func (c *Check) header(s *Scanner, m *Message, seq uint32) error {
 		bytes.HasSuffix(tail, []byte("\n\n")) || bytes.HasSuffix(tail, []byte("\n\r\n"))
 	switch {
 	case c.lines == 0:
-		c.Doubt("unix.from-no-header", m.From, seq, "From_ line has no header behind it")
+		c.doubt("from-no-header", m.From, seq, "From_ line has no header behind it")
 	case c.odd && c.lines == 1:
-		c.Doubt("unix.from-no-header", m.From, seq, "From_ line has text behind it, no header")
+		c.doubt("from-no-header", m.From, seq, "From_ line has text behind it, no header")
 	}
 	switch {
-	case m.Body < s.W.End() || ended:
+	case ended:
+	case m.Body < s.W.End() && c.format == MMDF:
+		c.doubt("header-only", m.Body, seq, "delimiter stands behind the header, without an empty line between")
+	case m.Body < s.W.End():
 	case len(tail) > 0 && tail[len(tail)-1] != '\n':
-		c.Damage("unix.torn-tail", m.Body-1, seq, "file ends within a header line: adding a message was interrupted")
+		c.damage("torn-tail", m.Body-1, seq, "file ends within a header line: adding a message was interrupted")
 	default:
-		c.Doubt("unix.header-only", m.Body-1, seq, "file ends with the header of a message, without an empty line behind it")
+		c.doubt("header-only", m.Body-1, seq, "file ends with the header of a message, without an empty line behind it")
 	}
 	return nil
 }
@@ -37,16 +40,57 @@ func (c *Check) header(s *Scanner, m *Message, seq uint32) error {
 // stands.
 func (c *Check) after(s *Scanner, m *Message, seq uint32) {
 	last := s.Off >= s.W.End()
+	if c.format == MMDF {
+		c.afterDelimited(s, m, seq)
+		c.contentLength(s, m, seq, true)
+		return
+	}
 	switch {
 	case m.Bits&BitTornFrom != 0:
-		c.Damage("unix.torn-tail", s.W.End()-1, seq, "file ends with a From_ line that has no line end: adding a message was interrupted")
+		c.damage("torn-tail", s.W.End()-1, seq, "file ends with a From_ line that has no line end: adding a message was interrupted")
 	case m.Bits&BitOpen != 0:
-		c.Doubt("unix.no-newline", s.W.End()-1, seq, "file does not end with a line end")
+		c.doubt("no-newline", s.W.End()-1, seq, "file does not end with a line end")
 	}
 	if !last && m.End == s.Off && m.Body < s.Off {
-		c.Doubt("unix.from-no-blank", s.Off, seq+1, "From_ line has no empty line before it: it may be a line of the message before")
+		c.doubt("from-no-blank", s.Off, seq+1, "From_ line has no empty line before it: it may be a line of the message before")
 	}
 	c.contentLength(s, m, seq, last)
+}
+
+// leads looks at the delimiters before a message; the scanner stands behind
+// them.
+func (c *Check) leads(s *Scanner, n int) {
+	if c.format != MMDF {
+		return
+	}
+	want, seq := 2, uint32(s.number())
+	if s.first() {
+		want = 1
+	}
+	from := s.Off - int64(n*len(Delimiter))
+	switch {
+	case n > want:
+		c.doubt("delimiter-extra", from, seq, "%d delimiters stand before the message, not %d", n, want)
+	case n < want:
+		c.doubt("delimiter-single", from, seq, "one delimiter stands between two messages, not two: this may be a part of the one before")
+	}
+}
+
+// afterDelimited looks at how m ends.
+func (c *Check) afterDelimited(s *Scanner, m *Message, seq uint32) {
+	end := make([]byte, len(Delimiter))
+	n, _ := c.ReadAt(end, s.Off) // a short read is the end of the file
+	if s.Off+int64(n) > s.W.End() {
+		n = int(s.W.End() - s.Off)
+	}
+	before := make([]byte, 1)
+	c.ReadAt(before, m.End-1)
+	switch {
+	case string(end[:n]) != Delimiter:
+		c.damage("torn-tail", max(s.W.End()-1, 0), seq, "file ends without a delimiter: adding a message was interrupted")
+	case m.End > m.From && before[0] != '\n':
+		c.doubt("delimiter-glued", s.Off, seq, "delimiter stands at the end of a line of text")
+	}
 }
 
 // contentLength compares Content-Length with what there is.
@@ -56,11 +100,11 @@ func (c *Check) contentLength(s *Scanner, m *Message, seq uint32, last bool) {
 	}
 	end := m.Body + c.claim
 	if end > s.Off && !last {
-		c.Doubt("unix.from-content-length", s.Off, seq+1, "From_ line stands %d octets before the end of message %d as its Content-Length has it: it may be a line of that",
+		c.doubt("from-content-length", s.Off, seq+1, "From_ line stands %d octets before the end of message %d as its Content-Length has it: it may be a line of that",
 			end-s.Off, seq)
 		return
 	}
-	c.Doubt("unix.content-length", c.claimAt, seq, "Content-Length is %d, the body has %d octets", c.claim, m.End-m.Body)
+	c.doubt("content-length", c.claimAt, seq, "Content-Length is %d, the body has %d octets", c.claim, m.End-m.Body)
 }
 
 // A bodyCheck is what is to be said about a body.
@@ -71,7 +115,7 @@ type bodyCheck struct {
 	bares       int64
 	crlfAt      int64 // the first CR LF
 	crlfs, lfs  int64
-	from        []int64 // lines that begin "From " behind an empty line
+	garbled     []int64 // lines that may have been a From_ line or a delimiter once
 }
 
 // overlap is how much of a part of the body is looked at again with the next,
@@ -90,7 +134,7 @@ func (c *Check) body(s *Scanner, m *Message, seq uint32) error {
 			}
 			return err
 		}
-		b.add(c.buf[:kept+n], kept, off-int64(kept))
+		b.add(c.format, c.buf[:kept+n], kept, off-int64(kept))
 		off += int64(n)
 		next := min(overlap, kept+n)
 		copy(c.buf, c.buf[kept+n-next:kept+n])
@@ -106,47 +150,56 @@ func (c *Check) body(s *Scanner, m *Message, seq uint32) error {
 func (c *Check) say(b *bodyCheck, s *Scanner, m *Message, seq uint32, tail int64) {
 	switch {
 	case tail > 1 && s.Off == s.W.End():
-		c.Damage("unix.nul-tail", b.runAt, seq, "file ends with %d NULs: an older program was interrupted when it wrote the mailbox, and messages may be damaged", tail)
+		c.damage("nul-tail", b.runAt, seq, "file ends with %d NULs: an older program was interrupted when it wrote the mailbox, and messages may be damaged", tail)
 	case b.first >= 0:
-		c.Doubt("unix.nuls", b.first, seq, "%d NULs in a row stand in the body: a block of it may be lost", b.nuls)
+		c.doubt("nuls", b.first, seq, "%d NULs in a row stand in the body: a block of it may be lost", b.nuls)
 	}
 	if b.bares > 0 {
-		c.Doubt("unix.bare-cr", b.bareAt, seq, "%d CRs without LF stand in the body", b.bares)
+		c.doubt("bare-cr", b.bareAt, seq, "%d CRs without LF stand in the body", b.bares)
 	}
 	switch {
 	case b.crlfs > 0 && b.lfs > 0 && b.crlfs != b.lfs:
-		c.Doubt("unix.mixed-lines", b.crlfAt, seq, "%d of %d lines of the body end in CR LF, the others in LF", b.crlfs, b.lfs)
+		c.doubt("mixed-lines", b.crlfAt, seq, "%d of %d lines of the body end in CR LF, the others in LF", b.crlfs, b.lfs)
 	case b.crlfs > 0 && !c.crlf:
 		c.crlf = true
-		c.Doubt("unix.crlf", b.crlfAt, seq, "lines end in CR LF: the next session that changes the mailbox makes them LF")
+		c.doubt("crlf", b.crlfAt, seq, "lines end in CR LF: the next session that changes the mailbox makes them LF")
 	}
-	for _, off := range b.from {
-		c.Doubt("unix.from-garbled", off, seq, "line begins like a From_ line and a header follows: two messages may be one here")
+	for _, off := range b.garbled {
+		if c.format == MMDF {
+			c.doubt("delimiter-garbled", off, seq, "line is nearly a delimiter: two messages may be one here")
+		} else {
+			c.doubt("from-garbled", off, seq, "line begins like a From_ line and a header follows: two messages may be one here")
+		}
 	}
 }
 
 // add looks at part b of the body, which is at off in the file. What is before
 // b[new:] was looked at before.
-func (k *bodyCheck) add(b []byte, new int, off int64) {
+func (k *bodyCheck) add(f Format, b []byte, new int, off int64) {
 	k.addNULs(b[new:], off+int64(new))
 	k.lfs += int64(bytes.Count(b[new:], []byte("\n")))
 	if bytes.IndexByte(b, '\r') >= 0 {
 		k.addCRs(b, new, off)
 	}
-	for at := 0; len(k.from) < maxGarbled; {
-		i := bytes.Index(b[at:], []byte("\n\nFrom "))
+	before, is := "\n\n", garbled
+	begin := "From "
+	if f == MMDF {
+		before, begin, is = "\n", "\x01", garbledDelimiter
+	}
+	for at := 0; len(k.garbled) < maxGarbled; {
+		i := bytes.Index(b[at:], []byte(before+begin))
 		if i < 0 {
 			return
 		}
-		at += i + 2
-		if at+5 > new && garbled(b[at:]) {
-			k.from = append(k.from, off+int64(at))
+		at += i + len(before)
+		if at+len(begin) > new && is(b[at:]) {
+			k.garbled = append(k.garbled, off+int64(at))
 		}
 	}
 }
 
-// maxGarbled is how many lines of one message that look like From_ lines are
-// reported.
+// maxGarbled is how many lines of one message that look like From_ lines or
+// delimiters are reported.
 const maxGarbled = 100
 
 // garbled reports whether a line that begins "From " and is no From_ line has
@@ -160,6 +213,13 @@ func garbled(b []byte) bool {
 		return false
 	}
 	return isField(b[eol:])
+}
+
+// garbledDelimiter reports whether a line has nothing but 0x01 and CR, more
+// than one octet.
+func garbledDelimiter(b []byte) bool {
+	eol := bytes.IndexByte(b, '\n')
+	return eol > 1 && len(bytes.Trim(b[:eol], "\x01\r")) == 0
 }
 
 // addCRs counts CRs that are new, but for one at the end of b, which is judged

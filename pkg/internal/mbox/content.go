@@ -179,8 +179,11 @@ var _ mailbox.Content = (*Content)(nil)
 // An LFAppender takes CR LF to LF. A CR that stands before another CR and LF
 // stays with both: it would be lost when the line is read.
 type LFAppender struct {
-	held int // CRs at the end of what was given
-	bare int // LFs without a CR, so far
+	MMDF bool // CR LF behind 0x01 stays, or a delimiter might come into being
+
+	held int  // CRs at the end of what was given
+	bare int  // LFs without a CR, so far
+	last byte // the octet before the CRs
 }
 
 // Append appends the converted octets of p, which goes on where the last p
@@ -191,7 +194,7 @@ func (l *LFAppender) Append(b, p []byte) []byte {
 		if i < 0 {
 			break
 		}
-		if l.held == 0 && i > 1 && p[i-1] == '\r' && p[i-2] != '\r' { // nearly always
+		if l.held == 0 && i > 1 && p[i-1] == '\r' && p[i-2] > '\r' { // nearly always
 			b = append(b, p[:i-1]...)
 			b = append(b, '\n')
 			p = p[i+1:]
@@ -201,6 +204,7 @@ func (l *LFAppender) Append(b, p []byte) []byte {
 		crs := i - len(text)
 		if len(text) > 0 {
 			b = l.Flush(b)
+			l.last = text[len(text)-1]
 		}
 		crs += l.held
 		l.held = 0
@@ -209,17 +213,22 @@ func (l *LFAppender) Append(b, p []byte) []byte {
 		case 0:
 			l.bare++
 		case 1:
+			if l.MMDF && l.last == 1 {
+				b = append(b, '\r')
+			}
 		default:
 			for range crs {
 				b = append(b, '\r')
 			}
 		}
 		b = append(b, '\n')
+		l.last = '\n'
 		p = p[i+1:]
 	}
 	text := bytes.TrimRight(p, "\r")
 	if len(text) > 0 {
 		b = l.Flush(b)
+		l.last = text[len(text)-1]
 	}
 	l.held += len(p) - len(text)
 	return append(b, text...)

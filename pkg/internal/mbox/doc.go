@@ -1,5 +1,6 @@
-// Package mbox is the grammar of the traditional Unix mailbox: From_ lines, the
-// status block, where messages begin and end, and how one is written. Package
-// unix keeps such files with it, package stream reads and writes them front to
-// back. Package unix describes the format.
+// Package mbox is the grammar of mailboxes that are files of messages: the
+// traditional Unix mailbox with its From_ lines, and MMDF with its delimiters;
+// the status block, where messages begin and end, and how one is written.
+// Package mboxfile keeps such files with it. Packages unix and mmdf describe the
+// formats.
 package mbox

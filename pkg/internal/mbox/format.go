@@ -14,22 +14,26 @@ import (
 
 // A Formatter writes messages as they are stored.
 type Formatter struct {
-	env  *mailbox.Env
-	to   io.Writer
-	in   *bufio.Reader
-	line []byte // what is about to be written
+	format Format
+	env    *mailbox.Env
+	to     io.Writer
+	in     *bufio.Reader
+	line   []byte // what is about to be written
 }
 
 // enough is how much is written at once.
 const enough = 64 << 10
 
+// NewFormatter returns a Formatter that writes to to, in the format Unix.
+func NewFormatter(env *mailbox.Env, to io.Writer) *Formatter { return Unix.NewFormatter(env, to) }
+
 // NewFormatter returns a Formatter that writes to to.
-func NewFormatter(env *mailbox.Env, to io.Writer) *Formatter {
-	return &Formatter{env: env, to: to, in: bufio.NewReaderSize(nil, 64<<10)}
+func (f Format) NewFormatter(env *mailbox.Env, to io.Writer) *Formatter {
+	return &Formatter{format: f, env: env, to: to, in: bufio.NewReaderSize(nil, 64<<10)}
 }
 
-// Message writes one message with the status block st, and the empty line
-// behind it.
+// Message writes one message with the status block st, and what stands around
+// it.
 func (f *Formatter) Message(it mailbox.Item, st State) (mailbox.Altered, error) {
 	var a mailbox.Altered
 	counted := &counter{r: it.Text}
@@ -46,7 +50,7 @@ func (f *Formatter) Message(it mailbox.Item, st State) (mailbox.Altered, error) 
 		}
 		sender = returnPath(head)
 	}
-	f.line = AppendFrom(f.line[:0], CleanSender(sender), date)
+	f.line = AppendFrom(append(f.line[:0], f.format.Lead()...), CleanSender(sender), date)
 	if _, err := f.to.Write(f.line); err != nil {
 		return a, err
 	}
@@ -59,9 +63,10 @@ func (f *Formatter) Message(it mailbox.Item, st State) (mailbox.Altered, error) 
 	return a, nil
 }
 
-// text writes header, status block, body and empty line.
+// text writes header, status block, body, and what stands behind it.
 func (f *Formatter) text(st State, a *mailbox.Altered) error {
 	var lf LFAppender
+	var delimiters breaker
 	header, begin := true, true
 	f.line = f.line[:0]
 	for {
@@ -80,8 +85,11 @@ func (f *Formatter) text(st State, a *mailbox.Altered) error {
 				f.quote(piece, header, a)
 			}
 		}
-		f.line = lf.Append(f.line, piece)
 		begin = piece[len(piece)-1] == '\n'
+		if f.format == MMDF {
+			piece = delimiters.clean(piece)
+		}
+		f.line = lf.Append(f.line, piece)
 		if len(f.line) < enough {
 			continue
 		}
@@ -91,6 +99,7 @@ func (f *Formatter) text(st State, a *mailbox.Altered) error {
 		f.line = f.line[:0]
 	}
 	a.LineEnds += lf.bare
+	a.Octets += delimiters.dropped
 	if !begin {
 		a.Newlines++
 		if lf.held > 0 { // CR CR LF is how a CR at the end of a line is kept
@@ -102,7 +111,7 @@ func (f *Formatter) text(st State, a *mailbox.Altered) error {
 		a.Newlines++
 		f.line = append(st.Append(f.line), '\n')
 	}
-	_, err := f.to.Write(append(f.line, '\n'))
+	_, err := f.to.Write(append(f.line, f.format.Tail()...))
 	return err
 }
 
@@ -111,7 +120,7 @@ func IsBlank(ln []byte) bool { return ln[0] == '\n' || len(ln) == 2 && ln[0] == 
 
 // quote begins a line that would be taken for something else when it is read.
 func (f *Formatter) quote(ln []byte, header bool, a *mailbox.Altered) {
-	if ln[0] == 'F' && bytes.HasPrefix(ln, []byte("From ")) {
+	if f.format == Unix && ln[0] == 'F' && bytes.HasPrefix(ln, []byte("From ")) {
 		if _, ok := ParseFrom(ln); ok || !f.env.Config.FromHeaderOnly {
 			f.line = append(f.line, '>')
 			a.QuotedFrom++

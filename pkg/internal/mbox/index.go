@@ -28,6 +28,7 @@ const (
 	BitChanged              // the status block in the file is not what it should be
 	BitUIDless              // the file does not have its UID
 	BitTornFrom             // the last line of the body would be a From_ line, if it had an LF
+	BitBound                // its status block has keywords or UIDs, which mean nothing elsewhere
 )
 
 // An Index is what a scan of the file gave.

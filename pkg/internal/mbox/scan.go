@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"time"
 
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/mailbox"
@@ -11,21 +12,23 @@ import (
 
 // A Scanner reads messages into an index.
 type Scanner struct {
+	Format   Format
 	Env      *mailbox.Env
 	W        *winread.Window
 	Ix       *Index
 	Off      int64
-	ReadOnly bool   // what is made up will not be stored
-	Check    *Check // looks at all more closely; nil for none
-	imap     bool   // it has a valid X-IMAP line
-	mark     bool   // it looks like the pseudo-message
+	ReadOnly bool      // what is made up will not be stored
+	Written  time.Time // when the file was: the date of MMDF messages without one
+	Check    *Check    // looks at all more closely; nil for none
+	imap     bool      // it has a valid X-IMAP line
+	mark     bool      // it looks like the pseudo-message
 }
 
 // Run scans from ix.end to the end of the window. The octets there must begin
 // a message, or be blank.
 func (s *Scanner) Run() error {
 	s.Off = s.Ix.End
-	if err := s.blanks(); err != nil {
+	if err := s.start(); err != nil {
 		return err
 	}
 	for s.Off < s.W.End() {
@@ -87,37 +90,51 @@ func (s *Scanner) blanks() error {
 	return nil
 }
 
-// Message reads one message.
-func (s *Scanner) message() error {
-	m := Message{From: s.Off}
+// start looks at what stands before the first message to be read.
+func (s *Scanner) start() error {
+	if s.Format == Unix {
+		return s.blanks()
+	}
 	ln, err := s.W.Line(s.Off)
+	if err == nil && len(ln) > 0 && string(ln) != Delimiter {
+		err = s.unexpected(ln)
+	}
+	return err
+}
+
+// unexpected is the error where no message begins with ln.
+func (s *Scanner) unexpected(ln []byte) error {
+	return &mailbox.Error{
+		Op: "open", Driver: s.Format.Name(), Off: s.Off, Err: mailbox.ErrFormat,
+		Said: fmt.Sprintf("Unexpected changes to mailbox (try restarting): %.20s", ln),
+	}
+}
+
+// message reads one message; in MMDF there may be none.
+func (s *Scanner) message() error {
+	var m Message
+	if some, err := s.begin(&m); err != nil || !some {
+		return err
+	}
+	s.imap, s.mark = false, false
+	last := s.Ix.Last
+	ended, err := s.headers(&m)
 	if err != nil {
 		return err
 	}
-	f, ok := ParseFrom(ln)
-	if !ok {
-		return &mailbox.Error{
-			Op: "open", Driver: "unix", Off: s.Off, Err: mailbox.ErrFormat,
-			Said: fmt.Sprintf("Unexpected changes to mailbox (try restarting): %.20s", ln),
-		}
+	switch {
+	case s.Format == Unix:
+		err = s.text(&m)
+	case ended:
+		err = s.closeDelimited(&m, bodyTally{}, false)
+	default:
+		err = s.delimited(&m)
 	}
-	if m.Date, ok = f.Date(s.Env.Now().Location()); !ok {
-		s.Env.Notify(mailbox.Warn, "Unable to parse internal date: "+f.said())
+	if err == nil && s.Check != nil {
+		err = s.Check.message(s, &m)
 	}
-	m.Header = uint32(len(ln))
-	s.Off += int64(len(ln))
-	s.imap, s.mark = false, false
-	last := s.Ix.Last
-	if err := s.headers(&m); err != nil {
+	if err != nil {
 		return err
-	}
-	if err := s.text(&m); err != nil {
-		return err
-	}
-	if s.Check != nil {
-		if err := s.Check.message(s, &m); err != nil {
-			return err
-		}
 	}
 	if s.imap && s.mark {
 		s.Ix.Pseudo, s.Ix.Internal = true, m
@@ -127,6 +144,40 @@ func (s *Scanner) message() error {
 	s.assign(&m)
 	s.Ix.Msgs = append(s.Ix.Msgs, m)
 	return nil
+}
+
+// begin reads what stands before the header of a message: delimiters, and the
+// From_ line, which MMDF can do without. It is false where there is nothing
+// behind the delimiters.
+func (s *Scanner) begin(m *Message) (some bool, err error) {
+	leads := 0
+	if s.Format == MMDF {
+		if leads, err = s.delimiters(); err != nil || s.Off >= s.W.End() {
+			return false, err
+		}
+	}
+	m.From = s.Off
+	ln, err := s.W.Line(s.Off)
+	if err != nil {
+		return false, err
+	}
+	if s.Check != nil {
+		s.Check.leads(s, leads)
+	}
+	f, ok := ParseFrom(ln)
+	switch {
+	case !ok && s.Format == Unix:
+		return false, s.unexpected(ln)
+	case !ok:
+		m.Date = s.undated()
+		return true, nil
+	}
+	if m.Date, ok = f.Date(s.Env.Now().Location()); !ok {
+		s.Env.Notify(mailbox.Warn, "Unable to parse internal date: "+f.said())
+	}
+	m.Header = uint32(len(ln))
+	s.Off += int64(len(ln))
+	return true, nil
 }
 
 // assign gives a message without a valid UID the next one.
@@ -149,7 +200,7 @@ func (s *Scanner) assign(m *Message) {
 	ix.Last++
 	m.UID = ix.Last
 	m.Bits |= BitUIDless
-	ix.Late = true
+	ix.Late = s.Format == Unix // as in the original
 }
 
 // first reports whether the message being read is the first of the file.
@@ -157,32 +208,36 @@ func (s *Scanner) first() bool { return len(s.Ix.Msgs) == 0 && !s.Ix.Pseudo }
 
 // Head reads the header of the first message only.
 func (s *Scanner) Head() error {
-	if err := s.blanks(); err != nil {
+	if err := s.start(); err != nil {
 		return err
 	}
-	ln, err := s.W.Line(s.Off)
-	if err != nil {
-		return err
+	var m Message
+	some, err := s.begin(&m)
+	if err == nil && some {
+		_, err = s.headers(&m)
 	}
-	s.Off += int64(len(ln))
-	err = s.headers(&Message{})
 	s.Ix.End = s.Off
 	return err
 }
 
-// headers reads the header block.
-func (s *Scanner) headers(m *Message) error {
+// headers reads the header block. It tells whether a delimiter ended the
+// message with it.
+func (s *Scanner) headers(m *Message) (ended bool, err error) {
 	m.System = mailbox.Recent
 	inOurs := false // within the lines of a status field
-	for s.Off < s.W.End() {
+	for !ended && s.Off < s.W.End() {
 		ln, err := s.W.Line(s.Off)
 		if err != nil {
-			return err
+			return false, err
 		}
 		begin := ln[0]
-		if ln[0] == '\n' || begin == '\r' && len(ln) == 2 && ln[1] == '\n' {
+		if begin == '\n' || begin == '\r' && len(ln) == 2 && ln[1] == '\n' {
 			s.Off += int64(len(ln))
 			m.Size += 2
+			break
+		}
+		if s.Format == MMDF && s.isDelimiter(ln) {
+			ended = true
 			break
 		}
 		if s.Check != nil {
@@ -202,40 +257,59 @@ func (s *Scanner) headers(m *Message) error {
 			}
 			inOurs = hidden
 		}
-		if err := s.header(m, ln, hidden); err != nil {
-			return err
+		if ended, err = s.header(m, ln, hidden); err != nil {
+			return false, err
 		}
 	}
 	m.Body = s.Off
-	return nil
+	return ended, nil
 }
 
-// Header passes over one header line, of which ln is the beginning.
-func (s *Scanner) header(m *Message, ln []byte, hidden bool) error {
+// header passes over one header line, of which ln is the beginning. It tells
+// whether a delimiter stands at the end of it.
+func (s *Scanner) header(m *Message, ln []byte, hidden bool) (ended bool, err error) {
 	var t tally
-	for {
-		s.Off += int64(len(ln))
-		t.add(ln)
-		if ln[len(ln)-1] == '\n' || s.Off >= s.W.End() {
+	for more := false; ; more = true {
+		piece := ln
+		if s.Format == MMDF {
+			piece, ended = s.cut(ln, more)
+		}
+		s.Off += int64(len(piece))
+		t.add(piece)
+		if ended || piece[len(piece)-1] == '\n' || s.Off >= s.W.End() {
+			ln = piece
 			break
 		}
-		var err error
 		if ln, err = s.W.Line(s.Off); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if hidden {
-		return nil
+		return ended, nil
 	}
 	m.Size += t.disk + t.lines
 	if ln[len(ln)-1] != '\n' {
 		t.disk++ // it will have a line end when it is written
 	}
 	if int64(m.Visible)+t.disk > math.MaxUint32 {
-		return &mailbox.Error{Op: "open", Driver: "unix", Off: m.From, Err: fmt.Errorf("%w: message %d has a header of more than 4 GiB", mailbox.ErrCorrupt, s.number())}
+		return false, &mailbox.Error{
+			Op: "open", Driver: s.Format.Name(), Off: m.From,
+			Err: fmt.Errorf("%w: message %d has a header of more than 4 GiB", mailbox.ErrCorrupt, s.number()),
+		}
 	}
 	m.Visible += uint32(t.disk)
-	return nil
+	return ended, nil
+}
+
+// cut cuts a delimiter from the end of a piece of a line, which is not the
+// first where more of it stands before. What may be the beginning of one is
+// left for the next piece.
+func (s *Scanner) cut(ln []byte, more bool) (piece []byte, found bool) {
+	last := s.Off+int64(len(ln)) == s.W.End()
+	if ln[len(ln)-1] != '\n' && !last {
+		return ln[:len(ln)-len(Delimiter)], false
+	}
+	return cutDelimiter(ln, last, more)
 }
 
 // A tally counts the octets of lines as they are stored by us, and lines. It
@@ -293,6 +367,9 @@ func (s *Scanner) take(m *Message, ln []byte, f field, exact bool, value []byte)
 		name := ln[:len(fieldNames[f])] // in another case
 		s.Env.Notify(mailbox.Warn, fmt.Sprintf("Discarding bogus %s header in message %d", name, s.number()))
 		return
+	}
+	if f != fieldStatus && f != fieldXStatus && len(bytes.TrimSpace(value)) > 0 {
+		m.Bits |= BitBound
 	}
 	switch f {
 	case fieldStatus, fieldXStatus:

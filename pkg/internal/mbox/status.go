@@ -206,14 +206,22 @@ const pseudoSubject = "DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA"
 
 const pseudoFrom = "Mail System Internal Data"
 
+// pseudoText is the body of the pseudo-message.
+const pseudoText = `
+This text is part of the internal format of your mail folder, and is not
+a real message.  It is created automatically by the mail system software.
+If deleted, important folder data will be lost, and it will be re-created
+with the data reset to initial values.
+`
+
 // AppendPseudo appends the pseudo-message as it is written at the time now on
 // this host. A mailbox that was just created has no Message-ID in it.
-func AppendPseudo(b []byte, env *mailbox.Env, created bool, validity, last uint32, keywords []string) []byte {
+func (f Format) AppendPseudo(b []byte, env *mailbox.Env, created bool, validity, last uint32, keywords []string) []byte {
 	now := env.Now()
-	b = append(b, "From MAILER-DAEMON "...)
+	b = append(b, f.Lead()+"From MAILER-DAEMON "...)
 	b = appendCtime(b, mailbox.DateOf(now))
 	b = append(b, "\nDate: "...)
-	b = now.AppendFormat(b, "02 Jan 2006 15:04:05 -0700")
+	b = now.AppendFormat(b, f.pseudoDate(created))
 	b = append(b, "\nFrom: "+pseudoFrom+" <MAILER-DAEMON@"...)
 	b = append(b, env.Host...)
 	b = append(b, ">\nSubject: "+pseudoSubject+"\n"...)
@@ -229,13 +237,16 @@ func AppendPseudo(b []byte, env *mailbox.Env, created bool, validity, last uint3
 	b = append(b, ' ')
 	b = appendNum(b, int(last), 10, '0')
 	b = appendWords(b, keywords, math.MaxUint64)
-	return append(b, `
-Status: RO
+	b = append(b, "\nStatus: RO\n"...)
+	b = append(b, pseudoText...)
+	return append(b, f.Tail()...)
+}
 
-This text is part of the internal format of your mail folder, and is not
-a real message.  It is created automatically by the mail system software.
-If deleted, important folder data will be lost, and it will be re-created
-with the data reset to initial values.
-
-`...)
+// pseudoDate is how the original writes the date of the pseudo-message, in Go's
+// words for it.
+func (f Format) pseudoDate(created bool) string {
+	if f == MMDF && created {
+		return "Mon, 2 Jan 2006 15:04:05 -0700 (MST)"
+	}
+	return "02 Jan 2006 15:04:05 -0700"
 }

@@ -24,7 +24,9 @@ var texts = []struct {
 	{"line without colon", "Subject: x\r\nno colon here\r\nTo: b\r\n\r\nbody\r\n", mailbox.Altered{}},
 	{"8-bit", "Subject: \xe9\xff\r\n\r\n\x80\xa0caf\xc3\xa9\xff\r\n", mailbox.Altered{}},
 	{"NUL", "Subject: a\x00b\r\n\r\n\x00\x00body\x00\r\n\x00", mailbox.Altered{Newlines: 1}},
-	{"control octets", "Subject: x\r\n\r\n\x01\x01\x01\x01\r\n\x0c\x1a\x7f\r\n", mailbox.Altered{}},
+	{"control octets", "Subject: x\r\n\r\n\x01\x01\x01\x01\r\n\x0c\x1a\x7f\r\n", mailbox.Altered{Octets: 1}},
+	{"delimiters of mmdf", "Subject: x\r\n\x01\x01\x01\x01\r\n\x01\x01\x01\x01\r\nX-UID: 7\r\n\r\nbody\x01\x01\x01\x01\r\n" +
+		"x\x01\x01\x01\x01\r\n\x01\x01\x01\x01\r\n\x01\x01\x01\x01\x01\r\n", mailbox.Altered{RenamedHeaders: 1, Octets: 7}},
 	{"bare CR", "Subject: a\rb\r\n\r\nx\ry\r\n\rz\r\n", mailbox.Altered{}},
 	{"CR CR LF", "Subject: x\r\n\r\nx\r\r\ny\r\r\r\nz\r\n", mailbox.Altered{}},
 	{"CR at the end", "Subject: x\r\n\r\nbody\r", mailbox.Altered{Newlines: 1}},
@@ -130,7 +132,7 @@ func (b *bench) checkAltered(got, may mailbox.Altered) {
 		may = mailbox.Altered{}
 	}
 	if got.QuotedFrom > may.QuotedFrom || got.RenamedHeaders > may.RenamedHeaders || got.LineEnds > may.LineEnds ||
-		got.Newlines > may.Newlines || got.Keywords > may.Keywords || got.Dates > may.Dates {
+		got.Newlines > may.Newlines || got.Keywords > may.Keywords || got.Dates > may.Dates || got.Octets > may.Octets {
 		b.Errorf("altered: got %+v, want at most %+v", got, may)
 	}
 }
@@ -169,6 +171,8 @@ func difference(got, want string) (alt mailbox.Altered, ok bool) {
 			alt.QuotedFrom++
 		case have == "X-Original-"+need:
 			alt.RenamedHeaders++
+		case strings.Contains(need, fourOnes) && have == threeOnes(need):
+			alt.Octets += len(need) - len(have)
 		default:
 			return alt, false
 		}
@@ -189,6 +193,17 @@ func difference(got, want string) (alt mailbox.Altered, ok bool) {
 		alt.Newlines++
 	}
 	return alt, true
+}
+
+// fourOnes ends a message of the mmdf format.
+const fourOnes = "\x01\x01\x01\x01"
+
+// threeOnes is a line with no more than three 0x01 in a row.
+func threeOnes(line string) string {
+	for strings.Contains(line, fourOnes) {
+		line = strings.ReplaceAll(line, fourOnes, fourOnes[1:])
+	}
+	return line
 }
 
 // lines cuts a text after each LF.

@@ -1,0 +1,23 @@
+package mmdf
+
+import (
+	"testing"
+
+	"mailutil/pkg/internal/mbox"
+	"mailutil/pkg/mailbox"
+	"mailutil/pkg/mailbox/mailboxtest"
+)
+
+func TestContract(t *testing.T) {
+	mailboxtest.Run(t, mailboxtest.Harness{
+		New: func(t *testing.T) (mailbox.Driver, *mailbox.Env) {
+			env := mailboxtest.NewEnv(t)
+			return New(env), env
+		},
+		Foreign:     "From a@example.com Mon Jul  2 00:00:00 2001\n\nx\n",
+		Zone:        true,
+		Sender:      true,
+		MaxKeywords: mbox.MaxKeywords,
+		Busy:        true,
+	})
+}

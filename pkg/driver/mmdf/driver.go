@@ -1,0 +1,14 @@
+package mmdf
+
+import (
+	"mailutil/pkg/internal/mbox"
+	"mailutil/pkg/internal/mboxfile"
+	"mailutil/pkg/mailbox"
+)
+
+// Driver is the mmdf format. Its field FS, the file calls of writers, may be set
+// before first use.
+type Driver = mboxfile.Driver
+
+// New returns the driver.
+func New(env *mailbox.Env) *Driver { return mboxfile.New(mbox.MMDF, env) }

@@ -1,5 +1,0 @@
-package unix
-
-import "syscall"
-
-const noAtime = syscall.O_NOATIME

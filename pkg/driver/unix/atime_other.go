@@ -1,5 +1,0 @@
-//go:build !linux
-
-package unix
-
-const noAtime = 0

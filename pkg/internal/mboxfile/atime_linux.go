@@ -1,0 +1,5 @@
+package mboxfile
+
+import "syscall"
+
+const noAtime = syscall.O_NOATIME

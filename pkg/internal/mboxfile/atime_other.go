@@ -1,0 +1,5 @@
+//go:build !linux
+
+package mboxfile
+
+const noAtime = 0

@@ -1,0 +1,591 @@
+package mboxfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/mbox"
+	"mailutil/pkg/internal/node"
+	"mailutil/pkg/internal/winread"
+	"mailutil/pkg/lock"
+	"mailutil/pkg/mailbox"
+)
+
+// windowSize is how much of a file is read at a time.
+const windowSize = 1 << 20
+
+// A box is an open mailbox.
+type box struct {
+	d       *Driver
+	ctx     context.Context // of Open: later calls wait for locks within it
+	name    mailbox.Name
+	f       fsx.File
+	session *lock.Session // nil: read-only
+	silent  bool          // nobody looks at it: recent messages stay recent in the file
+	tail    io.WriterTo   // octets for the end of the file, at the next rewrite
+	ix      mbox.Index
+	w       *winread.Window
+	text    mbox.Content
+	known   stamp // of the file as it was scanned
+	edges   uint64
+	seen    maphash.Hash // of what was read since Witness
+	stuck   bool         // new mail cannot be removed from the spool
+	broken  error        // set when the file is not what the index says
+	closed  bool
+}
+
+// A stamp tells whether somebody has written to a file.
+type stamp struct {
+	size  int64
+	mtime time.Time
+}
+
+// Open opens a mailbox. A read-write session holds the session lock to its
+// end; where it cannot be had, or the file not be written, the mailbox is
+// read-only, and the user is told why.
+func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
+	b := &box{d: d, ctx: ctx, name: n}
+	if err := b.open(m); err != nil {
+		return nil, errors.Join(err, b.release())
+	}
+	return b, nil
+}
+
+func (b *box) open(m mailbox.Mode) (err error) {
+	path := b.d.path(b.name)
+	if m == mailbox.ReadWrite {
+		b.f, err = b.d.FS.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			b.d.env.Notify(mailbox.Warn, "Can't get write access to mailbox, access is readonly")
+			m = mailbox.ReadOnly
+		}
+	}
+	if m == mailbox.ReadOnly {
+		b.f, err = openQuiet(b.d.FS, path)
+	}
+	if node.Gone(err) {
+		return b.d.fail("open", b.name.Text, mailbox.ErrNotExist)
+	}
+	if err != nil {
+		return err
+	}
+	if m == mailbox.ReadWrite {
+		if err := b.takeSession(); err != nil {
+			return err
+		}
+	}
+	b.w = winread.New(b.f, windowSize, 0)
+	if err := b.shared(b.scan); err != nil {
+		return err
+	}
+	b.snarf()
+	return nil
+}
+
+func (b *box) takeSession() error {
+	s, err := lock.TakeSession(b.ctx, b.f.OS(), false, b.d.locks())
+	if errors.Is(err, lock.ErrBusy) {
+		b.d.env.Notify(mailbox.Warn, "Mailbox is open by another process, access is readonly")
+		return nil
+	}
+	b.session = s
+	return err
+}
+
+// shared calls do under the lock for reading, after any interrupted change was
+// finished.
+func (b *box) shared(do func() error) error {
+	for {
+		held, err := b.d.lock(b.ctx, b.f, lock.Shared)
+		if err != nil {
+			return err
+		}
+		pending, err := journal.Pending(b.f.Name(), b.d.journal())
+		if err == nil && !pending {
+			err = do()
+		}
+		if err := errors.Join(err, held.Release()); err != nil || !pending {
+			return err
+		}
+		if err := b.d.recover(b.ctx, b.f.Name()); err != nil {
+			return err
+		}
+	}
+}
+
+// recover finishes an interrupted change of the file at path.
+func (d *Driver) recover(ctx context.Context, path string) (err error) {
+	f, err := d.FS.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("%w: a change of %s was interrupted, its owner must open it: %w", mailbox.ErrTemporary, path, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	held, err := d.lock(ctx, f, lock.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.Release()) }()
+	did, err := journal.Recover(f, d.journal())
+	if did != "" {
+		d.env.Notify(mailbox.Warn, did)
+	}
+	return err
+}
+
+// exclusive calls do under the lock for writing, with the index up to date.
+// Do gets to know whether messages have other numbers than before.
+func (b *box) exclusive(do func(renumbered bool) error) (err error) {
+	if err := b.writable(); err != nil {
+		return err
+	}
+	held, err := b.d.lock(b.ctx, b.f, lock.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.Release()) }()
+	did, err := journal.Recover(b.f, b.d.journal())
+	if err != nil {
+		return err
+	}
+	if did != "" {
+		b.d.env.Notify(mailbox.Warn, did)
+	}
+	_, renumbered, err := b.refresh()
+	if err != nil {
+		return err
+	}
+	return do(renumbered)
+}
+
+func (b *box) writable() error {
+	if b.broken != nil {
+		return b.broken
+	}
+	if b.session == nil {
+		return b.d.fail("write", b.name.Text, mailbox.ErrReadOnly)
+	}
+	return nil
+}
+
+// scan reads the whole file into a new index. Messages that were recent in
+// this session stay so.
+func (b *box) scan() error {
+	st, err := b.stat()
+	if err != nil {
+		return err
+	}
+	if ok, err := b.d.format.Probe(b.f); err != nil || !ok && st.size > 0 {
+		return errors.Join(err, b.d.fail("open", b.name.Text, mailbox.ErrFormat))
+	}
+	old := b.ix
+	b.ix = mbox.Index{}
+	b.w.Reset(st.size)
+	if err := b.scanner(st).Run(); err != nil {
+		b.ix = old
+		return b.named(err)
+	}
+	if len(b.ix.Msgs) == 0 {
+		b.d.env.Notify(mailbox.Info, "Mailbox is empty")
+	}
+	b.ix.Inherit(&old)
+	b.known = st
+	b.edges, err = b.sumEdges()
+	return err
+}
+
+// scanner reads what is new into the index.
+func (b *box) scanner(st stamp) *mbox.Scanner {
+	return &mbox.Scanner{
+		Format: b.d.format, Env: b.d.env, W: b.w, Ix: &b.ix,
+		ReadOnly: b.session == nil, Written: st.mtime,
+	}
+}
+
+// named puts the mailbox's name into an error of the scanner.
+func (b *box) named(err error) error {
+	var e *mailbox.Error
+	if errors.As(err, &e) && e.Name == "" {
+		e.Name = b.name.Text
+	}
+	return err
+}
+
+func (b *box) stat() (stamp, error) {
+	fi, err := b.f.Stat()
+	if err != nil {
+		return stamp{}, err
+	}
+	return stamp{fi.Size(), fi.ModTime()}, nil
+}
+
+// edgeSize is how much of both ends of the file is compared.
+const edgeSize = 4096
+
+var seed = maphash.MakeSeed()
+
+// sumEdges digests both ends of the file as it was scanned.
+func (b *box) sumEdges() (uint64, error) {
+	n := min(edgeSize, b.ix.End)
+	buf := make([]byte, 2*n)
+	for i, off := range []int64{0, b.ix.End - n} {
+		part := buf[int64(i)*n:][:n]
+		if got, err := b.f.ReadAt(part, off); got < len(part) {
+			return 0, err
+		}
+	}
+	return maphash.Bytes(seed, buf), nil
+}
+
+// refresh sees what others did to the file. The lock is held.
+func (b *box) refresh() (changed, renumbered bool, err error) {
+	st, err := b.stat()
+	if err != nil || st == b.known {
+		return false, false, err
+	}
+	// Nobody but ours rewrites the file while we have the session lock, so that
+	// it only grows; all the same it is looked at.
+	if b.session != nil && b.ix.End > 0 && st.size > b.known.size {
+		sum, err := b.sumEdges()
+		if err != nil {
+			return false, false, err
+		}
+		if sum == b.edges {
+			return true, false, b.scanTail(st)
+		}
+	}
+	old := b.ix
+	if err := b.scan(); err != nil {
+		return false, false, err
+	}
+	return true, !b.ix.Extends(&old), nil
+}
+
+// scanTail reads messages that were added to the file.
+func (b *box) scanTail(st stamp) error {
+	old := b.ix
+	b.ix.Msgs = slices.Clip(b.ix.Msgs) // so that old stays as it is
+	b.w.Reset(st.size)
+	if err := b.scanner(st).Run(); err != nil {
+		b.ix = old
+		return b.named(err)
+	}
+	b.known = st
+	var err error
+	b.edges, err = b.sumEdges()
+	return err
+}
+
+// Status returns what the last scan saw.
+func (b *box) Status() mailbox.Status {
+	st := mailbox.Status{
+		Driver: b.d.Name(), Path: b.f.Name(),
+		Messages: uint32(len(b.ix.Msgs)), Recent: b.ix.Recent(),
+		UIDValidity: b.ix.Validity, UIDNext: b.ix.Last + 1,
+		Keywords: b.ix.Keywords, ReadOnly: b.session == nil,
+	}
+	for i := range b.ix.Msgs {
+		if b.ix.Msgs[i].System&mailbox.Seen == 0 {
+			st.Unseen++
+		}
+	}
+	return st
+}
+
+// Messages yields the index.
+func (b *box) Messages(s mailbox.Set) iter.Seq2[mailbox.Message, error] {
+	return func(yield func(mailbox.Message, error) bool) {
+		for seq := range s.Seqs(uint32(len(b.ix.Msgs))) {
+			if int(seq) > len(b.ix.Msgs) { // expunged while we were at it
+				return
+			}
+			m := &b.ix.Msgs[seq-1]
+			if !yield(mailbox.Message{
+				Seq: seq, UID: m.UID, Date: m.Date, Size: m.Size,
+				Flags: mailbox.Flags{System: m.System, Keywords: uint64(m.Keywords)},
+			}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// at returns message seq, if the file still holds it where it was.
+func (b *box) at(seq uint32) (mbox.Message, error) {
+	if b.broken != nil {
+		return mbox.Message{}, b.broken
+	}
+	if seq == 0 || int(seq) > len(b.ix.Msgs) {
+		return mbox.Message{}, b.d.fail("read", b.name.Text, fmt.Errorf("no message %d", seq))
+	}
+	m := b.ix.Msgs[seq-1]
+	st, err := b.stat()
+	if err != nil || st == b.known {
+		return m, err
+	}
+	b.w.Reset(b.ix.End)
+	ok, err := b.d.format.Holds(b.w, m)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return m, err
+	}
+	if !ok {
+		return m, b.d.fail("read", b.name.Text, mailbox.ErrChanged)
+	}
+	return m, nil
+}
+
+// Open streams one message.
+func (b *box) Open(seq uint32) (mailbox.Content, error) {
+	m, err := b.at(seq)
+	if err != nil {
+		return nil, err
+	}
+	b.text.Reset(b.w, m)
+	return &b.text, nil
+}
+
+// Sender returns the sender on the From_ line of message seq.
+func (b *box) Sender(seq uint32) (string, error) {
+	m, err := b.at(seq)
+	if err != nil || m.Header == 0 {
+		return "", err
+	}
+	ln, err := b.w.Line(m.From)
+	if err != nil {
+		return "", err
+	}
+	f, _ := mbox.ParseFrom(ln)
+	return string(f.Sender), nil
+}
+
+// Prove digests the file as far as it was scanned.
+func (b *box) Prove() (mailbox.Proof, error) {
+	var sum maphash.Hash
+	sum.SetSeed(seed)
+	_, err := io.CopyBuffer(&sum, onlyReader{io.NewSectionReader(b.f, 0, b.ix.End)}, make([]byte, windowSize))
+	if err != nil {
+		return mailbox.Proof{}, err
+	}
+	st, err := b.stat()
+	return mailbox.Proof{Size: b.ix.End, Digest: sum.Sum64(), Now: st.size}, err
+}
+
+// onlyReader hides WriteTo, which reads in small pieces.
+type onlyReader struct{ io.Reader }
+
+// Witness begins to digest what is read.
+func (b *box) Witness() {
+	b.seen.SetSeed(seed)
+	b.seen.Reset()
+	b.w.Witness(&b.seen)
+}
+
+// Witnessed returns the digest of what was read.
+func (b *box) Witnessed() (mailbox.Proof, error) {
+	err := b.w.Testify()
+	return mailbox.Proof{Size: b.ix.End, Digest: b.seen.Sum64()}, err
+}
+
+// Ping looks for what others did, and for new mail in the spool. Asked to
+// leave, the session ends and the mailbox is read-only from then on.
+func (b *box) Ping() (changed bool, err error) {
+	if b.broken != nil {
+		return false, b.broken
+	}
+	if b.session != nil && b.session.Asked() {
+		if err := b.yield(); err != nil {
+			return false, err
+		}
+	}
+	st, err := b.stat()
+	if err != nil {
+		return false, err
+	}
+	if st != b.known {
+		err = b.shared(func() (err error) {
+			changed, _, err = b.refresh()
+			return err
+		})
+	}
+	if err != nil {
+		return changed, err
+	}
+	before := len(b.ix.Msgs)
+	b.snarf()
+	changed = changed || len(b.ix.Msgs) != before
+	if b.session != nil && b.ix.Late && b.broken == nil {
+		err = b.checkpoint()
+	}
+	return changed, errors.Join(err, b.broken)
+}
+
+// yield gives the session lock to somebody who has asked for it.
+func (b *box) yield() error {
+	err := b.finish()
+	err = errors.Join(err, b.session.Release())
+	b.session = nil
+	b.d.env.Notify(mailbox.Warn, "Another process takes over the mailbox, access is readonly")
+	return err
+}
+
+// finish writes what is pending at the end of a session.
+func (b *box) finish() error {
+	if b.ix.Dirty && b.broken == nil {
+		return b.checkpoint()
+	}
+	now := b.d.env.Now()
+	mtime := b.known.mtime
+	if !mtime.Before(now) {
+		mtime = now.Add(-second)
+	}
+	err := b.d.FS.Chtimes(b.f.Name(), now, mtime)
+	if errors.Is(err, fs.ErrPermission) || node.Gone(err) {
+		return nil // not our file, or renamed: no harm done
+	}
+	return err
+}
+
+// checkpoint brings the file up to date.
+func (b *box) checkpoint() error {
+	return b.exclusive(func(bool) error {
+		if b.ix.End == 0 { // an empty file stays one
+			return nil
+		}
+		return b.update(mailbox.Set{})
+	})
+}
+
+// update rewrites the file without the messages in drop.
+func (b *box) update(drop mailbox.Set) error {
+	err := b.rewrite(drop)
+	if errors.Is(err, journal.ErrUnfinished) {
+		b.broken = b.d.fail("write", b.name.Text, err)
+		return b.broken
+	}
+	return err
+}
+
+// written notes that we are who wrote the file, and sets its times: read now,
+// written a second ago, so that nobody announces new mail.
+func (b *box) written() error {
+	now := b.d.env.Now()
+	if err := b.d.FS.Chtimes(b.f.Name(), now, now.Add(-second)); err != nil && !errors.Is(err, fs.ErrPermission) && !node.Gone(err) {
+		return err
+	}
+	var err error
+	if b.known, err = b.stat(); err != nil {
+		return err
+	}
+	b.edges, err = b.sumEdges()
+	return err
+}
+
+// Store changes flags, in the shape "in place, by journal".
+func (b *box) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
+	seen := uint32(len(b.ix.Msgs)) // what arrives now is not meant
+	return b.exclusive(func(renumbered bool) error {
+		if renumbered {
+			return b.d.fail("store", b.name.Text, mailbox.ErrChanged)
+		}
+		old := b.ix
+		b.ix.Msgs = slices.Clone(old.Msgs)
+		b.ix.Keywords = slices.Clone(old.Keywords)
+		err := b.store(s, seen, op, f)
+		if err != nil && b.broken == nil {
+			b.ix = old
+		}
+		return err
+	})
+}
+
+func (b *box) store(s mailbox.Set, last uint32, op mailbox.FlagOp, f mailbox.FlagList) error {
+	bits, created, err := b.ix.Bits(f.Keywords, op != mailbox.Remove)
+	if err != nil {
+		return b.d.fail("store", b.name.Text, err)
+	}
+	flags := mailbox.Flags{System: f.System &^ mailbox.Recent, Keywords: bits}
+	changed := created
+	for seq := range s.Seqs(last) {
+		m := &b.ix.Msgs[seq-1]
+		was := mailbox.Flags{System: m.System, Keywords: uint64(m.Keywords)}
+		if now := was.Apply(op, flags); now != was {
+			m.System, m.Keywords = now.System, uint32(now.Keywords)
+			m.Bits |= mbox.BitChanged
+			changed = true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	if created && len(b.ix.Msgs) > 0 {
+		b.ix.Msgs[0].Bits |= mbox.BitChanged
+	}
+	return b.update(mailbox.Set{})
+}
+
+// Expunge removes messages, in the shape "in place, by journal".
+func (b *box) Expunge(s mailbox.Set) (gone int, err error) {
+	seen := uint32(len(b.ix.Msgs))
+	err = b.exclusive(func(renumbered bool) error {
+		if renumbered {
+			return b.d.fail("expunge", b.name.Text, mailbox.ErrChanged)
+		}
+		n := 0
+		var drop mailbox.Set
+		for seq := range s.Seqs(seen) {
+			drop.Add(seq)
+			n++
+		}
+		if n == 0 {
+			return nil
+		}
+		if err := b.update(drop); err != nil {
+			return err
+		}
+		gone = n
+		b.d.env.Notify(mailbox.Info, fmt.Sprintf("Expunged %d messages", n))
+		return nil
+	})
+	return gone, err
+}
+
+// Close writes what is pending and releases the locks.
+func (b *box) Close() error {
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	var err error
+	if b.session != nil {
+		err = b.finish()
+	}
+	return errors.Join(err, b.release())
+}
+
+func (b *box) release() error {
+	var err error
+	if b.session != nil {
+		err = b.session.Release()
+		b.session = nil
+	}
+	if b.f != nil {
+		err = errors.Join(err, b.f.Close())
+	}
+	return err
+}
+
+var (
+	_ mailbox.Mailbox   = (*box)(nil)
+	_ mailbox.Enveloper = (*box)(nil)
+	_ mailbox.Witness   = (*box)(nil)
+)

@@ -1,0 +1,108 @@
+package mboxfile
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"mailutil/pkg/internal/inspect"
+	"mailutil/pkg/internal/mbox"
+	"mailutil/pkg/internal/node"
+	"mailutil/pkg/internal/winread"
+	"mailutil/pkg/lock"
+	"mailutil/pkg/mailbox"
+)
+
+var _ mailbox.Checker = (*Driver)(nil)
+
+// Inspect looks at every octet of n. No dot lock is taken, which would leave a
+// trace in the directory: mail that arrives meanwhile may give ErrChanged.
+func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
+	in, err := d.inspect(ctx, n, report)
+	var e *mailbox.Error
+	if err != nil && !errors.As(err, &e) {
+		err = d.fail("check", n.Text, err)
+	}
+	return in, err
+}
+
+func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
+	path := d.path(n)
+	fi, err := d.FS.Stat(path)
+	if node.Gone(err) {
+		return mailbox.Inspection{}, mailbox.ErrNotExist
+	}
+	if err != nil {
+		return mailbox.Inspection{}, err
+	}
+	if !fi.Mode().IsRegular() {
+		return mailbox.Inspection{}, mailbox.ErrNotMailbox
+	}
+	o := d.locks()
+	look := inspect.Look{FS: d.FS, Driver: d.Name(), Path: path, Lock: lock.Chain(lock.Fcntl(o), lock.Flock(o)), Report: report}
+	return inspect.Run(ctx, look, d.look)
+}
+
+// look looks at an open file.
+func (d *Driver) look(f *inspect.File) error {
+	start, end, err := d.recognise(f)
+	if err != nil {
+		return err
+	}
+	f.Sides(d.env, d.journal(), d.format.Name(), d.env.Config.DotLockTimeout)
+	silent := *d.env
+	silent.Notify = func(mailbox.Level, string) {} // all of it is reported
+	ix := mbox.Index{End: start}
+	s := mbox.Scanner{
+		Format: d.format, Env: &silent, W: winread.New(f, windowSize, end), Ix: &ix, ReadOnly: true,
+		Check: d.format.NewCheck(f),
+	}
+	err = s.Run()
+	f.In.Messages = uint32(len(ix.Msgs))
+	return err
+}
+
+// recognise reports what is wrong with the beginning of the file, and returns
+// the octets that can be scanned.
+func (d *Driver) recognise(f *inspect.File) (start, end int64, err error) {
+	if f.Size == 0 {
+		return 0, 0, mailbox.ErrFormat
+	}
+	head := make([]byte, min(f.Size, 64<<10))
+	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
+		return 0, 0, err
+	}
+	if d.format == mbox.MMDF {
+		return recogniseMMDF(f, head)
+	}
+	if ok, err := mbox.Probe(f); ok || err != nil {
+		if head[0] != 'F' {
+			f.Doubt("unix.leading-blank", 0, 0, "blanks or empty lines stand before the first From_ line")
+		}
+		return 0, f.Size, err
+	}
+	switch what, at := mbox.Begin(head); what {
+	case mbox.Junk:
+		f.Damage("unix.leading-junk", 0, 0, "%d octets stand before the first From_ line: no reader knows the file", at)
+		return at, f.Size, nil
+	case mbox.BadFrom:
+		f.Damage("unix.from-bad", at, 0, "first line is no From_ line, but a header follows: no reader knows the file")
+		return 0, 0, nil
+	}
+	return 0, 0, mailbox.ErrFormat
+}
+
+// recogniseMMDF is recognise for MMDF.
+func recogniseMMDF(f *inspect.File, head []byte) (start, end int64, err error) {
+	switch what, at := mbox.BeginMMDF(head); what {
+	case mbox.Whole:
+		return 0, f.Size, nil
+	case mbox.Junk:
+		f.Damage("mmdf.leading-junk", 0, 0, "%d octets stand before the first delimiter: no reader knows the file", at)
+		return at, f.Size, nil
+	case mbox.BadDelimiter:
+		f.Damage("mmdf.delimiter-bad", 0, 0, "first line is nearly a delimiter: no reader knows the file")
+		return 0, 0, nil
+	}
+	return 0, 0, mailbox.ErrFormat
+}
