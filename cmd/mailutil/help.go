@@ -22,6 +22,7 @@ var examples = map[string][]string{
 	"cat":          {"mailutil cat work 2", "mailutil cat --eml letters INBOX 'from anna'"},
 	"search":       {"mailutil search INBOX work 'subject köln'", "mailutil search -l ./*.mbox 'body \"nr. 4711\"'"},
 	"info":         {"mailutil info INBOX", "mailutil --json info work ./old.mbox"},
+	"serve":        {"mailutil serve --stdio imap", "mailutil serve --stdio pop3 --trace ./old.mbox"},
 }
 
 // help explains a command, or the program.

@@ -20,6 +20,7 @@ var records = map[string]record{
 	"summary of prune":                  pruneSummary{},
 	"summary of copy, move, append, appenddelete": copySummary{},
 	"message of --report":                         reportRecord{},
+	"session of serve":                            sessionRecord{},
 }
 
 // The page has each field that the encoder writes, in its order, and no others.

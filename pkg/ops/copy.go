@@ -381,7 +381,7 @@ func (c *copier) rollback(err error) error {
 	c.acc.Failed = c.acc.Found - c.acc.Copied
 	c.acc.Dates = DateCounts{}
 	if k, ok := c.to.(mailbox.Keeper); ok {
-		c.acc.Copied = min(k.Kept(), c.acc.Found)
+		c.acc.Copied = min(c.acc.Resumed+k.Kept(), c.acc.Found)
 		c.acc.Failed = c.acc.Found - c.acc.Copied
 	}
 	return errors.Join(err, c.to.Abort())
