@@ -185,10 +185,14 @@ func (c *conn) logIn(m sasl.Mechanism, l sasl.Login) error {
 		err = c.authenticate(m, l)
 	}
 	var refused *StatusError
-	if errors.As(err, &refused) && refused.Kind != "BYE" {
-		return errors.Join(nil, &loginError{refused})
+	if !errors.As(err, &refused) || refused.Kind == "BYE" {
+		return err
 	}
-	return err
+	switch refused.Code {
+	case "LIMIT", "UNAVAILABLE", "INUSE", "CONTACTADMIN", "SERVERBUG": // RFC 5530: it is not the password
+		return c.fatal(fmt.Errorf("%w: %w", mailbox.ErrTemporary, refused))
+	}
+	return &loginError{refused}
 }
 
 // A loginError is a login that was refused, in the words of the server.
@@ -214,7 +218,9 @@ func (c *conn) authenticate(m sasl.Mechanism, l sasl.Login) error {
 			return r.err()
 		}
 		if !bytes.HasPrefix(line, []byte("+")) {
-			c.untagged(line)
+			if err := c.untagged(line); err != nil {
+				return err
+			}
 			continue
 		}
 		challenge, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(line[1:])))

@@ -32,6 +32,7 @@ type delivery struct {
 	c   *conn
 
 	permanent permanent
+	selected  bool // a mailbox is open on the connection
 	created   bool // the mailbox is ours, and new
 	multi     bool // one command for all
 	tag       string
@@ -74,7 +75,9 @@ func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOpt
 	}
 	t := &delivery{d: d, n: n, o: o, ctx: ctx, c: c, multi: c.has("MULTIAPPEND"), now: map[digest]int{}}
 	if err := t.begin(); err != nil {
-		return nil, d.fail("append", n, errors.Join(err, t.letGo(false)))
+		// What an earlier delivery has left is still to be known to the next.
+		keep := t.created || t.journal != nil && t.journal.resumed
+		return nil, d.fail("append", n, errors.Join(err, t.letGo(keep)))
 	}
 	return t, nil
 }
@@ -117,7 +120,7 @@ func (t *delivery) begin() error {
 // something in the journal to go on with.
 func (t *delivery) create(old bool) (resumes bool, err error) {
 	ours := old && t.journal.created
-	if t.journal != nil && !ours {
+	if t.journal != nil && !old {
 		if err := t.journal.begin(0, 0, true); err != nil {
 			return false, err
 		}
@@ -146,22 +149,18 @@ func (t *delivery) look() (mailbox.Status, error) {
 	if err != nil || strings.Join(t.o.Keywords, "") == "" {
 		return st, err
 	}
-	b := &openBox{d: t.d, n: t.n, mode: mailbox.ReadWrite, c: t.c}
+	b := &openBox{d: t.d, n: t.n, mode: mailbox.ReadWrite, ctx: t.ctx, c: t.c}
+	b.pipe.b = b
 	if err := b.selectBox(); err != nil {
 		return st, err
 	}
 	t.permanent = b.permanent
-	t.c.box = nil
-	if t.c.has("UNSELECT") {
-		_, err := t.c.command("UNSELECT")
-		return st, err
-	}
-	return st, nil
+	return st, t.unselect(b)
 }
 
 // resume goes on with a delivery that was cut off.
 func (t *delivery) resume() error {
-	have, err := t.d.haveStored(t)
+	have, err := t.haveStored()
 	if err != nil {
 		return err
 	}
@@ -463,7 +462,7 @@ func (t *delivery) again(why error) error {
 		return err
 	}
 	t.c = c
-	have, err := t.d.haveStored(t)
+	have, err := t.haveStored()
 	if err != nil {
 		return err
 	}
@@ -593,7 +592,7 @@ func (t *delivery) letGo(keep bool) error {
 	case t.c == nil:
 	case t.c.broken != nil:
 		t.c.Close()
-	case t.permanent.told && !t.c.has("UNSELECT"):
+	case t.selected:
 		t.c.logout() // a mailbox is open there
 	default:
 		t.d.release(t.c)

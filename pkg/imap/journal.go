@@ -162,38 +162,58 @@ func (j *journal) end(keep bool) error {
 }
 
 // haveStored counts the texts that are in the mailbox since the journal was
-// begun.
-func (d *Driver) haveStored(t *delivery) (map[digest]int, error) {
-	mb, err := d.Open(t.ctx, t.n, mailbox.ReadOnly)
-	if err != nil {
+// begun. It uses the connection of the delivery: a server may not give us
+// another one.
+func (t *delivery) haveStored() (map[digest]int, error) {
+	b := &openBox{d: t.d, n: t.n, mode: mailbox.ReadOnly, ctx: t.ctx, c: t.c}
+	b.pipe.b = b
+	if err := b.selectBox(); err != nil {
 		return nil, err
 	}
-	defer mb.Close() // only read
-	st := mb.Status()
-	if st.UIDValidity != t.journal.validity {
-		return nil, fmt.Errorf("%w: UIDVALIDITY was %d and is %d", mailbox.ErrChanged, t.journal.validity, st.UIDValidity)
+	err := b.load(1)
+	if err == nil && b.validity != t.journal.validity {
+		err = fmt.Errorf("%w: UIDVALIDITY was %d and is %d", mailbox.ErrChanged, t.journal.validity, b.validity)
 	}
 	have := map[digest]int{}
-	for m, err := range mb.Messages(mailbox.All) {
-		if err != nil {
-			return nil, err
-		}
-		if m.UID < t.journal.next {
+	for m := range b.Messages(mailbox.All) {
+		if err != nil || m.UID < t.journal.next {
 			continue
 		}
 		sum, known := t.journal.done[m.UID]
 		if !known {
-			text, err := mb.Open(m.Seq)
-			if err != nil {
-				return nil, err
-			}
-			h := sha256.New()
-			if _, err := text.WriteTo(h); err != nil {
-				return nil, err
-			}
-			copy(sum[:], h.Sum(nil))
+			sum, err = digestOf(b, m.Seq)
 		}
 		have[sum]++
 	}
-	return have, nil
+	t.c = b.c // it may have been made anew
+	if err != nil {
+		return nil, err
+	}
+	return have, t.unselect(b)
+}
+
+func digestOf(b *openBox, seq uint32) (sum digest, err error) {
+	text, err := b.Open(seq)
+	if err != nil {
+		return sum, err
+	}
+	h := sha256.New()
+	_, err = text.WriteTo(h)
+	copy(sum[:], h.Sum(nil))
+	return sum, err
+}
+
+// unselect closes a mailbox on the connection of the delivery, as far as the
+// server can; where it cannot, the mailbox is let go of at the end.
+func (t *delivery) unselect(b *openBox) error {
+	if err := b.pipe.drain(); err != nil {
+		return err
+	}
+	t.c.box = nil
+	if !t.c.has("UNSELECT") {
+		t.selected = true
+		return nil
+	}
+	_, err := t.c.command("UNSELECT")
+	return err
 }

@@ -590,7 +590,8 @@ func (s *Server) authenticate(c *command) (string, error) {
 		return "", err
 	}
 	var first *[]byte
-	if c.args.take(' ') { // RFC 4959
+	c.args.space()         // mutt writes one with nothing behind it
+	if len(c.args.b) > 0 { // RFC 4959
 		b, err := decode64(c.args.b)
 		if err != nil {
 			return "", err
