@@ -1,8 +1,8 @@
 // Package imap is the driver of mailboxes at IMAP servers, RFC 3501:
-// "{host[:port][/switch...]}mailbox". Package imapd below it is the server's
-// side.
+// "{host[:port][/switch...]}mailbox". Its Server is the other side, for one
+// connection: what the command serve shows mailboxes with.
 //
-// It has a small client of its own, for just the commands that it needs. The
+// The driver has a small client of its own, for just the commands that it needs. The
 // client library that is kept, emersion/go-imap, gives up a whole connection at
 // one odd line (an unknown untagged response, an unknown item of a FETCH, a
 // mailbox name that is not good modified UTF-7), writes names otherwise than
@@ -46,6 +46,11 @@
 // expunge marks the messages as Deleted and is a UID EXPUNGE (RFC 4315) of them;
 // where the server has none, those that others marked are unmarked for that
 // time.
+//
+// # Known limit
+//
+// A server that is still busy with what a killed process has sent it may store
+// some of that after the next delivery has looked.
 //
 // # Not supported
 //

@@ -250,7 +250,7 @@ func appendParams(b []byte, params []param) []byte {
 	}
 	for i, p := range params {
 		b = append(b, "( "[min(i, 1)])
-		b = appendString(b, []byte(strings.ToUpper(p.name)))
+		b = appendString(b, []byte(upper(p.name)))
 		b = appendString(append(b, ' '), []byte(p.value))
 	}
 	return append(b, ')')
@@ -265,7 +265,7 @@ func appendStructure(b []byte, p *part, full bool) []byte {
 		for _, inner := range p.parts {
 			b = appendStructure(b, inner, full)
 		}
-		b = appendString(append(b, ' '), []byte(strings.ToUpper(p.typ.Subtype)))
+		b = appendString(append(b, ' '), []byte(upper(p.typ.Subtype)))
 		if full {
 			b = appendParams(append(b, ' '), params)
 			b = appendExtension(append(b, ' '), p)
@@ -289,14 +289,14 @@ func appendSingle(b []byte, p *part, params []param, full bool) []byte {
 			params = []param{{"CHARSET", "US-ASCII"}}
 		}
 	}
-	b = appendString(b, []byte(strings.ToUpper(typ)))
-	b = appendString(append(b, ' '), []byte(strings.ToUpper(subtype)))
+	b = appendString(b, []byte(upper(typ)))
+	b = appendString(append(b, ' '), []byte(upper(subtype)))
 	b = appendParams(append(b, ' '), params)
 	b = appendField(append(b, ' '), p.header, "Content-ID")
 	b = appendField(append(b, ' '), p.header, "Content-Description")
 	encoding := []byte("7BIT")
 	if raw, ok := rfc822.Header(p.header, "Content-Transfer-Encoding"); ok && len(bytes.TrimSpace(raw)) > 0 {
-		encoding = bytes.ToUpper(bytes.TrimSpace(rfc822.Unfold(nil, raw)))
+		encoding = []byte(upper(string(bytes.TrimSpace(rfc822.Unfold(nil, raw)))))
 	}
 	b = appendString(append(b, ' '), encoding)
 	b = fmt.Appendf(b, " %d", p.end-p.bodyAt)
@@ -319,7 +319,7 @@ func appendSingle(b []byte, p *part, params []param, full bool) []byte {
 func appendExtension(b []byte, p *part) []byte {
 	raw, ok := rfc822.Header(p.header, "Content-Disposition")
 	if value, params := fieldParams(raw); ok && value != "" {
-		b = appendString(append(b, '('), []byte(strings.ToUpper(value)))
+		b = appendString(append(b, '('), []byte(upper(value)))
 		b = append(appendParams(append(b, ' '), params), ')')
 	} else {
 		b = append(b, "NIL"...)

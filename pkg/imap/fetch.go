@@ -297,7 +297,7 @@ func (p *pipe) whose() uint32 {
 
 // uidIn finds the UID in the items before a text.
 func uidIn(line []byte) uint32 {
-	up := strings.ToUpper(string(line[:min(len(line), 1000)]))
+	up := upper(string(line[:min(len(line), 1000)]))
 	i := strings.Index(up, "UID ")
 	if i < 1 || up[i-1] != '(' && up[i-1] != ' ' {
 		return 0

@@ -203,3 +203,15 @@ func (p *parser) code() (name, args string) {
 	p.space()
 	return string(bytes.ToUpper(n)), string(a)
 }
+
+// upper returns s with ASCII letters in upper case, octet for octet: what is no
+// UTF-8 keeps its length.
+func upper(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'a' <= c && c <= 'z' {
+			b[i] = c - ('a' - 'A')
+		}
+	}
+	return string(b)
+}

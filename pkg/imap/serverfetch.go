@@ -152,7 +152,7 @@ func (p *parser) item() ([]item, error) {
 
 // parseSection reads BODY[section]<from.n> and BODY.PEEK[...].
 func parseSection(word string) (i item, err error) {
-	up := strings.ToUpper(word)
+	up := upper(word)
 	rest, ok := strings.CutPrefix(up, "BODY[")
 	if !ok {
 		rest, i.peek = strings.CutPrefix(up, "BODY.PEEK[")

@@ -280,7 +280,7 @@ func TestPeerMutt(t *testing.T) {
 	dir := t.TempDir()
 	rc := write(t, filepath.Join(dir, "rc"), fmt.Sprintf(`set imap_user=alice imap_pass=secret ssl_starttls=no ssl_force_tls=no mbox_type=mbox
 set confirmappend=no confirmcreate=no delete=no wait_key=no header_cache=""
-push "<first-entry><copy-message>%s/got<enter><exit><exit>"
+push "<tag-pattern>~A<enter><copy-message>%s/got<enter><exit><exit>"
 `, dir), 0o600)
 	peer(t, "mutt")
 	command := fmt.Sprintf("mutt -n -F %s -f imap://127.0.0.1:%d/INBOX", rc, e.imap)
