@@ -135,7 +135,9 @@ func (t *content) raw(p []byte) (int, error) {
 			t.err = t.b.fail("open", err)
 			return 0, t.err
 		}
-		t.b.d.env.Notify(mailbox.Warn, fmt.Sprintf("%v: connecting again", err))
+		if !errors.Is(err, errEnded) {
+			t.b.d.env.Notify(mailbox.Warn, fmt.Sprintf("%v: connecting again", err))
+		}
 		t.b.c.Close()
 		if err := t.b.again(); err != nil {
 			t.err = t.b.fail("open", err)

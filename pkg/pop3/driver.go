@@ -185,7 +185,7 @@ func (b *openBox) readDates() error {
 	if b.dated || len(b.msgs) == 0 {
 		return nil
 	}
-	if err := b.drain(); err != nil {
+	if err := b.wake(); err != nil {
 		return err
 	}
 	window := 1
@@ -257,7 +257,7 @@ func (b *openBox) Expunge(s mailbox.Set) (int, error) {
 	if b.readOnly {
 		return 0, b.fail("expunge", mailbox.ErrReadOnly)
 	}
-	if err := b.drain(); err != nil {
+	if err := b.wake(); err != nil {
 		return 0, b.fail("expunge", err)
 	}
 	var left []entry
@@ -280,7 +280,20 @@ func (b *openBox) Expunge(s mailbox.Set) (int, error) {
 		return 0, b.fail("expunge", fmt.Errorf("the messages may still be there: %w", err))
 	}
 	b.msgs = left
-	return doomed, b.fail("expunge", b.again())
+	b.c.fatal(errEnded)
+	return doomed, nil
+}
+
+// errEnded means that an expunge has ended the session: the next use begins
+// another one. A server may want some time to pass before.
+var errEnded = fmt.Errorf("%w: the session has ended", remote.ErrLost)
+
+// wake begins a new session after an expunge.
+func (b *openBox) wake() error {
+	if errors.Is(b.c.broken, errEnded) {
+		return b.again()
+	}
+	return b.drain()
 }
 
 // again begins a new session and finds the messages in it.
@@ -323,7 +336,7 @@ func (b *openBox) adopt(now []entry) error {
 
 // Ping keeps the session from being ended: others cannot change it.
 func (b *openBox) Ping() (bool, error) {
-	if err := b.drain(); err != nil {
+	if err := b.wake(); err != nil {
 		return false, b.fail("open", err)
 	}
 	_, err := b.c.command("NOOP")
