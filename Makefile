@@ -6,6 +6,7 @@ PREFIX   ?= /usr/local
 FUZZTIME ?= 60s
 BENCH    ?= .
 BENCH_MB ?= 100
+SOAK     ?= 10m
 
 GOFUMPT     = $(GO) run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -16,7 +17,7 @@ MANUALS  := $(wildcard man/*.[157])
 
 export CGO_ENABLED = 0
 
-.PHONY: build test test-peers check format vet staticcheck manuals deps cross race kills bench fuzz install clean
+.PHONY: build test test-peers check format vet staticcheck manuals deps cross race kills bench soak bench-deliver fuzz install clean
 
 build: ## all programs, into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -66,12 +67,23 @@ fuzz: ## each fuzz target for FUZZTIME
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; \
 	done
 
+soak: ## deliveries, readers, prunes and kills at once; SOAK=10m
+	SOAK=$(SOAK) $(GO) test -count=1 -run 'TestSoak|TestMailSystem' -timeout 60m -v ./pkg/deliver
+
+bench-deliver: ## tmail and dmail beside the original, procmail, maildrop and others
+	$(GO) test -run '^$$' -bench . -benchtime 100x ./pkg/deliver
+
 install: build
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 $(PROGRAMS:%=bin/%) '$(DESTDIR)$(PREFIX)/bin'
 	@for page in $(MANUALS); do \
 		dir='$(DESTDIR)$(PREFIX)/share/man/man'$${page##*.} && install -d "$$dir" && install -m 644 "$$page" "$$dir" || exit 1; \
 	done
+	@echo 'No program has been given any privileges. Local delivery may need two:'
+	@echo '  chown root:root $(PREFIX)/bin/tmail && chmod 4755 $(PREFIX)/bin/tmail'
+	@echo '    so that a mail system that does not run as root can deliver to any user; see tmail(1)'
+	@echo '  chgrp mail $(PREFIX)/bin/mlock && chmod 2755 $(PREFIX)/bin/mlock'
+	@echo '    so that users can lock a mailbox in a spool directory they may not write to; see mlock(1)'
 
 clean:
 	rm -rf bin

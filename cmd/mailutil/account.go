@@ -12,7 +12,7 @@ import (
 // output has what the original prints and nothing else.
 func (c *cli) account(acc ops.Account, err error) {
 	plain := err == nil && acc.Balanced() && acc.Skipped == 0 && acc.Failed == 0 && acc.AlteredMessages == 0 &&
-		acc.SourceGrew == 0 && acc.NotSelected == 0 && acc.Resumed == 0 && acc.DateFrom == ops.DateInternal && (acc.SourceProven || acc.Copied == 0)
+		acc.SourceGrew == 0 && acc.NotSelected == 0 && acc.Resumed == 0 && acc.Mapped.Messages == 0 && acc.DateFrom == ops.DateInternal && (acc.SourceProven || acc.Copied == 0)
 	if c.opt.quiet || c.opt.json || plain && !c.opt.verbose {
 		return
 	}
@@ -29,6 +29,9 @@ func (c *cli) account(acc ops.Account, err error) {
 	if acc.Resumed > 0 {
 		c.warn(fmt.Sprintf("mailutil: %d of them were copied before, by a run that was interrupted", acc.Resumed))
 	}
+	if acc.Mapped.Messages > 0 {
+		c.warn("mailutil: " + mapped(acc.Mapped))
+	}
 	if acc.NotSelected > 0 {
 		c.warn(fmt.Sprintf("mailutil: %d messages were not selected", acc.NotSelected))
 	}
@@ -39,6 +42,16 @@ func (c *cli) account(acc ops.Account, err error) {
 		c.warn("mailutil: " + acc.Target + " was read back: all is as it was added")
 	}
 	c.warn("mailutil: " + acc.Equation())
+}
+
+// mapped says what was made of the header fields of another program.
+func mapped(m ops.Mapped) string {
+	text := fmt.Sprintf("header fields of %d messages: %d seen, %d answered, %d flagged, %d deleted, %d drafts, %d keywords",
+		m.Messages, m.Seen, m.Answered, m.Flagged, m.Deleted, m.Drafts, m.Keywords)
+	if len(m.Names) > 0 {
+		text += "; new keywords: " + strings.Join(m.Names, " ")
+	}
+	return text
 }
 
 // otherwise says what the target gives back otherwise than it was added.

@@ -38,7 +38,7 @@ type cli struct {
 type options struct {
 	debug, verbose, quiet, restrict bool
 	json, noProgress, dryRun        bool
-	user, config                    string
+	user, config, dialect           string
 	remote                          remoteOptions
 	lockTimeout                     time.Duration
 }
@@ -154,25 +154,34 @@ func (c *cli) start(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	c.session = ops.Session{Env: env, Drivers: c.drivers(env, o), DryRun: c.opt.dryRun}
-	return nil
+	local, err := c.localDrivers(env)
+	c.session = ops.Session{Env: env, Drivers: append(local, c.serverDrivers(env, o)...), DryRun: c.opt.dryRun}
+	return err
 }
 
-// drivers are the formats: those of all programs, streams, which must be asked
-// before phile takes any file, and servers, which the delivery agents do not
-// know: they would carry TLS along.
-func (c *cli) drivers(env *mailbox.Env, o remote.Options) mailbox.Drivers {
+// serverDrivers are those of mailboxes at servers. The delivery agents do not
+// have them: they would carry TLS along.
+func (c *cli) serverDrivers(env *mailbox.Env, o remote.Options) mailbox.Drivers {
 	servers := imap.New(env, o)
 	c.atEnd = append(c.atEnd, servers.Close)
-	return append(c.localDrivers(env), servers, pop3.New(env, o))
+	return mailbox.Drivers{servers, pop3.New(env, o)}
 }
 
-// localDrivers are those that need no network.
-func (c *cli) localDrivers(env *mailbox.Env) mailbox.Drivers {
+// localDrivers are the formats: those of all programs, and streams, which must
+// be asked before phile takes any file. Of a dialect that was asked for is all
+// mbox.
+func (c *cli) localDrivers(env *mailbox.Env) (mailbox.Drivers, error) {
 	ds := all.Drivers(env)
 	c.stream = stream.New(env, c.in, c.out)
+	if c.opt.dialect != "" {
+		var ok bool
+		if c.stream.Dialect, ok = stream.ParseDialect(c.opt.dialect); !ok {
+			return nil, usageError("--mbox-dialect is one of " + strings.Join(stream.Dialects(), ", ") + ", not " + c.opt.dialect)
+		}
+		return slices.Insert(ds, 0, mailbox.Driver(c.stream)), nil
+	}
 	phile := slices.IndexFunc(ds, func(d mailbox.Driver) bool { return d.Name() == "phile" })
-	return slices.Insert(ds, phile, mailbox.Driver(c.stream))
+	return slices.Insert(ds, phile, mailbox.Driver(c.stream)), nil
 }
 
 // configure reads the configuration file, which must exist when it was asked

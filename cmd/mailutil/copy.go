@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,7 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 		Move:   name == "move" || name == "appenddelete",
 	}
 	var allKeywords, noKeywords bool
-	var where, dateFrom, reportTo, compress string
+	var where, dateFrom, reportTo, compress, origin string
 	cmd := c.command(name, shorts[name], 2, 2, func(ctx context.Context, args []string) error {
 		switch {
 		case allKeywords:
@@ -40,6 +41,9 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 			return err
 		}
 		if o.DateFrom, err = dateSource(dateFrom); err != nil {
+			return err
+		}
+		if o.Origin, err = originOf(origin); err != nil {
 			return err
 		}
 		if err := c.writeStream(args[1], compress, &o); err != nil {
@@ -56,11 +60,13 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 	f.BoolVar(&o.Verify, "verify", false, "read DESTINATION back and compare each message")
 	f.StringVar(&reportTo, "report", "", "list the messages that were not copied as they were in this new `file`, as JSON")
 	f.StringVar(&dateFrom, "date-from", "internal", "`where` internal dates come from: internal, header or received")
+	f.StringVar(&origin, "from-dialect", "", "take flags and keywords from the header fields of this `program`: takeout (Gmail) or thunderbird")
 	f.StringVar(&compress, "compress", "", "write a new archive, or standard output, compressed: gz or zst")
 	if o.Create {
 		f.BoolVar(&o.KeepUIDs, "keep-uids", false, "keep UIDs and UIDVALIDITY")
 	}
 	cmd.RegisterFlagCompletionFunc("where", completeCriteria)
+	cmd.RegisterFlagCompletionFunc("from-dialect", cobra.FixedCompletions([]string{"takeout", "thunderbird"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("compress", cobra.FixedCompletions([]string{"gz", "zst"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("date-from", cobra.FixedCompletions([]string{"internal", "header", "received"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -78,12 +84,15 @@ func (c *cli) writeStream(dst, compress string, o *ops.CopyOptions) error {
 	default:
 		return usageError("--compress is gz or zst, not " + compress)
 	}
+	format := strings.HasPrefix(strings.ToLower(dst), "#driver.")
 	switch {
+	case compress != "" && format:
+		return usageError("an archive is mbox: --compress does not go with " + dst)
 	case dst == "-":
 		c.out = c.err
 	case compress != "" && !o.Create:
 		return usageError("nothing can be added to an archive: --compress goes with copy and move, or with -")
-	case compress != "":
+	case compress != "" || c.opt.dialect != "" && o.Create:
 		o.Format = c.stream.Name()
 	}
 	return nil
@@ -111,6 +120,18 @@ func dateSource(word string) (ops.DateSource, error) {
 		return ops.DateReceived, nil
 	}
 	return 0, usageError("--date-from is internal, header or received, not " + word)
+}
+
+func originOf(word string) (ops.Origin, error) {
+	switch word {
+	case "":
+		return ops.NoOrigin, nil
+	case "takeout":
+		return ops.Takeout, nil
+	case "thunderbird":
+		return ops.Thunderbird, nil
+	}
+	return 0, usageError("--from-dialect is takeout or thunderbird, not " + word)
 }
 
 // copyAndReport copies and, where file is not "", writes the report.

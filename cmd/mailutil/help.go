@@ -21,6 +21,8 @@ var examples = map[string][]string{
 	"list":         {"mailutil list INBOX unseen", "mailutil list --fields number,from,subject work 'since 1-Feb-2024'"},
 	"cat":          {"mailutil cat work 2", "mailutil cat --eml letters INBOX 'from anna'"},
 	"search":       {"mailutil search INBOX work 'subject köln'", "mailutil search -l ./*.mbox 'body \"nr. 4711\"'"},
+	"repair":       {"mailutil repair ./old.mbox", "mailutil --dry-run repair INBOX work"},
+	"lock":         {"mailutil lock status INBOX", "mailutil lock run work -- ls -l work"},
 	"info":         {"mailutil info INBOX", "mailutil --json info work ./old.mbox"},
 	"serve":        {"mailutil serve --stdio imap", "mailutil serve --stdio pop3 --trace ./old.mbox"},
 }

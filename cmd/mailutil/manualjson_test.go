@@ -15,6 +15,7 @@ import (
 // records are the sections of mailutil-json(5) and what they describe.
 var records = map[string]record{
 	"error":                             errorRecord{},
+	"lock of lock status":               lockRecord{},
 	"summary of check":                  statusSummary{},
 	"summary of create, delete, rename": doneSummary{},
 	"summary of prune":                  pruneSummary{},

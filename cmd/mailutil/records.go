@@ -52,6 +52,7 @@ type copySummary struct {
 	AlteredMessages uint32        `json:"altered_messages"`
 	Altered         alteredFields `json:"altered"`
 	Dates           dateFields    `json:"dates"`
+	Mapped          mappedFields  `json:"mapped"`
 	Verified        bool          `json:"verified"`
 	Differing       uint32        `json:"differing"`
 	SourceProven    bool          `json:"source_proven"`
@@ -66,6 +67,18 @@ type dateFields struct {
 	Header   uint32 `json:"header"`
 	Received uint32 `json:"received"`
 	None     uint32 `json:"none"`
+}
+
+// mappedFields count what was made of the header fields of another program.
+type mappedFields struct {
+	Messages uint32   `json:"messages"` // that have such fields
+	Seen     uint32   `json:"seen"`
+	Answered uint32   `json:"answered"`
+	Flagged  uint32   `json:"flagged"`
+	Deleted  uint32   `json:"deleted"`
+	Drafts   uint32   `json:"drafts"`
+	Keywords uint32   `json:"keywords"`
+	Names    []string `json:"names"` // new keywords
 }
 
 // alteredFields count what a format could not hold.
@@ -113,7 +126,11 @@ func newCopySummary(command string, acc ops.Account, exit int) copySummary {
 		Found: acc.Found, NotSelected: acc.NotSelected, Copied: acc.Copied, Resumed: acc.Resumed, Skipped: acc.Skipped, Failed: acc.Failed,
 		Octets: acc.Octets, Deleted: acc.Deleted,
 		AlteredMessages: acc.AlteredMessages, Altered: newAltered(acc.Altered),
-		Dates:    dateFields(acc.Dates),
+		Dates: dateFields(acc.Dates),
+		Mapped: mappedFields{
+			acc.Mapped.Messages, acc.Mapped.Seen, acc.Mapped.Answered, acc.Mapped.Flagged, acc.Mapped.Deleted,
+			acc.Mapped.Drafts, acc.Mapped.Keywords, list(acc.Mapped.Names),
+		},
 		Verified: acc.Verified, Differing: acc.Differing, SourceProven: acc.SourceProven, SourceGrew: acc.SourceGrew, Exit: exit,
 	}
 }

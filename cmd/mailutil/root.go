@@ -31,6 +31,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVarP(&c.opt.user, "user", "u", "", "work as this `user`; for root only")
 	f.StringVar(&c.opt.config, "config", mailbox.ConfigFile, "read the configuration from this `file`")
 	f.DurationVar(&c.opt.lockTimeout, "lock-timeout", 0, "wait so long for locks: a `duration` such as 30s; 0 does not wait (default 5m)")
+	f.StringVar(&c.opt.dialect, "mbox-dialect", "", "read mbox files and write new ones in this `dialect`: o, rd, cl, cl2, or auto")
 	f.BoolVar(&c.opt.quiet, "quiet", false, "no warnings, and no account of a copy")
 	f.BoolVar(&c.opt.json, "json", c.opt.json, "print JSON, one object a line: see mailutil-json(5)")
 	f.BoolVar(&c.opt.dryRun, "dry-run", false, "say what would be done, and write nothing")
@@ -42,7 +43,8 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(
 		c.checkCommand(), c.createCommand(), c.deleteCommand(), c.renameCommand(),
 		c.copyCommand("copy"), c.copyCommand("move"), c.copyCommand("append"), c.copyCommand("appenddelete"),
-		c.pruneCommand(), c.listCommand(), c.catCommand(), c.searchCommand(), c.infoCommand(), c.serveCommand(),
+		c.pruneCommand(), c.listCommand(), c.catCommand(), c.searchCommand(), c.infoCommand(),
+		c.lockCommand(), c.repairCommand(), c.serveCommand(),
 	)
 	return root
 }

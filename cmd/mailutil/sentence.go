@@ -24,6 +24,8 @@ const (
 	opAppend
 	opDelete
 	opRename
+	opLock
+	opRepair
 )
 
 // verbs begin the sentence "Can't VERB NAME: REASON".
@@ -35,6 +37,8 @@ var verbs = map[operation]string{
 	opAppend: "append to mailbox",
 	opDelete: "delete mailbox",
 	opRename: "rename mailbox",
+	opLock:   "lock mailbox",
+	opRepair: "repair mailbox",
 }
 
 // sentence says that op failed with the mailbox that the user called name.

@@ -68,7 +68,9 @@ func (c *cli) serve(ctx context.Context, o serveOptions, names []string) error {
 			return fmt.Errorf("--root %s: not a directory", o.root)
 		}
 		s.Env = serve.Env(s.Env, root)
-		s.Drivers = c.localDrivers(s.Env)
+		if s.Drivers, err = c.localDrivers(s.Env); err != nil {
+			return err
+		}
 	}
 	for _, name := range names {
 		if _, err := s.Check(ctx, name); err != nil {

@@ -42,6 +42,8 @@ var syntaxes = []struct{ command, syntax, does string }{
 	{"cat", "cat [--headers] [--crlf] [--mbox | --eml DIR] MAILBOX [CRITERIA]", "print messages as they are"},
 	{"search", "search [--fields NAMES] [-0] [--raw OCTETS] [--count] [-l] MAILBOX... CRITERIA", "find messages in mailboxes"},
 	{"info", "info MAILBOX...", "tell about mailboxes"},
+	{"lock", "lock status | break MAILBOX, lock run MAILBOX -- COMMAND...", "tell about locks, remove a left one, run a command under them"},
+	{"repair", "repair [--dry-run] [--format FORMAT] [--keep-original DIR] [--undelete-expunged] MAILBOX...", "make damaged mailboxes sound"},
 	{"serve", "serve [--imap ADDRESS] [--pop3 ADDRESS] [--stdio PROTOCOL] [--root DIR | MAILBOX...]", "show mailboxes to mail clients"},
 }
 

@@ -44,6 +44,9 @@ func (d dot) Lock(ctx context.Context, f *os.File, _ Mode) (Held, error) {
 	w := wait{d.o, f.Name(), dotPause, func() Holder { return dotHolder(name) }}
 	var got Held
 	err := w.poll(ctx, func() (_ bool, err error) {
+		if d.fresh(name) {
+			return false, nil
+		}
 		got, err = d.try(ctx, f, name)
 		return got != nil, err
 	})
@@ -51,6 +54,17 @@ func (d dot) Lock(ctx context.Context, f *os.File, _ Mode) (Held, error) {
 		return nil, err
 	}
 	return got, nil
+}
+
+// fresh reports whether another has just made the lock, by a look that leaves
+// the directory alone.
+func (d dot) fresh(name string) bool {
+	var st unix.Stat_t
+	if unix.Lstat(name, &st) != nil || lockFile(name, st) != nil {
+		return false
+	}
+	age := time.Since(changed(st))
+	return age >= 0 && age < min(d.deadAge, d.o.stale())
 }
 
 // try takes the lock called name, by a hitching post: a file of a name that

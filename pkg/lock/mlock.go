@@ -21,11 +21,19 @@ const (
 	mlockLeave = 10 * time.Second
 )
 
-// mlockPaths returns where mlock may be: the places of the original, and
-// beside the program that runs.
+// borrowed reports whether the process began with rights that its caller has
+// not.
+var borrowed = os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid()
+
+// mlockPaths returns where mlock may be: the places of the original, those of
+// packages, and beside the program that runs. Not the last where the program is
+// set-uid: others may give it a second name, beside a program of theirs.
 func mlockPaths() []string {
-	paths := []string{"/usr/libexec/mlock", "/usr/sbin/mlock", "/etc/mlock"}
-	if exe, err := os.Executable(); err == nil {
+	paths := []string{
+		"/usr/libexec/mlock", "/usr/sbin/mlock", "/etc/mlock",
+		"/usr/local/libexec/mlock", "/usr/local/sbin/mlock", "/usr/local/bin/mlock", "/usr/bin/mlock",
+	}
+	if exe, err := os.Executable(); err == nil && !borrowed {
 		paths = append(paths, filepath.Join(filepath.Dir(exe), "mlock"))
 	}
 	return paths
@@ -50,14 +58,22 @@ func (d dot) ask(ctx context.Context, f *os.File, name string) (Held, error) {
 	return d.without("directory %s must have 1777 protection", filepath.Dir(name)), nil
 }
 
-// firstFile returns the first of the names that is a regular file, or "".
+// firstFile returns the first of the names that is a regular file with a
+// set-group-id bit, without which it can do no more than we; else the first
+// regular file, or "".
 func firstFile(names []string) string {
+	first := ""
 	for _, name := range names {
-		if fi, err := os.Stat(name); err == nil && fi.Mode().IsRegular() {
+		fi, err := os.Stat(name)
+		switch {
+		case err != nil || !fi.Mode().IsRegular():
+		case fi.Mode()&os.ModeSetgid != 0:
 			return name
+		case first == "":
+			first = name
 		}
 	}
-	return ""
+	return first
 }
 
 // free reports whether nobody has the lock, or it is so old that mlock will

@@ -30,6 +30,8 @@ func DefaultConfig() Config {
 	return Config{
 		NewFormat:      "unix",
 		EmptyFormat:    "unix",
+		NewsActive:     "/var/lib/news/active",
+		NewsSpool:      "/var/spool/news",
 		MailboxMode:    0o600,
 		DirMode:        0o700,
 		LockMode:       0o666,
@@ -148,23 +150,30 @@ func cutWord(s string) (word, rest string) {
 
 // options are the names that mean something here, in lower case.
 var options = map[string]func(p *configReader, value string) error{
-	"new-mailbox-format":    func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"new-folder-format":     func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"empty-mailbox-format":  func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"empty-folder-format":   func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"mail-subdirectory":     (*configReader).subdir,
-	"system-inbox":          (*configReader).systemInbox,
-	"keywords":              (*configReader).keywords,
-	"from-widget":           (*configReader).fromWidget,
-	"mailbox-protection":    func(p *configReader, v string) error { return mode(&p.c.MailboxMode, v) },
-	"directory-protection":  func(p *configReader, v string) error { return mode(&p.c.DirMode, v) },
-	"lock-protection":       func(p *configReader, v string) error { return mode(&p.c.LockMode, v) },
-	"dot-lock-file-timeout": (*configReader).dotLockTimeout,
-	"black-box-directory":   func(p *configReader, v string) error { return absolute(&p.c.BlackBoxDir, v) },
+	"delivery-quota-command": (*configReader).quotaCommand, // ours
+	"new-mailbox-format":     func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
+	"new-folder-format":      func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
+	"empty-mailbox-format":   func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
+	"empty-folder-format":    func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
+	"mail-subdirectory":      (*configReader).subdir,
+	"system-inbox":           (*configReader).systemInbox,
+	"keywords":               (*configReader).keywords,
+	"from-widget":            (*configReader).fromWidget,
+	"mailbox-protection":     func(p *configReader, v string) error { return mode(&p.c.MailboxMode, v) },
+	"directory-protection":   func(p *configReader, v string) error { return mode(&p.c.DirMode, v) },
+	"lock-protection":        func(p *configReader, v string) error { return mode(&p.c.LockMode, v) },
+	"dot-lock-file-timeout":  (*configReader).dotLockTimeout,
+	"black-box-directory":    func(p *configReader, v string) error { return absolute(&p.c.BlackBoxDir, v) },
 
 	"black-box-default-home-directory": func(p *configReader, v string) error { return absolute(&p.c.BlackBoxHome, v) },
 	"disable-lock-warning":             (*configReader).lockWarning,
 	"restrict-mailbox-access":          (*configReader).restrict,
+
+	"mh-path":              func(p *configReader, v string) error { p.c.MHPath = v; return nil },
+	"mh-allow-inbox":       func(p *configReader, v string) error { return yesNo(&p.c.MHAllowInbox, v) },
+	"news-active-file":     func(p *configReader, v string) error { return absolute(&p.c.NewsActive, v) },
+	"news-spool-directory": func(p *configReader, v string) error { return absolute(&p.c.NewsSpool, v) },
+	"news-state-file":      func(p *configReader, v string) error { return absolute(&p.c.NewsState, v) },
 }
 
 // format takes the name of a format.
@@ -193,6 +202,14 @@ func absolute(to *string, v string) error {
 		return fmt.Errorf("%s is not an absolute path", v)
 	}
 	*to = v
+	return nil
+}
+
+func (p *configReader) quotaCommand(v string) error {
+	if v[0] != '/' {
+		return fmt.Errorf("%s is not an absolute path", v)
+	}
+	p.c.QuotaCommand = v
 	return nil
 }
 
@@ -236,12 +253,15 @@ func (p *configReader) dotLockTimeout(v string) error {
 	return nil
 }
 
-func (p *configReader) lockWarning(v string) error {
+func (p *configReader) lockWarning(v string) error { return yesNo(&p.c.NoLockWarning, v) }
+
+// yesNo takes a switch: 0 is off, any other number on.
+func yesNo(to *bool, v string) error {
 	n, err := strconv.Atoi(v)
 	if err != nil {
 		return fmt.Errorf("%s is not a number", v)
 	}
-	p.c.NoLockWarning = n != 0
+	*to = n != 0
 	return nil
 }
 

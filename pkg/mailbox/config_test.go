@@ -56,6 +56,15 @@ func TestReadConfig(t *testing.T) {
 		},
 		{"inbox", "set system-inbox /mail/alice\n", func(c *Config) { c.SystemInbox = "/mail/alice" }, ""},
 		{
+			"mh", "set mh-path Mail/mh\nset MH-allow-inbox 1\n",
+			func(c *Config) { c.MHPath, c.MHAllowInbox = "Mail/mh", true }, "",
+		},
+		{"no mh INBOX", "set mh-allow-inbox 1\nset mh-allow-inbox 0\n", func(c *Config) {}, ""},
+		{
+			"news", "set news-active-file /n/active\nset news-spool-directory /n/spool\nset news-state-file /n/rc\n",
+			func(c *Config) { c.NewsActive, c.NewsSpool, c.NewsState = "/n/active", "/n/spool", "/n/rc" }, "",
+		},
+		{
 			"keywords", "set keywords $Work, Later  x(y\n",
 			func(c *Config) { c.Keywords = []string{"$Work", "Later"} }, "Invalid keyword in c-client.cf: x(y",
 		},

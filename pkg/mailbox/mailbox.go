@@ -53,6 +53,18 @@ type (
 		List(ctx context.Context, prefix Name) iter.Seq2[Entry, error]
 	}
 
+	// A Placer knows where it keeps a mailbox, as an absolute path: INBOX is
+	// where the format has it. Nothing need be there.
+	Placer interface {
+		Place(n Name) (string, error)
+	}
+
+	// A Claimer knows that a new mailbox of some name can be of its format only,
+	// unless another is asked for by name: what is below a Maildir.
+	Claimer interface {
+		Claims(n Name) (bool, error)
+	}
+
 	// A Counter counts without opening, where that differs from opening
 	// read-only and asking Status (an mbx INBOX counts the spool as well).
 	Counter interface {

@@ -55,9 +55,17 @@ type Config struct {
 	Keywords       []string // default keywords of new mailboxes
 	FromHeaderOnly bool     // from-widget header-only: quote only lines that are From_ lines
 
+	MHPath       string // mh-path: where #mh/ is, below Home unless absolute; "" for what ~/.mh_profile says
+	MHAllowInbox bool   // mh-allow-inbox: INBOX may be #mhinbox
+	NewsActive   string // news-active-file
+	NewsSpool    string // news-spool-directory
+	NewsState    string // news-state-file; "" for ~/.newsrc
+
 	MailboxMode fs.FileMode // 0600
 	DirMode     fs.FileMode // 0700
 	LockMode    fs.FileMode // 0666
+
+	QuotaCommand string // asked before each delivery; "" for none
 
 	DotLockTimeout time.Duration // age at which a dot lock is seized: 5 minutes
 	NoLockWarning  bool          // disable-lock-warning

@@ -50,6 +50,8 @@ func (r *reason) Unwrap() error { return r.kind }
 //	-             standard input, or standard output of a target
 //	./name        below the working directory, and so ../name: not known to
 //	              the original, which takes them to be below home
+//	#mh/name, #mhinbox, #news.group
+//	              what a driver alone knows: Space says which, Path is ""
 //
 // Names are kept octet for octet: "d/" stays "d/". A name that no mailbox can
 // have is ErrNotExist, as in the original; what we know but cannot do, such as
@@ -131,7 +133,7 @@ func (e *Env) place(text string) (Name, error) {
 	case text == "" || len(text) > maxName || text == "~":
 		return Name{}, ErrName
 	case text[0] == '#':
-		return Name{}, namespace(text)
+		return namespace(text)
 	case text == "-":
 		n.Space = "stream"
 	case strings.EqualFold(text, "INBOX"):
@@ -157,11 +159,27 @@ func (e *Env) place(text string) (Name, error) {
 	return n, nil
 }
 
-// namespace says what is wrong with a name that begins with "#".
-func namespace(text string) error {
+// namespace resolves a name that begins with "#", or says what is wrong with
+// it. Where such a mailbox is, its driver knows.
+func namespace(text string) (Name, error) {
+	space := ""
+	switch {
+	case strings.HasPrefix(text, "#news."):
+		space = "news"
+	case strings.EqualFold(text, "#mhinbox"), len(text) >= 4 && strings.EqualFold(text[:4], "#mh/"):
+		space = "mh"
+	default:
+		return Name{}, otherSpace(text)
+	}
+	if strings.Contains(text, "..") || strings.Contains(text, "//") || strings.Contains(text, "/~") {
+		return Name{}, ErrName
+	}
+	return Name{Text: text, Space: space}, nil
+}
+
+// otherSpace says that a namespace is not ours, or is none.
+func otherSpace(text string) error {
 	for _, ns := range []struct{ prefix, what string }{
-		{"#mh", "mh mailboxes are"},
-		{"#news.", "news groups are"},
 		{"#ftp/", "the ftp namespace is"},
 		{"#public/", "the public namespace is"},
 		{"#shared/", "the shared namespace is"},

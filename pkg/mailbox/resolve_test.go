@@ -58,9 +58,17 @@ func TestResolve(t *testing.T) {
 		{"not UTF-7", "a&b", "/home/alice/a&b"},
 		{"driver prefix", "#driver.unix/x", "no such mailbox"},
 		{"unknown namespace", "#foo/x", "no such mailbox"},
-		{"mh", "#mh/x", "mh mailboxes are not supported"},
-		{"mh inbox", "#mhinbox", "mh mailboxes are not supported"},
-		{"news", "#News.x", "news groups are not supported"},
+		{"mh", "#mh/x", "mh: "},
+		{"mh in any case", "#MH/x/y", "mh: "},
+		{"mh inbox", "#MHinbox", "mh: "},
+		{"all of mh", "#mh/", "mh: "},
+		{"mh alone", "#mh", "no such mailbox"},
+		{"like mh", "#mhfoo", "no such mailbox"},
+		{"mh above", "#mh/../x", "no such mailbox"},
+		{"mh root", "#mh//x", "no such mailbox"},
+		{"mh user", "#mh/~root", "no such mailbox"},
+		{"news", "#news.x.y", "news: "},
+		{"news has one case", "#News.x", "no such mailbox"},
 		{"ftp", "#ftp/x", "the ftp namespace is not supported"},
 		{"remote", "{host}x", "{host/imap}x"},
 		{"bad remote", "{host", "invalid remote specification"},
@@ -87,6 +95,8 @@ func place(n Name, err error) string {
 		return "INBOX"
 	case n.Remote != (Remote{}):
 		return n.Remote.String()
+	case n.Space != "":
+		return n.Space + ": " + n.Path
 	}
 	return n.Path
 }
@@ -251,6 +261,9 @@ func FuzzResolve(f *testing.F) {
 				if n.Inbox != (n.Path == "") && n != (Name{}) && n.Space == "" || strings.ContainsAny(n.Path, "\r\n\x00") {
 					t.Errorf("name %q: got %+v", s, n)
 				}
+			}
+			if jailErr == nil && m.Space != "" && m.Remote == (Remote{}) && strings.Contains(m.Text, "..") {
+				t.Errorf("name %q: got %+v", s, m)
 			}
 			if jailErr == nil && !m.Inbox && m.Space == "" && m.Path != jail.Spool &&
 				!strings.HasPrefix(filepath.Clean(m.Path)+"/", jail.Home+"/") {

@@ -34,8 +34,9 @@ type CopyOptions struct {
 	Where     *search.Criteria // only the messages that meet them; nil for all
 	Verify    bool             // read the target back and compare, as a move always does
 	KeepUIDs  bool             // goes with Create: UIDs and UIDVALIDITY stay as they are
-	Format    string           // goes with Create: of the new mailbox, "" as its name or the configuration says
+	Format    string           // goes with Create: of a new mailbox whose name does not say; "" as the configuration says
 	DateFrom  DateSource
+	Origin    Origin // whose fields in the header say what the flags are
 
 	// Started, when not nil, is called once the source is open, before
 	// anything is written. Of a stream it is not known yet how many messages
@@ -74,6 +75,7 @@ type Account struct {
 	Differing uint32 // messages that the target gives back otherwise
 	DateFrom  DateSource
 	Dates     DateCounts
+	Mapped    Mapped
 
 	SourceProven bool  // the source's octets were the same before and after
 	SourceGrew   int64 // octets that arrived in the source meanwhile
@@ -246,13 +248,15 @@ type copier struct {
 	to      mailbox.Delivery
 	acc     *Account
 	o       CopyOptions
-	notes   []string        // where a note of this copy may be
-	resumed bool            // an earlier run has delivered the first messages
-	lastUID uint32          // of what was copied
-	chosen  mailbox.Set     // what is to be copied
-	matcher *search.Matcher // of a stream: which messages are to be copied, nil for all
-	done    mailbox.Set     // what is in the target
-	sums    []stored        // the same as the target must give it back
+	notes   []string          // where a note of this copy may be
+	resumed bool              // an earlier run has delivered the first messages
+	lastUID uint32            // of what was copied
+	names   []string          // of the keyword bits in the target
+	words   map[string]uint64 // keyword bits of the fields of the origin, by name in lower case
+	chosen  mailbox.Set       // what is to be copied
+	matcher *search.Matcher   // of a stream: which messages are to be copied, nil for all
+	done    mailbox.Set       // what is in the target
+	sums    []stored          // the same as the target must give it back
 }
 
 // remembers reports whether sums are kept.
@@ -267,7 +271,7 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 	switch {
 	case c.resumed: // it is there
 		n.Format = ""
-	case c.o.Format != "" && n.Space == "":
+	case c.o.Format != "" && n.Space == "" && n.Format == "":
 		n.Format = c.o.Format
 	}
 	var d mailbox.Driver
@@ -287,9 +291,13 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 		return mailbox.Sayf(mailbox.ErrUnsupported, "standard output cannot be read back: copy to a mailbox, to move or to verify")
 	}
 	ao := mailbox.AppendOptions{New: create}
-	if ao.Keywords, err = c.keywords(); err != nil {
+	if ao.Keywords, err = c.keywords(); err == nil {
+		ao.Keywords, err = c.learn(slices.Clone(ao.Keywords))
+	}
+	if err != nil {
 		return err
 	}
+	c.names = ao.Keywords
 	if c.o.KeepUIDs {
 		if !create {
 			return errUIDs
@@ -392,30 +400,16 @@ var seed = maphash.MakeSeed()
 
 // one copies one message.
 func (c *copier) one(m mailbox.Message) error {
-	it := mailbox.Item{Message: m}
-	it.Flags.System &^= mailbox.Recent
-	if c.o.Keywords == Drop {
-		it.Flags.Keywords = 0
-	}
-	if e, ok := c.from.(mailbox.Enveloper); ok {
-		sender, err := e.Sender(m.Seq)
-		if err != nil {
-			return err
-		}
-		it.Sender = sender
-	}
-	text, err := c.from.Open(m.Seq)
+	it, text, err := c.item(m)
 	if err != nil {
 		return err
 	}
-	it.Text = text
-	if t, ok := text.(mailbox.Sizer); ok {
-		if it.Size, err = t.Size(); err != nil {
-			return err
-		}
-	}
 	dates := c.acc.Dates
 	if it.Date, err = c.date(m, text, &dates); err != nil {
+		return err
+	}
+	lost, err := c.mapFields(&it, text)
+	if err != nil {
 		return err
 	}
 	var sum maphash.Hash
@@ -432,11 +426,41 @@ func (c *copier) one(m mailbox.Message) error {
 	if err != nil {
 		return err
 	}
-	c.acc.Copied++
+	altered.Keywords += lost
 	c.acc.Dates = dates
+	c.added(m, altered)
+	if c.remembers() {
+		return c.remember(it.Message, sum.Sum64(), altered)
+	}
+	return nil
+}
+
+// item is message m as the target gets it, but for its date.
+func (c *copier) item(m mailbox.Message) (it mailbox.Item, text mailbox.Content, err error) {
+	it.Message = m
+	it.Flags.System &^= mailbox.Recent
+	if c.o.Keywords == Drop {
+		it.Flags.Keywords = 0
+	}
+	if e, ok := c.from.(mailbox.Enveloper); ok {
+		if it.Sender, err = e.Sender(m.Seq); err != nil {
+			return it, nil, err
+		}
+	}
+	text, err = c.from.Open(m.Seq)
+	it.Text = text
+	if z, ok := text.(mailbox.Sizer); ok && err == nil {
+		it.Size, err = z.Size()
+	}
+	return it, text, err
+}
+
+// added accounts for a message that was added.
+func (c *copier) added(m mailbox.Message, altered mailbox.Altered) {
+	c.acc.Copied++
+	c.acc.Octets += m.Size
 	c.lastUID = m.UID
 	c.done.Add(m.Seq)
-	c.acc.Octets += m.Size
 	if c.o.Progress != nil {
 		c.o.Progress(Progress{Done: c.acc.Copied + c.acc.Skipped, Total: c.total(), Octets: c.acc.Octets})
 	}
@@ -445,10 +469,18 @@ func (c *copier) one(m mailbox.Message) error {
 		c.acc.Altered = c.acc.Altered.Plus(altered)
 		c.except(Exception{Seq: m.Seq, UID: m.UID, Altered: altered})
 	}
-	if c.remembers() {
-		return c.remember(it.Message, sum.Sum64(), altered)
+}
+
+// mapFields lets the fields of the origin have their say.
+func (c *copier) mapFields(it *mailbox.Item, text mailbox.Content) (lost int, err error) {
+	if c.o.Origin == NoOrigin {
+		return 0, nil
 	}
-	return nil
+	header, err := text.Header()
+	if err != nil {
+		return 0, err
+	}
+	return c.apply(it, header), nil
 }
 
 // total is how many messages there are to copy, 0 as long as nobody knows.

@@ -8,7 +8,7 @@ import (
 )
 
 // essence digests what every format keeps of a text, whatever it had to alter
-// (mailbox.Altered): the lines without CRs, without the ">" before "From ",
+// (mailbox.Altered): the lines without CRs and 0x01, without the ">" before "From ",
 // without the X-Original- before a renamed header, without the newlines at the
 // end. Two texts of one message in two formats have the same essence.
 func essence(r io.Reader) (uint64, error) {
@@ -23,7 +23,7 @@ func essence(r io.Reader) (uint64, error) {
 			piece = plainStart(piece)
 		}
 		body, ended := bytes.CutSuffix(piece, []byte("\n"))
-		if body = bytes.ReplaceAll(body, []byte("\r"), nil); len(body) > 0 {
+		if body = kept(body); len(body) > 0 {
 			for ; newlines > 0; newlines-- {
 				sum.WriteByte('\n')
 			}
@@ -40,6 +40,16 @@ func essence(r io.Reader) (uint64, error) {
 			return 0, err
 		}
 	}
+}
+
+// kept is a piece of a line without the octets that a format may have dropped.
+func kept(b []byte) []byte {
+	for _, dropped := range []string{"\r", "\x01"} {
+		if bytes.Contains(b, []byte(dropped)) {
+			b = bytes.ReplaceAll(b, []byte(dropped), nil)
+		}
+	}
+	return b
 }
 
 // plainStart takes off what a format may have put at the start of a line.

@@ -158,6 +158,13 @@ func (s *Session) newFormat(n mailbox.Name) (mailbox.Driver, error) {
 		format = n.Space
 	case format == "":
 		format = s.Env.Config.NewFormat
+		for _, d := range s.Drivers {
+			if c, ok := d.(mailbox.Claimer); ok {
+				if is, err := c.Claims(n); is || err != nil {
+					return d, err
+				}
+			}
+		}
 	}
 	if d := s.Drivers.Default(format); d != nil {
 		return d, nil

@@ -82,9 +82,17 @@ func (c *copier) resume(ctx context.Context, dst string) error {
 	}
 	c.notes = c.notePlaces(target)
 	for _, path := range c.notes {
-		if old, err := readNote(path); old != nil || err != nil {
-			return errors.Join(err, c.goOn(ctx, dst, old))
+		old, err := readNote(path)
+		if old == nil && err == nil {
+			continue
 		}
+		if err == nil {
+			err = c.goOn(ctx, dst, old)
+		}
+		if err == nil && c.resumed && target.Path != "" {
+			err = fsx.Unhide(fsx.OS{}, target.Path)
+		}
+		return err
 	}
 	return nil
 }
@@ -176,7 +184,7 @@ func (c *copier) stand(ctx context.Context, mb mailbox.Mailbox, msgs []mailbox.M
 	if found == nil || err != nil {
 		return false, err
 	}
-	if c.remembers() {
+	if c.remembers() && c.o.Origin == NoOrigin { // whose flags are not those of the source
 		c.sums = want
 		err = c.compareIndex(mb.Status(), found)
 		c.sums = nil

@@ -159,7 +159,7 @@ func (c *copier) compareIndex(st mailbox.Status, msgs []mailbox.Message) error {
 		if (got.Flags.System^want.Flags.System)&^mailbox.Recent != 0 {
 			parts = append(parts, "flags")
 		}
-		if want.altered.Keywords == 0 && !slices.Equal(keywordNames(got, st.Keywords), keywordNames(want.Message, c.status.Keywords)) {
+		if want.altered.Keywords == 0 && !slices.Equal(keywordNames(got, st.Keywords), keywordNames(want.Message, c.keywordsOf())) {
 			parts = append(parts, "keywords")
 		}
 		if kept && got.UID != want.UID {
@@ -173,6 +173,15 @@ func (c *copier) compareIndex(st mailbox.Status, msgs []mailbox.Message) error {
 		return fmt.Errorf("%s gives back %d messages otherwise than they were added", c.acc.Target, c.acc.Differing)
 	}
 	return nil
+}
+
+// keywordsOf names the bits of what was added; messages of an earlier run have
+// those of the source.
+func (c *copier) keywordsOf() []string {
+	if c.words == nil {
+		return c.status.Keywords
+	}
+	return c.names
 }
 
 // keywordNames are the keywords of m in lower case, sorted.

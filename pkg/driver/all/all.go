@@ -3,10 +3,15 @@ package all
 
 import (
 	"mailutil/pkg/driver/dummy"
+	"mailutil/pkg/driver/maildir"
 	"mailutil/pkg/driver/mbox"
 	"mailutil/pkg/driver/mbx"
+	"mailutil/pkg/driver/mh"
+	"mailutil/pkg/driver/mix"
 	"mailutil/pkg/driver/mmdf"
 	"mailutil/pkg/driver/mtx"
+	"mailutil/pkg/driver/mx"
+	"mailutil/pkg/driver/news"
 	"mailutil/pkg/driver/phile"
 	"mailutil/pkg/driver/tenex"
 	"mailutil/pkg/driver/unix"
@@ -22,11 +27,16 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 	var ds mailbox.Drivers
 	ds = mailbox.Drivers{
 		mbox.New(env, spool),
+		mix.New(env),
+		mx.New(env),
+		maildir.New(env),
 		mbx.New(env, spool),
 		tenex.New(env, spool),
 		mtx.New(env, spool),
+		mh.New(env),
 		mmdf.New(env),
 		spool,
+		news.New(env),
 		phile.New(env),
 		dummy.New(env, func() mailbox.Driver { return ds.Default(env.Config.EmptyFormat) }),
 	}

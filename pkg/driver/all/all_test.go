@@ -25,7 +25,7 @@ func TestFind(t *testing.T) {
 	env := mailboxtest.NewEnv(t)
 	ds := all.Drivers(env)
 	ctx := context.Background()
-	for _, format := range []string{"unix", "mbx"} {
+	for _, format := range []string{"unix", "mbx", "maildir"} {
 		if err := ds.Named(format).(mailbox.Creator).Create(ctx, at(env, format)); err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"unix": "unix", "mbx": "mbx", "mtx": "mtx", "tenex": "tenex", "empty": "dummy", "junk": "phile", "LF": "phile", "cut": "phile", "blanks": "unix",
+		"unix": "unix", "mbx": "mbx", "maildir": "maildir", "maildir/cur": "dummy", "mtx": "mtx", "tenex": "tenex", "empty": "dummy", "junk": "phile", "LF": "phile", "cut": "phile", "blanks": "unix",
 		"mmdf": "mmdf", "five": "phile",
 		"dir": "dummy", "INBOX": "dummy",
 	} {
@@ -60,7 +60,7 @@ func TestFind(t *testing.T) {
 // The first mail of an empty mailbox gives it the format of the configuration.
 func TestFirstMail(t *testing.T) {
 	for _, tt := range []struct{ format, want string }{
-		{"unix", "unix"}, {"mbx", "mbx"}, {"mtx", "mtx"}, {"tenex", "tenex"}, {"mmdf", "mmdf"}, {mailbox.SameAsInbox, "unix"}, {mailbox.InvalidFormat, ""}, {"dummy", ""}, {"phile", ""},
+		{"unix", "unix"}, {"mbx", "mbx"}, {"mtx", "mtx"}, {"tenex", "tenex"}, {"mmdf", "mmdf"}, {"maildir", "maildir"}, {mailbox.SameAsInbox, "unix"}, {mailbox.InvalidFormat, ""}, {"dummy", ""}, {"phile", ""},
 	} {
 		for _, name := range []string{"empty", "INBOX"} {
 			env := mailboxtest.NewEnv(t)
@@ -70,8 +70,9 @@ func TestFirstMail(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := add(ds, at(env, name), "Subject: first\r\n\r\nbody\r\n")
-			// An empty file cannot become an mbx mailbox, as in the original.
-			if tt.want == "" || tt.want == "mbx" && name == "empty" {
+			// An empty file cannot become an mbx mailbox, as in the original, nor
+			// a directory.
+			if tt.want == "" || (tt.want == "mbx" || tt.want == "maildir") && name == "empty" {
 				if !errors.Is(err, mailbox.ErrFormat) {
 					t.Errorf("%s, %s: got %v, want %v", tt.format, name, err, mailbox.ErrFormat)
 				}

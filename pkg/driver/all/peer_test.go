@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -15,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mailutil/pkg/internal/fsx/fsxtest"
 )
 
 // The original library and our drivers work on the same mailboxes, in real
@@ -127,6 +130,81 @@ func (c *conversation) say(format string, args ...any) string {
 	}
 }
 
+// place puts a golden mailbox where both peers call it by the name that place
+// returns. Directories come as archives.
+func (a *arena) place(golden string) (name string) {
+	a.t.Helper()
+	src, box := filepath.Join("..", "..", "..", "testdata", golden), filepath.Join(a.home, "box")
+	name = "box"
+	if base, ok := strings.CutSuffix(filepath.Base(golden), ".tar"); ok {
+		dir := a.home
+		if strings.HasPrefix(golden, "mh/") {
+			dir, name = filepath.Join(a.home, "MHMail"), "#mh/box"
+			box = filepath.Join(dir, "box")
+			if err := os.WriteFile(filepath.Join(a.home, ".mh_profile"), []byte("Path: MHMail\n"), 0o644); err != nil {
+				a.t.Fatal(err)
+			}
+		}
+		fsxtest.Unpack(a.t, src, a.home)
+		if err := os.Rename(filepath.Join(dir, base), box); err != nil {
+			a.t.Fatal(err)
+		}
+	} else {
+		data, err := os.ReadFile(src)
+		if err == nil {
+			err = os.WriteFile(box, data, 0o600)
+		}
+		if err != nil {
+			a.t.Fatal(err)
+		}
+	}
+	if a.cred == nil {
+		return name
+	}
+	err := filepath.WalkDir(a.home, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			err = os.Lchown(path, int(a.cred.Uid), int(a.cred.Gid))
+		}
+		return err
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return name
+}
+
+// content returns what the files of the mailbox hold.
+func (a *arena) content(name string) string {
+	a.t.Helper()
+	var b strings.Builder
+	err := filepath.WalkDir(filepath.Join(a.home, strings.Replace(name, "#mh", "MHMail", 1)), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		b.WriteByte('\n')
+		b.Write(data)
+		return err
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return b.String()
+}
+
+// withoutFlags is a dump for formats whose flags the original does not keep.
+func withoutFlags(dump string) string {
+	var b strings.Builder
+	for line := range strings.Lines(dump) {
+		if f := strings.Split(line, "|"); len(f) == 5 {
+			f[1] = ""
+			line = strings.Join(f, "|")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
 // dump opens name read-only in fresh processes of both kinds and compares what
 // they see. UIDVALIDITY is left out where the file holds none yet.
 func (a *arena) agree(name, step string, hasValidity bool) {
@@ -139,17 +217,19 @@ func (a *arena) agree(name, step string, hasValidity bool) {
 		if !hasValidity {
 			got = got[:strings.LastIndex(got, "uidvalidity")] + got[strings.LastIndex(got, "uidlast"):]
 		}
+		if strings.HasPrefix(name, "#mh/") {
+			got = withoutFlags(got)
+		}
 		seen[who] = got
 		c.in.Close()
 	}
 	if diff := cmp.Diff(seen["original"], seen["ours"]); diff != "" {
-		file, _ := os.ReadFile(filepath.Join(a.home, name))
-		a.t.Fatalf("after %s: original and ours disagree on %s (-original +ours):\n%s\nfile:\n%.3000q", step, name, diff, file)
+		a.t.Fatalf("after %s: original and ours disagree on %s (-original +ours):\n%s\nfile:\n%.3000q", step, name, diff, a.content(name))
 	}
 }
 
 func TestPeersTakeTurns(t *testing.T) {
-	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex"} {
+	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex", "mix", "mx", "mh"} {
 		for _, first := range []string{"original", "ours"} {
 			t.Run(format+"/"+first, func(t *testing.T) { takeTurns(t, format, first) })
 		}
@@ -161,20 +241,11 @@ func takeTurns(t *testing.T, format, first string) {
 	second := map[string]string{"original": "ours", "ours": "original"}[first]
 	golden := map[string]string{
 		"unix": "unix/native-keywords.mbox", "mmdf": "mmdf/native-keywords.mmdf", "mbx": "mbx/keywords.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
+		"mix": "mix/basic.tar", "mx": "mx/mxbasic.tar", "mh": "mh/mhbasic.tar",
 	}[format]
-	bare := format == "mtx" || format == "tenex" // no UIDVALIDITY and no keywords of its own
-	data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", golden))
-	if err != nil {
-		t.Fatal(err)
-	}
-	box := filepath.Join(a.home, "box")
-	if err := os.WriteFile(box, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if a.cred != nil {
-		os.Chown(box, int(a.cred.Uid), int(a.cred.Gid))
-	}
-	a.agree("box", "start", !bare)
+	bare := format == "mtx" || format == "tenex" || format == "mh" // no UIDVALIDITY and no keywords of its own
+	box := a.place(golden)
+	a.agree(box, "start", !bare)
 	text := `Subject: turn %d\r\nX-Mailer: q\r\nStatus: RO\r\n\r\nFrom here\r\nbody %d\r\n`
 	turn := 0
 	for round, who := range []string{first, second, first, second} {
@@ -182,22 +253,22 @@ func takeTurns(t *testing.T, format, first string) {
 			turn++
 			what = fmt.Sprintf(what, args...)
 			c := a.start(who)
-			if got := c.say("open box rw"); !strings.Contains(got, "readwrite") {
+			if got := c.say("open %s rw", box); !strings.Contains(got, "readwrite") {
 				t.Fatalf("%s: open: %s", who, got)
 			}
 			for command := range strings.SplitSeq(what, ";") {
-				if got := c.say("%s", command); strings.Contains(got, "log 2") || strings.HasPrefix(got, "failed") {
+				if got := c.say("%s", strings.Replace(command, "append box", "append "+box, 1)); strings.Contains(got, "log 2") || strings.HasPrefix(got, "failed") {
 					t.Fatalf("%s: %s: %s", who, command, got)
 				}
 			}
 			c.say("close")
-			a.agree("box", fmt.Sprintf("round %d: %s: %s", round, who, what), !bare)
+			a.agree(box, fmt.Sprintf("round %d: %s: %s", round, who, what), !bare)
 		}
 		fresh := a.start(who)
-		if got := fresh.say("append box \\Seen| 5-Feb-2021 06:07:08 -0330|"+strings.ReplaceAll(text, "%d", "%[1]d"), turn); !strings.HasPrefix(got, "ok") {
+		if got := fresh.say("append "+box+" \\Seen| 5-Feb-2021 06:07:08 -0330|"+strings.ReplaceAll(text, "%d", "%[1]d"), turn); !strings.HasPrefix(got, "ok") {
 			t.Fatalf("%s: append: %s", who, got)
 		}
-		a.agree("box", who+": append", !bare)
+		a.agree(box, who+": append", !bare)
 		step("ping")
 		step("flag 1:3 \\Flagged \\Answered")
 		step("unflag 2 \\Flagged")
@@ -213,24 +284,18 @@ func takeTurns(t *testing.T, format, first string) {
 // TestPeersTogether has both open at once: mail and flags of the one are seen
 // by the other.
 func TestPeersTogether(t *testing.T) {
-	for _, format := range []string{"mbx", "mtx", "tenex"} {
+	for _, format := range []string{"mbx", "mtx", "tenex", "mix"} {
 		t.Run(format, func(t *testing.T) { together(t, format) })
 	}
 }
 
 func together(t *testing.T, format string) {
 	a := newArena(t)
-	data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", format, "flags."+format))
-	if err != nil {
-		t.Fatal(err)
+	golden := format + "/flags." + format
+	if format == "mix" {
+		golden = "mix/basic.tar"
 	}
-	box := filepath.Join(a.home, "box")
-	if err := os.WriteFile(box, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if a.cred != nil {
-		os.Chown(box, int(a.cred.Uid), int(a.cred.Gid))
-	}
+	a.place(golden)
 	pair := [2]*conversation{a.start("original"), a.start("ours")}
 	for _, c := range pair {
 		if got := c.say("open box rw"); !strings.Contains(got, "readwrite") {
@@ -253,15 +318,19 @@ func together(t *testing.T, format string) {
 			t.Fatalf("after %s by %s (-%s +%s):\n%s", command, actor.who, actor.who, watcher.who, diff)
 		}
 	}
-	if format == "mbx" {
+	switch format {
+	case "mbx":
 		expungeShared(t, pair)
-	} else {
+	case "mix":
+		expungeShared(t, pair)
+		shareMix(t, pair)
+	default:
 		refuseExpunge(t, pair)
 	}
 	for _, c := range pair {
 		c.say("close")
 	}
-	a.agree("box", "both closed", format == "mbx")
+	a.agree("box", "both closed", format == "mbx" || format == "mix")
 }
 
 // expungeShared has one expunge while the other has the mailbox open: the
@@ -272,6 +341,32 @@ func expungeShared(t *testing.T, pair [2]*conversation) {
 	pair[0].say("check")
 	if diff := cmp.Diff(pair[1].say("dump"), pair[0].say("dump")); diff != "" {
 		t.Fatalf("after ours expunged (-ours +original):\n%s", diff)
+	}
+}
+
+// shareMix goes on with what only such a mailbox can: both create keywords,
+// expunge and append in turns, and each sees what the other does.
+func shareMix(t *testing.T, pair [2]*conversation) {
+	for i, commands := range []string{
+		"flag 1 Ours", "flag 2 Theirs \\Flagged", "flag 3 \\Deleted;expunge", "flag 1 \\Deleted;expunge",
+		`append box Ours| 5-Mar-2022 00:00:00 +0000|Subject: five\r\n\r\n5\r\n`,
+		`append box Theirs| 6-Mar-2022 00:00:00 +0000|Subject: six\r\n\r\n6\r\n`,
+		"flag 7 \\Deleted;flag 6 \\Deleted;expunge", "unflag 1 Ours;flag 2 Theirs",
+	} {
+		actor, watcher := pair[1-i%2], pair[i%2]
+		for command := range strings.SplitSeq(commands, ";") {
+			if got := actor.say("%s", command); strings.Contains(got, "log ") || strings.HasPrefix(got, "failed") {
+				t.Fatalf("%s: %s: %s", actor.who, command, got)
+			}
+		}
+		for _, c := range pair {
+			if got := c.say("ping"); !strings.HasPrefix(got, "alive") || strings.Contains(got, "log ") {
+				t.Fatalf("%s: ping after %s: %s", c.who, commands, got)
+			}
+		}
+		if diff := cmp.Diff(messagesOf(actor), messagesOf(watcher)); diff != "" {
+			t.Fatalf("after %s by %s (-%s +%s):\n%s", commands, actor.who, actor.who, watcher.who, diff)
+		}
 	}
 }
 
@@ -299,51 +394,98 @@ func messagesOf(c *conversation) string {
 // lost, doubled or torn.
 func TestPeersFlood(t *testing.T) {
 	const writers, each = 8, 25
-	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex"} {
+	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex", "mix", "mx", "mh"} {
 		t.Run(format, func(t *testing.T) {
 			a := newArena(t)
 			golden := map[string]string{
 				"unix": "unix/native-create-empty.mbox", "mmdf": "mmdf/native-create-empty.mmdf", "mbx": "mbx/empty-created.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
+				"mix": "mix/empty.tar", "mx": "mx/mxempty.tar", "mh": "mh/mhholes.tar",
 			}[format]
-			data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", golden))
-			if err != nil {
-				t.Fatal(err)
-			}
-			box := filepath.Join(a.home, "box")
-			if err := os.WriteFile(box, data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if a.cred != nil {
-				os.Chown(box, int(a.cred.Uid), int(a.cred.Gid))
-			}
+			box := a.place(golden)
 			var wg sync.WaitGroup
 			for i := range writers {
 				c := a.start([]string{"original", "ours"}[i%2])
 				wg.Add(1)
 				go func() {
 					defer wg.Done()
-					if got := c.say("flood box %d w%d", each, i); !strings.Contains(got, "0 failed") {
+					if got := c.say("flood %s %d w%d", box, each, i); !strings.Contains(got, "0 failed") {
 						t.Errorf("%s: flood: %s", c.who, got)
 					}
 				}()
 			}
 			wg.Wait()
-			a.agree("box", "the flood", format == "mbx")
-			file, err := os.ReadFile(box)
-			if err != nil {
-				t.Fatal(err)
-			}
+			a.agree(box, "the flood", format == "mbx" || format == "mix" || format == "mx")
+			file := a.content(box)
 			for i := range writers {
 				for n := range each {
 					want := fmt.Sprintf("\nbody of w%d-%d", i, n)
-					if format == "mbx" || format == "mtx" {
+					if format == "mbx" || format == "mtx" || format == "mix" || format == "mx" {
 						want += "\r"
 					}
-					if got := strings.Count(string(file), want+"\n"); got != 1 {
+					if got := strings.Count(file, want+"\n"); got != 1 {
 						t.Errorf("message w%d-%d: got %d times, want once", i, n, got)
 					}
 				}
 			}
 		})
+	}
+}
+
+// TestPeersMix has sessions of both kinds work on one mix mailbox at once, in
+// real processes: they add mail, flag and expunge, open and close, so that
+// somebody is alone now and then and moves messages. No message may be lost
+// that nobody expunged, and none may come back.
+func TestPeersMix(t *testing.T) {
+	const workers, rounds = 4, 8
+	a := newArena(t)
+	a.place("mix/basic.tar")
+	var wg sync.WaitGroup
+	for i := range workers {
+		c := a.start([]string{"original", "ours"}[i%2])
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for n := range rounds {
+				for _, command := range []string{
+					"open box rw", fmt.Sprintf(`append box || Subject: w%d-%d\r\n\r\nkept of w%d-%d\r\n`, i, n, i, n), "ping",
+					fmt.Sprintf(`append box \Deleted|| Subject: w%d-%d\r\n\r\ngone of w%d-%d\r\n`, i, n, i, n), "ping",
+					"flag 1 \\Flagged", fmt.Sprintf("flag 2 K%d", i), "ping", "expunge", "ping", "close",
+				} {
+					got := c.say("%s", command)
+					// Of a message that was expunged just before keywords were
+					// created ours cannot tell that it was, and saves it.
+					if i := strings.Index(got, "log 1 "); i >= 0 && strings.Contains(got, "/.mixlost now") {
+						got = got[:i]
+					}
+					if strings.Contains(got, "log ") || strings.HasPrefix(got, "failed") || strings.HasPrefix(got, "dead") {
+						t.Errorf("%s: round %d: %s: %s", c.who, n, command, got)
+						return
+					}
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	a.agree("box", "the work", true)
+	// One of the golden messages is marked Deleted.
+	want := fmt.Sprintf("session 0 %d messages", 6-1+workers*rounds)
+	for _, who := range []string{"ours", "original"} { // nobody else has it: what is dead goes
+		c := a.start(who)
+		if got := c.say("open box rw"); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: got %s, want %s", who, got, want)
+		}
+		c.say("close")
+	}
+	os.Remove(filepath.Join(a.home, "box", ".mixlost"))
+	file := a.content("box")
+	for i := range workers {
+		for n := range rounds {
+			if got := strings.Count(file, fmt.Sprintf("\nkept of w%d-%d\r\n", i, n)); got != 1 {
+				t.Errorf("message w%d-%d: got %d times, want once", i, n, got)
+			}
+			if got := strings.Count(file, fmt.Sprintf("\ngone of w%d-%d\r\n", i, n)); got != 0 {
+				t.Errorf("removed message w%d-%d: got %d times, want none", i, n, got)
+			}
+		}
 	}
 }

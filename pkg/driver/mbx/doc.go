@@ -74,9 +74,10 @@
 // Where a record should begin and nothing readable is, opening fails with the
 // words of the original, and the offset. Sizes below zero, on which the
 // original may go round in circles, are refused as where they would lead it.
-// An append finds out first whether the file ends with a whole record: what a
-// killed append of the original or garbage left behind the last one is moved to
-// NAME.lost, unless messages may be behind it.
+// An append finds out first whether the file ends with a whole record, from its
+// end: what a killed append of the original or garbage left behind the last one
+// is moved to NAME.lost, unless messages may be behind it. Damage with whole
+// records behind it is not seen.
 //
 // # Differences to the original
 //

@@ -48,7 +48,7 @@ var bg = context.Background()
 
 // Open opens n.
 func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return nil, err
 	}

@@ -7,10 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/mbox"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
@@ -20,6 +22,7 @@ type Driver struct {
 	In       io.Reader   // standard input; nil: there is none
 	Out      io.Writer   // standard output; nil: there is none
 	Compress Compression // of what is written
+	Dialect  Dialect     // of what is read and written; plain mbox files are read, too, where one is set
 
 	env *mailbox.Env
 	fs  fsx.FS
@@ -34,6 +37,18 @@ var (
 func New(env *mailbox.Env, in io.Reader, out io.Writer) *Driver {
 	return &Driver{In: in, Out: out, env: env, fs: fsx.OS{}}
 }
+
+// A Dialect is a dialect of mbox.
+type Dialect = mbox.Dialect
+
+// ParseDialect finds the dialect of a name, one of Dialects.
+func ParseDialect(name string) (Dialect, bool) {
+	i := slices.Index(mbox.Dialects[:], name)
+	return Dialect(max(i, 0)), i > 0
+}
+
+// Dialects are the names of the dialects that can be asked for.
+func Dialects() []string { return mbox.Dialects[1:] }
 
 // Name returns "stream".
 func (d *Driver) Name() string { return "stream" }
@@ -69,6 +84,11 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 	k, err := f.ReadAt(mark, 0)
 	if err != nil && err != io.EOF {
 		return false, d.fail("open", n, err)
+	}
+	if d.Dialect != mbox.AsOriginal {
+		if ok, err := mbox.Probe(f); ok || err != nil {
+			return ok, err
+		}
 	}
 	return compressionOf(mark[:k]) != None, nil
 }

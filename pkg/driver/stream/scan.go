@@ -30,11 +30,13 @@ type box struct {
 	seen  maphash.Hash // of the octets of raw
 	size  int64        // of the octets of raw, so far
 
-	w     *winread.Window
-	stop  func() // ends the unpacking
-	ix    mbox.Index
-	scan  mbox.Scanner
-	ended error // why there is nothing behind the messages in ix; io.EOF for the end
+	w       *winread.Window
+	stop    func() // ends the unpacking
+	ix      mbox.Index
+	scan    mbox.Scanner
+	dialect mbox.Dialect
+	told    bool  // which dialect it is was said
+	ended   error // why there is nothing behind the messages in ix; io.EOF for the end
 
 	recent, unseen uint32 // of the messages in ix
 
@@ -87,6 +89,7 @@ func (b *box) begin() error {
 	if ok, err := mbox.Probe(bytes.NewReader(head)); err != nil || !ok && !empty {
 		return errors.Join(err, b.notMbox(head))
 	}
+	b.choose(head)
 	if b.look != nil && !empty && head[0] != 'F' {
 		b.look.Doubt("unix.leading-blank", 0, 0, "blanks or empty lines stand before the first From_ line")
 	}
@@ -95,6 +98,20 @@ func (b *box) begin() error {
 		return nil
 	}
 	return b.ended
+}
+
+// choose sets the dialect, and says which one it is when it was not asked for by
+// name.
+func (b *box) choose(head []byte) {
+	if b.dialect = b.d.Dialect; b.dialect == mbox.Auto {
+		var why string
+		b.dialect, why = mbox.Guess(b.d.env, head, int64(len(head)) < b.w.End())
+		if len(b.ix.Msgs) == 0 && !b.told {
+			b.told = true
+			b.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s is read as %v: %s", b.called(), b.dialect, why))
+		}
+	}
+	b.scan.Dialect, b.text.Dialect = b.dialect, b.dialect
 }
 
 // notMbox says what a stream begins with that is none of ours.

@@ -97,6 +97,7 @@ func (t *delivery) compress(to io.Writer) error {
 	}
 	t.out = bufio.NewWriterSize(to, 64<<10)
 	t.form = mbox.NewFormatter(t.d.env, t.out)
+	t.form.Dialect = t.d.Dialect
 	return nil
 }
 
@@ -181,10 +182,17 @@ func syncFile(w io.Writer) error {
 // Abort removes an archive that was not published. Standard output keeps what
 // it has got.
 func (t *delivery) Abort() error {
-	if t.done || t.f == nil {
+	if t.done {
 		return nil
 	}
 	t.done = true
+	var err error
+	if t.form != nil {
+		err = t.form.Close()
+	}
+	if t.f == nil {
+		return err
+	}
 	t.file.Stop()
-	return t.f.Abort()
+	return errors.Join(err, t.f.Abort())
 }

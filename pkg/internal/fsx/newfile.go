@@ -42,7 +42,7 @@ func CreateNew(fsys FS, path string, mode, dirMode fs.FileMode) (*NewFile, error
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	hidden := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	hidden := hiddenName(path)
 	for {
 		f, err := openHidden(fsys, hidden, mode)
 		if err != nil {
@@ -194,4 +194,77 @@ func (n *NewFile) Abort() error {
 		}
 	}
 	return errors.Join(err, n.File.Close())
+}
+
+// MoveNew renames a file and never replaces another (fs.ErrExist). Nothing is
+// durable before SyncDir; a power cut before that may leave either name, or
+// both, of which MoveNew makes one when it is called again.
+func MoveNew(fsys FS, old, new string) error {
+	err := fsys.Link(old, new)
+	switch {
+	case err == nil:
+		return fsys.Remove(old)
+	case errors.Is(err, fs.ErrExist) && Same(fsys, old, new): // half moved
+		return fsys.Remove(old)
+	case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.EXDEV), errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	// No hard links here: a stranger may come in between.
+	if _, err := fsys.Lstat(new); err == nil {
+		return &fs.PathError{Op: "rename", Path: new, Err: fs.ErrExist}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fsys.Rename(old, new)
+}
+
+// LinkNew gives a file a second name, which no other may have (fs.ErrExist);
+// that it has it already is well. Where the file system knows no hard links the
+// file is renamed. Nothing is durable before SyncDir.
+func LinkNew(fsys FS, old, new string) error {
+	err := fsys.Link(old, new)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrExist) && Same(fsys, old, new):
+		return nil
+	case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.EXDEV), errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return MoveNew(fsys, old, new)
+}
+
+// Same reports whether two names are those of one file.
+func Same(fsys FS, one, other string) bool {
+	a, err := fsys.Lstat(one)
+	if err != nil {
+		return false
+	}
+	b, err := fsys.Lstat(other)
+	return err == nil && os.SameFile(a, b)
+}
+
+// Unhide removes the hidden name of the file at path, where a process that was
+// killed in Publish has left both; of another file it leaves it.
+func Unhide(fsys FS, path string) error {
+	hidden := hiddenName(path)
+	a, err := fsys.Lstat(hidden)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	b, err := fsys.Lstat(path)
+	if err != nil || !os.SameFile(a, b) {
+		return err
+	}
+	if err := fsys.Remove(hidden); err != nil {
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(hidden))
+}
+
+func hiddenName(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 }

@@ -126,3 +126,32 @@ func TestCreateNewFaults(t *testing.T) {
 		}
 	}
 }
+
+// A kill in Publish leaves both names.
+func TestUnhide(t *testing.T) {
+	dir := t.TempDir()
+	path, hidden := filepath.Join(dir, "box"), filepath.Join(dir, ".box.new")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		leave func() error
+		stays bool
+	}{
+		{"nothing", func() error { return nil }, false},
+		{"the same file", func() error { return os.Link(path, hidden) }, false},
+		{"another file", func() error { return os.WriteFile(hidden, []byte("theirs"), 0o600) }, true},
+	} {
+		if err := tt.leave(); err != nil {
+			t.Fatal(err)
+		}
+		err := fsx.Unhide(fsx.OS{}, path)
+		if _, left := os.Lstat(hidden); err != nil || (left == nil) != tt.stays {
+			t.Errorf("%s: %v, left: %v", tt.name, err, left == nil)
+		}
+	}
+	if b, err := os.ReadFile(path); string(b) != text {
+		t.Errorf("the file has %q, %v", b, err)
+	}
+}

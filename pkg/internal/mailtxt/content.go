@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/mailbox"
 )
 
@@ -63,9 +64,9 @@ func (c *content) fill() error {
 	if c.b.d.format.EOL == "\r\n" {
 		c.out = p
 	} else {
-		c.buf = appendCRLF(c.buf[:0], p, c.cr)
+		c.buf = crlf.Append(c.buf[:0], p, c.cr)
 		c.out = c.buf
-		c.cr = endsCR(p, c.cr)
+		c.cr = crlf.EndsCR(p, c.cr)
 	}
 	c.off += int64(len(p))
 	return nil
@@ -153,8 +154,8 @@ func (b *box) measure(r *record) error {
 		if err != nil {
 			return err
 		}
-		added += addedCRs(p, cr)
-		cr = endsCR(p, cr)
+		added += crlf.Added(p, cr)
+		cr = crlf.EndsCR(p, cr)
 		off += int64(len(p))
 	}
 	r.crlf = r.size + added

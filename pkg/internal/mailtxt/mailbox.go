@@ -52,7 +52,7 @@ const windowSize = 1 << 20
 
 // Open opens n.
 func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/mailbox"
@@ -67,7 +68,7 @@ func (r *recorder) spool(to io.Writer, it mailbox.Item) (bare int, err error) {
 		_, err = io.CopyBuffer(to, it.Text, r.buf)
 		return 0, err
 	}
-	lf := lfWriter{to: to, buf: r.lf}
+	lf := crlf.Writer{To: to, Buf: r.lf}
 	if it.Size < 0 {
 		_, err = io.CopyBuffer(&lf, it.Text, r.buf)
 	} else {
@@ -77,30 +78,10 @@ func (r *recorder) spool(to io.Writer, it mailbox.Item) (bare int, err error) {
 		})
 	}
 	if err == nil {
-		err = lf.end()
+		err = lf.End()
 	}
-	r.lf = lf.buf
-	return lf.bare, err
-}
-
-// An lfWriter writes with LF what is given with CR LF.
-type lfWriter struct {
-	lfAppender
-	to  io.Writer
-	buf []byte
-}
-
-func (w *lfWriter) Write(p []byte) (int, error) {
-	w.buf = w.append(w.buf[:0], p)
-	_, err := w.to.Write(w.buf)
-	return len(p), err
-}
-
-// end writes what was held back.
-func (w *lfWriter) end() error {
-	w.buf = w.flush(w.buf[:0])
-	_, err := w.to.Write(w.buf)
-	return err
+	r.lf = lf.Buf
+	return lf.Bare, err
 }
 
 // write writes a record whose text has size octets on disk.

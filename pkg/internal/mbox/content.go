@@ -16,6 +16,7 @@ type HeaderReader struct {
 	W      *winread.Window
 	Off    int64 // of the next octet
 	End    int64 // where the body begins
+	Length bool  // Content-Length is one of ours
 	within bool  // in the middle of a line that is longer than the window
 	hidden bool  // in a field of ours
 }
@@ -38,7 +39,7 @@ func (h *HeaderReader) Next() (piece []byte, blank bool, err error) {
 			h.hidden = false
 		case ln[0] != ' ' && ln[0] != '\t':
 			f, _, _ := hiddenField(ln)
-			h.hidden = f != notOurs
+			h.hidden = f != notOurs || h.Length && isLength(ln)
 		}
 		h.within = ln[len(ln)-1] != '\n'
 		if !h.hidden {
@@ -51,24 +52,32 @@ func (h *HeaderReader) Next() (piece []byte, blank bool, err error) {
 // A Content is the text of a message. There is one for a mailbox, used again
 // for each message.
 type Content struct {
-	w    *winread.Window
-	m    Message
-	h    HeaderReader
-	off  int64  // of the next octet of the body
-	cr   bool   // the octet before is CR
-	out  []byte // converted, not yet read
-	buf  []byte // backs out
-	head []byte // the header block, nil when not asked for
+	Dialect Dialect
+
+	w     *winread.Window
+	m     Message
+	h     HeaderReader
+	off   int64  // of the next octet of the body
+	cr    bool   // the octet before is CR
+	begin bool   // off is at the beginning of a line
+	out   []byte // converted, not yet read
+	buf   []byte // backs out
+	head  []byte // the header block, nil when not asked for
 }
 
 // Reset begins with message m of the file that w looks at.
 func (c *Content) Reset(w *winread.Window, m Message) {
 	c.w, c.m = w, m
-	c.h = HeaderReader{W: w, Off: m.From + int64(m.Header), End: m.Body}
+	c.h = c.headerReader()
+	c.begin = true
 	c.off, c.cr, c.out, c.head = m.Body, false, nil, nil
 	if c.buf == nil {
 		c.buf = make([]byte, 0, 2*pieceSize)
 	}
+}
+
+func (c *Content) headerReader() HeaderReader {
+	return HeaderReader{W: c.w, Off: c.m.From + int64(c.m.Header), End: c.m.Body, Length: c.m.Bits&BitCounted != 0}
 }
 
 // fill converts the next piece into c.out; none at the end.
@@ -88,6 +97,9 @@ func (c *Content) fill() error {
 	if len(c.out) > 0 || c.off >= c.m.End {
 		return nil
 	}
+	if c.m.Bits&BitQuoted != 0 {
+		return c.fillUnquoted()
+	}
 	b, err := c.w.From(c.off)
 	if err != nil {
 		return err
@@ -96,6 +108,26 @@ func (c *Content) fill() error {
 	c.out = appendCRLF(c.out, b, c.cr)
 	c.cr = b[len(b)-1] == '\r'
 	c.off += int64(len(b))
+	return nil
+}
+
+// fillUnquoted is fill for a body with quoted lines.
+func (c *Content) fillUnquoted() error {
+	for c.off < c.m.End && len(c.out) < pieceSize/2 {
+		ln, err := c.w.Line(c.off)
+		if err != nil {
+			return err
+		}
+		ln = ln[:min(int64(len(ln)), c.m.End-c.off)]
+		c.off += int64(len(ln))
+		plain := ln
+		if c.begin && c.Dialect.isQuoted(ln) {
+			plain = ln[1:]
+		}
+		c.out = appendCRLF(c.out, plain, c.cr)
+		c.cr = ln[len(ln)-1] == '\r'
+		c.begin = ln[len(ln)-1] == '\n'
+	}
 	return nil
 }
 
@@ -157,7 +189,7 @@ func (c *Content) Header() ([]byte, error) {
 	if c.head != nil {
 		return c.head, nil
 	}
-	h := HeaderReader{W: c.w, Off: c.m.From + int64(c.m.Header), End: c.m.Body}
+	h := c.headerReader()
 	head, cr := []byte{}, false
 	for len(head) < mailbox.MaxHeader {
 		ln, _, err := h.Next()

@@ -9,12 +9,16 @@ import (
 	"strings"
 	"time"
 
+	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/mailbox"
 )
 
 // A Formatter writes messages as they are stored.
 type Formatter struct {
+	Dialect Dialect // of the format Unix
+
 	format Format
+	body   spool.Spool // what follows the header, where it is counted
 	env    *mailbox.Env
 	to     io.Writer
 	in     *bufio.Reader
@@ -67,7 +71,7 @@ func (f *Formatter) Message(it mailbox.Item, st State) (mailbox.Altered, error) 
 func (f *Formatter) text(st State, a *mailbox.Altered) error {
 	var lf LFAppender
 	var delimiters breaker
-	header, begin := true, true
+	to, header, begin := f.to, true, true
 	f.line = f.line[:0]
 	for {
 		piece, err := f.in.ReadSlice('\n')
@@ -77,13 +81,17 @@ func (f *Formatter) text(st State, a *mailbox.Altered) error {
 		if len(piece) == 0 { // the end
 			break
 		}
-		if begin {
-			if header && IsBlank(piece) {
-				header = false
-				f.line = st.Append(f.line)
-			} else {
-				f.quote(piece, header, a)
+		if begin && header && IsBlank(piece) {
+			header = false
+			f.line = st.Append(f.line)
+			if f.Dialect.counted() {
+				if to, err = f.beginBody(); err != nil {
+					return err
+				}
+				continue
 			}
+		} else if begin {
+			f.quote(piece, header, a)
 		}
 		begin = piece[len(piece)-1] == '\n'
 		if f.format == MMDF {
@@ -93,13 +101,16 @@ func (f *Formatter) text(st State, a *mailbox.Altered) error {
 		if len(f.line) < enough {
 			continue
 		}
-		if _, err := f.to.Write(f.line); err != nil {
+		if _, err := to.Write(f.line); err != nil {
 			return err
 		}
 		f.line = f.line[:0]
 	}
 	a.LineEnds += lf.bare
 	a.Octets += delimiters.dropped
+	if !header && f.Dialect.counted() {
+		return f.endBody(&lf)
+	}
 	if !begin {
 		a.Newlines++
 		if lf.held > 0 { // CR CR LF is how a CR at the end of a line is kept
@@ -111,18 +122,49 @@ func (f *Formatter) text(st State, a *mailbox.Altered) error {
 		a.Newlines++
 		f.line = append(st.Append(f.line), '\n')
 	}
-	_, err := f.to.Write(append(f.line, f.format.Tail()...))
+	_, err := to.Write(append(f.line, f.format.Tail()...))
 	return err
 }
+
+// beginBody writes the header, all but its Content-Length and the empty line,
+// and returns where the body goes.
+func (f *Formatter) beginBody() (io.Writer, error) {
+	_, err := f.to.Write(f.line)
+	f.line = f.line[:0]
+	return &f.body, err
+}
+
+// endBody writes the rest of a message whose body was counted. Its last line
+// needs no end: the length tells.
+func (f *Formatter) endBody(lf *LFAppender) error {
+	if _, err := f.body.Write(lf.Flush(f.line)); err != nil {
+		return err
+	}
+	f.line = fmt.Appendf(f.line[:0], "Content-Length: %d\n\n", f.body.Size())
+	if _, err := f.to.Write(f.line); err != nil {
+		return err
+	}
+	if _, err := f.body.WriteTo(f.to); err != nil {
+		return err
+	}
+	_, err := f.to.Write([]byte(f.format.Tail()))
+	return errors.Join(err, f.body.Truncate(0))
+}
+
+// Close gives up what is kept of bodies.
+func (f *Formatter) Close() error { return f.body.Close() }
 
 // IsBlank reports whether a line is empty.
 func IsBlank(ln []byte) bool { return ln[0] == '\n' || len(ln) == 2 && ln[0] == '\r' && ln[1] == '\n' }
 
 // quote begins a line that would be taken for something else when it is read.
 func (f *Formatter) quote(ln []byte, header bool, a *mailbox.Altered) {
-	if f.format == Unix && ln[0] == 'F' && bytes.HasPrefix(ln, []byte("From ")) {
-		if _, ok := ParseFrom(ln); ok || !f.env.Config.FromHeaderOnly {
+	if f.format == Unix && (ln[0] == 'F' || ln[0] == '>') {
+		quote, altered := f.Dialect.wants(ln, f.env.Config)
+		if quote {
 			f.line = append(f.line, '>')
+		}
+		if altered {
 			a.QuotedFrom++
 		}
 		return
@@ -130,7 +172,7 @@ func (f *Formatter) quote(ln []byte, header bool, a *mailbox.Altered) {
 	if !header {
 		return
 	}
-	if name, _, _ := hiddenField(ln); name != notOurs {
+	if name, _, _ := hiddenField(ln); name != notOurs || f.Dialect.counted() && isLength(ln) {
 		f.line = append(f.line, "X-Original-"...)
 		a.RenamedHeaders++
 	}

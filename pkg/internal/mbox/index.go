@@ -27,6 +27,8 @@ const (
 	BitOpen                 // the last line of the body has no LF
 	BitChanged              // the status block in the file is not what it should be
 	BitUIDless              // the file does not have its UID
+	BitQuoted               // some line has a ">" that is taken off
+	BitCounted              // its Content-Length is that of its body, and is no part of the text
 	BitTornFrom             // the last line of the body would be a From_ line, if it had an LF
 	BitBound                // its status block has keywords or UIDs, which mean nothing elsewhere
 )

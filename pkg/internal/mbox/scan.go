@@ -13,6 +13,7 @@ import (
 // A Scanner reads messages into an index.
 type Scanner struct {
 	Format   Format
+	Dialect  Dialect // of the format Unix
 	Env      *mailbox.Env
 	W        *winread.Window
 	Ix       *Index
@@ -22,6 +23,7 @@ type Scanner struct {
 	Check    *Check    // looks at all more closely; nil for none
 	imap     bool      // it has a valid X-IMAP line
 	mark     bool      // it looks like the pseudo-message
+	claimed  claim     // of the message being read
 }
 
 // Run scans from ix.end to the end of the window. The octets there must begin
@@ -36,8 +38,7 @@ func (s *Scanner) Run() error {
 			return err
 		}
 	}
-	s.finish()
-	return nil
+	return s.finish()
 }
 
 // Next reads messages of a stream up to one that is for people, into ix, whose
@@ -58,12 +59,16 @@ func (s *Scanner) Next() (bool, error) {
 			return true, nil
 		}
 	}
-	s.finish()
-	return false, nil
+	return false, s.finish()
 }
 
 // finish is called at the end of the window.
-func (s *Scanner) finish() {
+func (s *Scanner) finish() error {
+	if s.Check != nil {
+		if err := s.Check.lost(s, 0); err != nil {
+			return err
+		}
+	}
 	s.Ix.End = s.W.End()
 	if s.Ix.Validity == 0 {
 		s.Ix.Validity = uint32(s.Env.Now().Unix())
@@ -72,6 +77,7 @@ func (s *Scanner) finish() {
 			s.Env.Notify(mailbox.Info, "Assigning new unique identifiers to all messages")
 		}
 	}
+	return nil
 }
 
 // blanks passes over what may stand before the first message.
@@ -124,7 +130,7 @@ func (s *Scanner) message() error {
 	}
 	switch {
 	case s.Format == Unix:
-		err = s.text(&m)
+		err = s.body(&m)
 	case ended:
 		err = s.closeDelimited(&m, bodyTally{}, false)
 	default:
@@ -224,6 +230,7 @@ func (s *Scanner) Head() error {
 // message with it.
 func (s *Scanner) headers(m *Message) (ended bool, err error) {
 	m.System = mailbox.Recent
+	s.claimed = claim{octets: -1}
 	inOurs := false // within the lines of a status field
 	for !ended && s.Off < s.W.End() {
 		ln, err := s.W.Line(s.Off)
@@ -257,8 +264,18 @@ func (s *Scanner) headers(m *Message) (ended bool, err error) {
 			}
 			inOurs = hidden
 		}
+		length := s.Dialect.counted() && isLength(ln)
+		if length {
+			s.takeLength(ln)
+			s.claimed.size -= m.Size
+			s.claimed.disk -= int64(m.Visible)
+		}
 		if ended, err = s.header(m, ln, hidden); err != nil {
 			return false, err
+		}
+		if length {
+			s.claimed.size += m.Size
+			s.claimed.disk += int64(m.Visible)
 		}
 	}
 	m.Body = s.Off
@@ -429,6 +446,16 @@ func (s *Scanner) uid(m *Message, value []byte) {
 	}
 }
 
+// body passes over a body of the format Unix.
+func (s *Scanner) body(m *Message) error {
+	if s.Dialect.counted() {
+		if found, err := s.countedBody(m); found || err != nil {
+			return err
+		}
+	}
+	return s.text(m)
+}
+
 // text passes over the body, to the next From_ line or the end of the file.
 func (s *Scanner) text(m *Message) error {
 	var (
@@ -448,13 +475,17 @@ func (s *Scanner) text(m *Message) error {
 		for i < len(b) {
 			rest := b[i:]
 			n := bytes.IndexByte(rest, '\n') + 1
-			if bol && rest[0] == 'F' {
+			if bol && (rest[0] == 'F' || rest[0] == '>' && s.Dialect.unquotes()) {
 				if n == 0 && s.Off+int64(len(b)) < s.W.End() && !(fresh && i == 0) { // look at the whole line
 					break
 				}
 				if _, ok := ParseFrom(rest[:n]); ok {
 					s.Off += int64(i)
 					return s.close(m, lines, crs, blank, false)
+				}
+				if s.Dialect.isQuoted(rest) {
+					m.Size--
+					m.Bits |= BitQuoted
 				}
 			}
 			if n == 0 {

@@ -44,7 +44,7 @@ func (w *Window) refillStream(off int64) ([]byte, error) {
 	w.n = n
 	var ahead [1]byte
 	if _, err := w.stream.readAt(ahead[:], off+int64(n)); err == io.EOF {
-		w.end = off + int64(n)
+		w.end = w.stream.from + w.stream.kept()
 	}
 	return w.buf[:n], nil
 }

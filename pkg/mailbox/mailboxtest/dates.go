@@ -33,7 +33,8 @@ func testDates(b *bench) {
 		defer b.close(mb)
 		for i, m := range b.messages(mb) {
 			want := items[i].Date
-			if alts[i].Dates == 0 && m.Date != want {
+			same := m.Date == want || !b.h.Zone && m.Date.Time().Equal(want.Time())
+			if alts[i].Dates == 0 && !same {
 				b.Errorf("%s: date\n got %+v\nwant %+v, for nothing was reported", when, m.Date, want)
 			}
 			if b.h.Zone && i < len(dates) && alts[i].Dates != 0 {

@@ -32,13 +32,14 @@ type Harness struct {
 	Except map[string]string
 
 	Exact       bool // every text is kept octet for octet
-	Zone        bool // internal dates keep their zone
+	Zone        bool // internal dates keep their zone, not only the moment
 	Sender      bool // envelope senders are kept
 	MaxKeywords int  // keywords that a mailbox has room for
 	UIDs        bool // Commit tells the UIDs
 	Shared      bool // two read-write sessions may be open at once
 	Busy        bool // a mailbox that is open cannot be deleted or renamed
 	Alone       bool // nor can messages be removed while another session has it open
+	Numbers     bool // UIDs are kept, but other programs give numbers again: UIDVALIDITY is each session's own, UIDNEXT one above the highest
 	Bare        bool // nothing but messages is kept: each session makes UIDs up, and an empty mailbox has no format
 }
 

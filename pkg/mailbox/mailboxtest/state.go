@@ -36,7 +36,7 @@ func (b *bench) records(mb mailbox.Mailbox) []record {
 		if m.Size != int64(len(text)) {
 			b.Errorf("message %d: Size is %d, Open gives %d octets", m.Seq, m.Size, len(text))
 		}
-		if b.h.Bare { // then UIDs say nothing to another session
+		if b.h.Bare || b.h.Numbers { // then UIDs say nothing to another session
 			m.UID = 0
 		}
 		out = append(out, record{m.UID, flagsOf(mb, m), m.Date.String(), text})

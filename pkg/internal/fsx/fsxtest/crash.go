@@ -79,7 +79,7 @@ func (r *Recorder) last(n int) string {
 		return "nothing"
 	}
 	o := r.ops[n-1]
-	names := [...]string{"write", "truncate", "fsync", "name", "unlink", "mkdir", "fsync of directory"}
+	names := [...]string{"write", "truncate", "fsync", "name", "unlink", "mkdir", "fsync of directory", "rename of directory"}
 	what := filepath.Base(o.name)
 	for path, ino := range r.names {
 		if o.ino == ino && o.name == "" {
@@ -97,7 +97,10 @@ func (r *Recorder) build(dir string, n int, keep func(i int) part) error {
 		content[r.first[path]] = append([]byte(nil), b...)
 		names[path] = r.first[path]
 	}
-	dirs := append([]string(nil), r.dirs...)
+	dirs := map[string]bool{}
+	for _, d := range r.dirs {
+		dirs[d] = true
+	}
 	for i, o := range r.ops[:n] {
 		p := whole
 		if !r.durable(i, n) {
@@ -128,8 +131,17 @@ func (r *Recorder) build(dir string, n int, keep func(i int) part) error {
 			names[o.name] = o.ino
 		case opUnlink:
 			delete(names, o.name)
+			delete(dirs, o.name)
 		case opMkdir:
-			dirs = append(dirs, o.name)
+			dirs[o.name] = true
+		case opRenameDir:
+			if !dirs[o.gone] {
+				continue // it did not get to the disk
+			}
+			delete(dirs, o.gone)
+			dirs[o.name] = true
+			renameBelow(dirs, o.gone, o.name)
+			renameBelow(names, o.gone, o.name)
 		}
 	}
 	return r.write(dir, dirs, names, content)
@@ -144,7 +156,7 @@ func (r *Recorder) durable(i, n int) bool {
 			if later.kind == opSync && later.ino == o.ino {
 				return true
 			}
-		case opName, opUnlink, opMkdir:
+		case opName, opUnlink, opMkdir, opRenameDir:
 			if later.kind == opSyncDir && later.name == filepath.Dir(o.name) {
 				return true
 			}
@@ -153,17 +165,25 @@ func (r *Recorder) durable(i, n int) bool {
 	return o.kind == opSync || o.kind == opSyncDir
 }
 
-func (r *Recorder) write(dir string, dirs []string, names map[string]int, content map[int][]byte) error {
+func (r *Recorder) write(dir string, dirs map[string]bool, names map[string]int, content map[int][]byte) error {
 	at := func(path string) string { return filepath.Join(dir, strings.TrimPrefix(path, r.root)) }
-	for _, d := range dirs {
+	for d := range dirs {
 		if err := os.MkdirAll(at(d), 0o700); err != nil {
 			return err
 		}
 	}
+	made := map[int]string{}
 	for path, ino := range names {
 		if _, err := os.Stat(filepath.Dir(at(path))); err != nil {
 			continue // its directory did not get to the disk
 		}
+		if first, ok := made[ino]; ok {
+			if err := os.Link(first, at(path)); err != nil {
+				return err
+			}
+			continue
+		}
+		made[ino] = at(path)
 		if err := os.WriteFile(at(path), content[ino], 0o600); err != nil {
 			return err
 		}

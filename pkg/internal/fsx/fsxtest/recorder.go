@@ -5,6 +5,7 @@ package fsxtest
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,7 @@ const (
 	opUnlink // name is gone
 	opMkdir
 	opSyncDir
+	opRenameDir // directory gone now is name
 )
 
 // A Recorder is a file system below one directory that remembers what was
@@ -87,6 +89,9 @@ func (r *Recorder) OpenFile(name string, flag int, perm fs.FileMode) (fsx.File, 
 	if err != nil {
 		return nil, err
 	}
+	if fi, err := f.Stat(); err != nil || fi.IsDir() { // to read names, nothing to record
+		return f, err
+	}
 	if _, known := r.names[name]; !known {
 		r.inos++
 		r.names[name] = r.inos
@@ -111,10 +116,26 @@ func (r *Recorder) Rename(old, new string) error {
 	if err := r.OS.Rename(old, new); err != nil {
 		return err
 	}
-	r.names[new] = r.names[old]
+	ino, isFile := r.names[old]
+	if !isFile {
+		renameBelow(r.names, old, new)
+		r.add(op{kind: opRenameDir, name: new, gone: old})
+		return nil
+	}
+	r.names[new] = ino
 	delete(r.names, old)
-	r.add(op{kind: opName, ino: r.names[new], name: new, gone: old})
+	r.add(op{kind: opName, ino: ino, name: new, gone: old})
 	return nil
+}
+
+// renameBelow gives what is below the directory old its names below new.
+func renameBelow[V any](names map[string]V, old, new string) {
+	for path, v := range maps.Clone(names) {
+		if below, ok := strings.CutPrefix(path, old+"/"); ok {
+			delete(names, path)
+			names[new+"/"+below] = v
+		}
+	}
 }
 
 func (r *Recorder) Remove(name string) error {

@@ -1,0 +1,347 @@
+package mh
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
+	"mailutil/pkg/internal/numbered"
+	"mailutil/pkg/mailbox"
+)
+
+const (
+	sequencesName = ".mh_sequences"
+	oldSequences  = ".mh_sequence" // of programs long gone; removed with the mailbox
+	inboxDir      = "inbox"
+)
+
+// Driver is the mh format. Its fields may be set before first use.
+type Driver struct {
+	FS fsx.FS // the file calls of writers
+
+	env     *mailbox.Env
+	profile func() profile // read once
+	warned  sync.Once
+}
+
+var (
+	_ mailbox.Driver   = (*Driver)(nil)
+	_ mailbox.Creator  = (*Driver)(nil)
+	_ mailbox.Deleter  = (*Driver)(nil)
+	_ mailbox.Renamer  = (*Driver)(nil)
+	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Lister   = (*Driver)(nil)
+	_ mailbox.Checker  = (*Driver)(nil)
+)
+
+// New returns the driver.
+func New(env *mailbox.Env) *Driver {
+	d := &Driver{FS: fsx.OS{}, env: env}
+	d.profile = sync.OnceValue(d.readProfile)
+	return d
+}
+
+// Name returns "mh".
+func (d *Driver) Name() string { return "mh" }
+
+// A profile is what we need of ~/.mh_profile.
+type profile struct {
+	path   string // of the directory that all mailboxes are below, "" where there is none
+	unseen string // name of the sequence of messages that are not seen
+	err    error  // why nobody can tell
+}
+
+// readProfile reads ~/.mh_profile, lines "Key: value" of which the first of a
+// key counts. Without the file there are no mh names, unless the configuration
+// says where they are.
+func (d *Driver) readProfile() profile {
+	p := profile{unseen: seqUnseen}
+	file := filepath.Join(d.env.Home, ".mh_profile")
+	f, err := os.Open(file)
+	if err == nil {
+		defer f.Close() // read only
+		p.path = "Mail"
+		err = p.read(f)
+	}
+	if path := d.env.Config.MHPath; path != "" {
+		p.path = path
+	}
+	if p.path != "" && p.path[0] != '/' {
+		p.path = filepath.Join(d.env.Home, p.path)
+	}
+	p.path = strings.TrimRight(p.path, "/")
+	if err != nil && !node.Gone(err) && p.path == "" {
+		p.err = err
+	}
+	return p
+}
+
+// maxLine is how long a line of a profile may be.
+const maxLine = 64 << 10
+
+func (p *profile) read(r io.Reader) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLine)
+	var path, unseen string
+	for lines.Scan() {
+		key, value, _ := strings.Cut(lines.Text(), ":")
+		value = strings.TrimSpace(value)
+		switch {
+		case value == "":
+		case path == "" && strings.EqualFold(key, "Path"):
+			path = value
+		case unseen == "" && strings.EqualFold(key, "Unseen-Sequence"):
+			if names := strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" ,\t:", r) }); len(names) > 0 {
+				unseen = names[0]
+			}
+		}
+	}
+	if path != "" {
+		p.path = path
+	}
+	if unseen != "" {
+		p.unseen = unseen
+	}
+	return lines.Err()
+}
+
+// unseen is the name of the sequence of messages that are not seen.
+func (d *Driver) unseen() string { return d.profile().unseen }
+
+// root returns the directory that mh names are below, "" where there are none.
+func (d *Driver) root() (string, error) {
+	p := d.profile()
+	return p.path, p.err
+}
+
+// place returns the directory of n, "" where n is no mh name.
+func (d *Driver) place(n mailbox.Name) (string, error) {
+	if n.Space == "" && !n.Inbox {
+		return strings.TrimRight(n.Path, "/"), nil
+	}
+	root, err := d.root()
+	switch {
+	case err != nil:
+		return "", err
+	case root == "":
+		if n.Space == d.Name() {
+			d.warn()
+		}
+		return "", nil
+	case n.Inbox && !d.env.Config.MHAllowInbox:
+		return "", nil
+	case n.Inbox, strings.EqualFold(n.Text, "#mhinbox"):
+		return filepath.Join(root, inboxDir), nil
+	case n.Space == d.Name() && len(n.Text) > len("#mh/"):
+		return strings.TrimRight(root+"/"+n.Text[len("#mh/"):], "/"), nil
+	}
+	return "", nil
+}
+
+// warn says, once, that there are no mh names.
+func (d *Driver) warn() {
+	d.warned.Do(func() {
+		d.env.Notify(mailbox.Warn, filepath.Join(d.env.Home, ".mh_profile")+" not found, mh format names disabled")
+	})
+}
+
+func (d *Driver) files() flocked.Files { return flocked.Files{FS: d.FS, Env: d.env, Format: d.Name()} }
+
+func (d *Driver) fail(op string, n mailbox.Name, err error) error { return d.files().Fail(op, n, err) }
+
+func (d *Driver) journal() journal.Options { return d.files().Journal() }
+
+func (d *Driver) dir(path string) numbered.Dir { return numbered.Dir{FS: d.FS, Path: path} }
+
+// Probe reports whether n is a directory that is known for a mailbox: by its
+// name, by where it is, or by its sequences.
+func (d *Driver) Probe(n mailbox.Name) (bool, error) {
+	path, err := d.place(n)
+	if err != nil || path == "" {
+		return false, d.fail("open", n, err)
+	}
+	ok, err := d.isMailbox(path)
+	return ok, d.fail("open", n, err)
+}
+
+func (d *Driver) isMailbox(path string) (bool, error) {
+	fi, err := d.FS.Stat(path)
+	if node.Gone(err) || err == nil && !fi.IsDir() {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if below, err := d.below(path); below || err != nil {
+		return below, err
+	}
+	fi, err = d.FS.Lstat(filepath.Join(path, sequencesName))
+	if node.Gone(err) {
+		return false, nil
+	}
+	return err == nil && fi.Mode().IsRegular(), err
+}
+
+// below reports whether a path is below the directory of all mh mailboxes.
+func (d *Driver) below(path string) (bool, error) {
+	root, err := d.root()
+	return root != "" && strings.HasPrefix(filepath.Clean(path), root+"/"), err
+}
+
+// whyNot says why a path is no mailbox of ours.
+func (d *Driver) whyNot(path string) error {
+	if path == "" {
+		return mailbox.ErrNotExist
+	}
+	fi, err := d.FS.Stat(path)
+	switch {
+	case node.Gone(err):
+		return mailbox.ErrNotExist
+	case err != nil:
+		return err
+	case fi.IsDir():
+		return mailbox.ErrNotMailbox
+	}
+	return mailbox.ErrFormat
+}
+
+// mailboxPath is place for a mailbox that must exist.
+func (d *Driver) mailboxPath(n mailbox.Name) (string, error) {
+	path, err := d.place(n)
+	if err != nil {
+		return "", err
+	}
+	ok := false
+	if path != "" {
+		ok, err = d.isMailbox(path)
+	}
+	if err == nil && !ok {
+		err = d.whyNot(path)
+	}
+	return path, err
+}
+
+// newPath is place for a mailbox that is to be made.
+func (d *Driver) newPath(n mailbox.Name) (string, error) {
+	path, err := d.place(n)
+	if err != nil {
+		return "", err
+	}
+	if path == "" {
+		return "", mailbox.Sayf(mailbox.ErrName, "Can't create %s: invalid name", n.Text)
+	}
+	if slices.ContainsFunc(strings.Split(n.Text, "/"), numbered.AllDigits) {
+		return "", mailbox.Sayf(mailbox.ErrName, "Can't create mailbox %s: invalid MH-format name", n.Text)
+	}
+	return path, nil
+}
+
+// Create makes an empty mailbox: a directory, which gets a sequences file where
+// nothing else shows what it is.
+func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
+	err := ctx.Err()
+	if err == nil {
+		err = d.create(n)
+	}
+	return d.fail("create", n, err)
+}
+
+func (d *Driver) create(n mailbox.Name) error {
+	path, err := d.newPath(n)
+	if err != nil {
+		return err
+	}
+	c, err := numbered.CreateDir(d.FS, path, d.env.Config.DirMode)
+	if err != nil {
+		return err
+	}
+	below, err := d.below(path)
+	if err == nil && !below {
+		err = d.writeNew(c.Dir, nil)
+	}
+	if err == nil {
+		err = c.Publish()
+	}
+	return errors.Join(err, c.Abort())
+}
+
+// writeNew makes the sequences file of a new mailbox.
+func (d *Driver) writeNew(dir numbered.Dir, b []byte) error {
+	f, err := d.FS.OpenFile(filepath.Join(dir.Path, sequencesName), os.O_RDWR|os.O_CREATE|os.O_EXCL, d.env.Config.MailboxMode)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(b, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Delete removes messages and sequences, and the directory where nothing else
+// is in it.
+func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
+	path, err := d.mailboxPath(n)
+	if err == nil {
+		err = d.locked(ctx, path, true, func(s *state) error { return s.delete() })
+	}
+	if err != nil {
+		return d.fail("delete", n, err)
+	}
+	if err := d.FS.Remove(path); err != nil { // other mailboxes are below, or files
+		d.env.Notify(mailbox.Warn, fmt.Sprintf("Can't delete mailbox %s: %s", n.Text, node.Reason(err)))
+		return nil
+	}
+	return d.fail("delete", n, d.FS.SyncDir(filepath.Dir(path)))
+}
+
+// delete removes what is the format's, the sequences last.
+func (s *state) delete() error {
+	if err := s.dir.RemoveAll(&s.list); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(s.dir.Path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		backup := len(name) > 1 && name[0] == ',' && numbered.AllDigits(name[1:]) // nmh: a removed message
+		if (backup || name == oldSequences) && e.Type().IsRegular() {
+			if err := s.d.FS.Remove(filepath.Join(s.dir.Path, name)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.d.FS.Remove(s.f.Name()); err != nil {
+		return err
+	}
+	return s.d.FS.SyncDir(s.dir.Path)
+}
+
+// Rename gives the directory another name: mailboxes below it go with it.
+func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
+	if err := ctx.Err(); err != nil {
+		return d.fail("rename", from, err)
+	}
+	path, err := d.mailboxPath(from)
+	if err != nil {
+		return d.fail("rename", from, err)
+	}
+	target := to
+	if target.Path, err = d.newPath(to); err == nil {
+		err = node.Rename(d.FS, from, target, path, d.env.Config)
+	}
+	return d.fail("rename", from, err)
+}

@@ -1,0 +1,390 @@
+package mx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/numbered"
+	"mailutil/pkg/lock"
+	"mailutil/pkg/mailbox"
+)
+
+// Append begins to add mail to n, which must exist unless o.New says that it
+// must not. The messages wait in hidden files; no lock is held meanwhile.
+func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
+	t := &delivery{d: d, ctx: ctx, n: n, o: o}
+	if err := t.begin(); err != nil {
+		return nil, d.fail("append", n, errors.Join(err, t.release()))
+	}
+	return t, nil
+}
+
+// A delivery adds mail. Each message becomes a hidden file; Commit names them in
+// the index and then gives them their names, several of them by a plan (package
+// numbered), so that a power cut leaves all or none.
+type delivery struct {
+	d      *Driver
+	ctx    context.Context // of Append; Commit waits for the lock within it
+	n      mailbox.Name
+	o      mailbox.AppendOptions
+	path   string
+	fresh  *fresh // of a new mailbox
+	ix     index  // whose keywords tell what there is room for
+	stage  numbered.Stage
+	items  []item
+	failed error
+	done   bool
+}
+
+// An item is what the index is to know of a message.
+type item struct {
+	uid      uint32 // of a mailbox that keeps UIDs; else the number of the message in the delivery
+	flags    uint16
+	keywords uint64 // bits of AppendOptions.Keywords
+}
+
+func (t *delivery) begin() (err error) {
+	if t.path, err = t.d.place(t.n); err != nil {
+		return err
+	}
+	t.stage.Dir, t.stage.Mode = t.d.dir(t.path), t.d.env.Config.MailboxMode
+	if t.o.New {
+		t.fresh, err = t.d.createNew(t.ctx, t.n)
+		t.ix = t.d.newIndex()
+	} else {
+		err = t.d.locked(t.ctx, t.path, true, func(s *state) error {
+			t.ix = s.ix
+			t.ix.records = nil
+			return nil
+		})
+		if flocked.MayNotWrite(err) {
+			err = errors.Join(mailbox.ErrReadOnly, err)
+		}
+		if errors.Is(err, mailbox.ErrNotExist) {
+			err = mailbox.Sayf(mailbox.ErrNotExist, "[TRYCREATE] Must create mailbox before append")
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if t.o.UIDValidity != 0 {
+		t.ix.validity = t.o.UIDValidity
+	}
+	t.name(&t.ix)
+	return nil
+}
+
+// name creates the keywords of the delivery in an index, as far as there is
+// room, and returns the bits that they have there.
+func (t *delivery) name(ix *index) []uint32 {
+	bits := make([]uint32, len(t.o.Keywords))
+	for i, name := range t.o.Keywords {
+		if name != "" {
+			bits[i], _ = ix.create(name)
+		}
+	}
+	return bits
+}
+
+// Add takes one message into a hidden file.
+func (t *delivery) Add(it mailbox.Item) (mailbox.Altered, error) {
+	if t.failed != nil || t.done {
+		return mailbox.Altered{}, t.d.fail("append", t.n, errors.Join(t.failed, os.ErrClosed))
+	}
+	a, err := t.add(it)
+	t.failed = err
+	return a, t.d.fail("append", t.n, err)
+}
+
+func (t *delivery) add(it mailbox.Item) (a mailbox.Altered, err error) {
+	if err := t.ctx.Err(); err != nil {
+		return a, err
+	}
+	i := item{uid: uint32(len(t.items)) + 1, flags: fromSystem(it.Flags.System) | bitNew}
+	if t.keepsUIDs() {
+		if n := len(t.items); it.UID == 0 || n > 0 && it.UID <= t.items[n-1].uid {
+			return a, fmt.Errorf("UID %d does not ascend", it.UID)
+		}
+		i.uid = it.UID
+	}
+	for bit := range mailbox.MaxKeywords {
+		if it.Flags.Keywords&(1<<bit) == 0 {
+			continue
+		}
+		if bit < len(t.o.Keywords) && t.ix.keyword(t.o.Keywords[bit]) != 0 {
+			i.keywords |= 1 << bit
+		} else {
+			a.Keywords++
+		}
+	}
+	at, altered := storable(it.Date, t.d.env.Now())
+	if altered {
+		a.Dates++
+	}
+	_, err = t.stage.Add(i.uid, t.d.env.Now(), at, func(to io.Writer) error {
+		if it.Size < 0 {
+			_, err := io.Copy(to, it.Text)
+			return err
+		}
+		return flocked.Exactly(to, it.Size, func(w io.Writer) error {
+			_, err := io.Copy(w, it.Text)
+			return err
+		})
+	})
+	t.items = append(t.items, i)
+	return a, err
+}
+
+func (t *delivery) keepsUIDs() bool { return t.o.New && t.o.UIDValidity != 0 }
+
+// The years that the original can show.
+const firstYear, lastYear = 1970, 2097
+
+// storable returns the modification time that keeps a date, but for its zone.
+// altered says that it keeps another one.
+func storable(d mailbox.Date, now time.Time) (at time.Time, altered bool) {
+	if d.IsZero() {
+		return time.Unix(now.Unix(), 0), false
+	}
+	at = d.Time()
+	if y := at.UTC().Year(); y < firstYear || y > lastYear {
+		return time.Unix(now.Unix(), 0), true
+	}
+	return at, false
+}
+
+// Commit makes the messages part of the mailbox.
+func (t *delivery) Commit() (uids mailbox.UIDs, err error) {
+	if t.done {
+		return uids, t.d.fail("append", t.n, os.ErrClosed)
+	}
+	if err = errors.Join(t.failed, t.ctx.Err()); err == nil {
+		err = t.stage.Sync()
+	}
+	switch {
+	case err != nil:
+	case t.o.New:
+		uids, err = t.commitNew()
+	case len(t.items) > 0 || len(t.o.Keywords) > 0:
+		err = t.d.locked(t.ctx, t.path, true, func(s *state) (err error) {
+			uids, err = t.commit(s)
+			return err
+		})
+	}
+	if err = errors.Join(err, t.release()); err != nil {
+		return mailbox.UIDs{}, t.d.fail("append", t.n, err)
+	}
+	return uids, nil
+}
+
+// commit adds the messages to a mailbox that is locked for writing: their
+// records first, by an append to the index, which mean nothing until the files
+// are there.
+func (t *delivery) commit(s *state) (uids mailbox.UIDs, err error) {
+	base := s.ix.last
+	if uint64(base)+uint64(len(t.items)) > numbered.MaxNumber {
+		return uids, fmt.Errorf("%w: its UIDs are used up", mailbox.ErrUnsupported)
+	}
+	if err := t.record(s, base); err != nil {
+		return uids, err
+	}
+	if len(t.items) == 0 {
+		return uids, nil
+	}
+	uids = mailbox.UIDs{Validity: s.ix.validity, First: base + 1, Last: s.ix.last}
+	if len(t.items) == 1 {
+		err = t.stage.PlaceOne(base + 1)
+	} else {
+		err = t.stage.Place(base, nil, s)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("%w: another program made message %d without the lock", mailbox.ErrTemporary, base+1)
+	}
+	return uids, err
+}
+
+// record puts the messages into the index.
+func (t *delivery) record(s *state, base uint32) error {
+	bits := t.name(&s.ix)
+	for _, i := range t.items {
+		r := record{uid: base + i.uid, flags: i.flags}
+		for bit, has := range bits {
+			if i.keywords&(1<<bit) == 0 {
+				continue
+			}
+			if has == 0 { // there was room when it was added
+				return fmt.Errorf("%w: another process created keywords at the same time", mailbox.ErrTemporary)
+			}
+			r.keywords |= has
+		}
+		s.ix.records = append(s.ix.records, r)
+		s.ix.last = r.uid
+	}
+	return s.save()
+}
+
+// Abort leaves the mailbox as it was.
+func (t *delivery) Abort() error { return t.d.fail("append", t.n, t.release()) }
+
+// release removes what has not become mail.
+func (t *delivery) release() error {
+	if t.done {
+		return nil
+	}
+	t.done = true
+	err := t.stage.Abort()
+	if t.fresh != nil {
+		err = errors.Join(err, t.fresh.release())
+	}
+	return err
+}
+
+// commitNew makes the mailbox appear: its messages have hidden names and a plan
+// already when it gets its index, which is the change.
+func (t *delivery) commitNew() (uids mailbox.UIDs, err error) {
+	s := &state{d: t.d, dir: t.d.dir(t.path), ix: t.ix}
+	s.ix.records = nil
+	bits := t.name(&s.ix)
+	for _, i := range t.items {
+		r := record{uid: i.uid, flags: i.flags}
+		for bit, has := range bits {
+			if i.keywords&(1<<bit) != 0 {
+				r.keywords |= has
+			}
+		}
+		s.ix.records = append(s.ix.records, r)
+		s.ix.last = r.uid
+	}
+	s.ix.last = max(s.ix.last, max(t.o.UIDNext, 1)-1)
+	if s.ix.last > numbered.MaxNumber {
+		return uids, fmt.Errorf("%w: UIDs above %d", mailbox.ErrUnsupported, numbered.MaxNumber)
+	}
+	if len(t.items) == 0 {
+		return uids, t.fresh.publish(&s.ix)
+	}
+	uids = mailbox.UIDs{Validity: s.ix.validity, First: t.items[0].uid, Last: t.items[len(t.items)-1].uid}
+	if err := t.fresh.begin(&s.ix); err != nil {
+		return uids, err
+	}
+	return uids, t.stage.PlaceNew(s, t.fresh.appear, t.fresh.disappear)
+}
+
+// A fresh is a mailbox that is being made. The lock on its directory keeps
+// others from making it as well.
+type fresh struct {
+	d    *Driver
+	dir  numbered.Dir
+	held *os.File // the directory, locked
+	made bool     // by us
+	f    *fsx.NewFile
+}
+
+// createNew makes and locks the directory of a new mailbox. One that is there
+// must have no index, and nothing that would become a message.
+func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (c *fresh, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	path, err := d.place(n)
+	if err != nil {
+		return nil, err
+	}
+	if path == "" || badName(n.Text) {
+		return nil, mailbox.Sayf(mailbox.ErrName, "Can't create mailbox %s: invalid MX-format name", n.Text)
+	}
+	c = &fresh{d: d, dir: d.dir(path)}
+	if err := c.open(); err != nil {
+		return nil, errors.Join(err, c.release())
+	}
+	return c, nil
+}
+
+func (c *fresh) open() error {
+	_, err := c.d.FS.Lstat(c.dir.Path)
+	c.made = gone(err)
+	if err == nil && c.d.whyNot(c.dir.Path) == mailbox.ErrFormat {
+		return mailbox.ErrExist // a file
+	}
+	if err := fsx.MakeDirs(c.d.FS, c.dir.Path, c.d.env.Config.DirMode); err != nil {
+		return err
+	}
+	if c.held, err = os.Open(c.dir.Path); err != nil {
+		return err
+	}
+	if err := lock.TryFlock(c.held, lock.Exclusive); err != nil {
+		return err
+	}
+	if has, err := c.d.hasIndex(c.dir.Path); has || err != nil {
+		c.made = c.made && !has
+		return errors.Join(err, mailbox.ErrExist)
+	}
+	l, err := c.dir.List()
+	if err != nil {
+		return err
+	}
+	if len(l.Numbers) > 0 {
+		return fmt.Errorf("%w: %s has %d files that would become its messages", mailbox.ErrExist, c.dir.Path, len(l.Numbers))
+	}
+	return c.dir.RemoveAll(&l) // of one whose maker was killed
+}
+
+// begin writes the index under a hidden name.
+func (c *fresh) begin(ix *index) (err error) {
+	cfg := c.d.env.Config
+	if c.f, err = fsx.CreateNew(c.d.FS, filepath.Join(c.dir.Path, indexName), cfg.MailboxMode, cfg.DirMode); err != nil {
+		return err
+	}
+	_, err = c.f.WriteAt(ix.print(), 0)
+	return err
+}
+
+// appear gives the index its name: from now on it is a mailbox.
+func (c *fresh) appear() error {
+	if err := c.f.Publish(); err != nil {
+		return err
+	}
+	c.made = false
+	return nil
+}
+
+// disappear takes the index away again.
+func (c *fresh) disappear() error {
+	err := c.d.FS.Remove(filepath.Join(c.dir.Path, indexName))
+	if gone(err) {
+		return nil
+	}
+	return errors.Join(err, c.d.FS.SyncDir(c.dir.Path))
+}
+
+// publish makes a mailbox without messages.
+func (c *fresh) publish(ix *index) error {
+	if err := c.begin(ix); err != nil {
+		return err
+	}
+	return c.appear()
+}
+
+// release gives up the lock, and removes a directory that did not become a
+// mailbox.
+func (c *fresh) release() error {
+	var err error
+	if c.f != nil {
+		err = c.f.Abort()
+	}
+	if c.held != nil {
+		if c.made {
+			err = errors.Join(err, c.d.FS.Remove(c.dir.Path))
+		}
+		err = errors.Join(err, c.held.Close())
+	}
+	c.f, c.held = nil, nil
+	return err
+}

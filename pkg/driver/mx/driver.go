@@ -1,0 +1,172 @@
+package mx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
+	"mailutil/pkg/internal/numbered"
+	"mailutil/pkg/mailbox"
+)
+
+// indexName is the file that makes a directory a mailbox.
+const indexName = ".mxindex"
+
+// Driver is the mx format. Its fields may be set before first use.
+type Driver struct {
+	FS fsx.FS // the file calls of writers
+
+	env *mailbox.Env
+}
+
+var (
+	_ mailbox.Driver   = (*Driver)(nil)
+	_ mailbox.Creator  = (*Driver)(nil)
+	_ mailbox.Deleter  = (*Driver)(nil)
+	_ mailbox.Renamer  = (*Driver)(nil)
+	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Checker  = (*Driver)(nil)
+)
+
+// New returns the driver.
+func New(env *mailbox.Env) *Driver { return &Driver{FS: fsx.OS{}, env: env} }
+
+// Name returns "mx".
+func (d *Driver) Name() string { return "mx" }
+
+// place returns the directory of the mailbox n; that of INBOX is ~/INBOX.
+func (d *Driver) place(n mailbox.Name) (string, error) {
+	if !n.Inbox {
+		return strings.TrimRight(n.Path, "/"), nil
+	}
+	inbox, err := d.env.Resolve("~/INBOX")
+	return inbox.Path, err
+}
+
+func (d *Driver) files() flocked.Files { return flocked.Files{FS: d.FS, Env: d.env, Format: d.Name()} }
+
+func (d *Driver) fail(op string, n mailbox.Name, err error) error { return d.files().Fail(op, n, err) }
+
+func (d *Driver) journal() journal.Options { return d.files().Journal() }
+
+func (d *Driver) dir(path string) numbered.Dir { return numbered.Dir{FS: d.FS, Path: path} }
+
+// Probe reports whether n is a directory with an index.
+func (d *Driver) Probe(n mailbox.Name) (bool, error) {
+	path, err := d.place(n)
+	if err != nil || path == "" {
+		return false, err
+	}
+	ok, err := d.hasIndex(path)
+	return ok, d.fail("open", n, err)
+}
+
+func (d *Driver) hasIndex(path string) (bool, error) {
+	fi, err := d.FS.Stat(filepath.Join(path, indexName))
+	if node.Gone(err) {
+		return false, nil
+	}
+	return err == nil && fi.Mode().IsRegular(), err
+}
+
+// whyNot says why a path is no mailbox of ours.
+func (d *Driver) whyNot(path string) error {
+	fi, err := d.FS.Stat(path)
+	switch {
+	case node.Gone(err):
+		return mailbox.ErrNotExist
+	case err != nil:
+		return err
+	case fi.IsDir():
+		return mailbox.ErrNotMailbox
+	}
+	return mailbox.ErrFormat
+}
+
+// badName reports whether a name has a part that would be taken for a message.
+func badName(text string) bool {
+	return slices.ContainsFunc(strings.Split(text, "/"), numbered.AllDigits)
+}
+
+// Create makes an empty mailbox, in a directory that may be there already.
+func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
+	c, err := d.createNew(ctx, n)
+	if err == nil {
+		ix := d.newIndex()
+		err = errors.Join(c.publish(&ix), c.release())
+	}
+	return d.fail("create", n, err)
+}
+
+// newIndex is the index of a new mailbox.
+func (d *Driver) newIndex() index {
+	ix := index{validity: max(uint32(d.env.Now().Unix()), 1)}
+	for _, name := range d.env.Config.Keywords {
+		ix.create(name) // what is not possible is left out, as in the original
+	}
+	return ix
+}
+
+// Delete removes the messages and the index, and the directory where nothing
+// else is in it.
+func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
+	path, err := d.place(n)
+	if err == nil {
+		err = d.locked(ctx, path, true, func(s *state) error { return s.delete() })
+	}
+	if err != nil {
+		return d.fail("delete", n, err)
+	}
+	switch err := d.FS.Remove(path); {
+	case err == nil:
+		return d.fail("delete", n, d.FS.SyncDir(filepath.Dir(path)))
+	default: // other mailboxes are below
+		d.env.Notify(mailbox.Warn, fmt.Sprintf("Can't delete name %s: %s", n.Text, node.Reason(err)))
+		return nil
+	}
+}
+
+// delete removes the messages first: as long as one is there, so is the index.
+func (s *state) delete() error {
+	if err := s.dir.RemoveAll(&s.list); err != nil {
+		return err
+	}
+	for _, name := range s.list.Strays {
+		// An empty directory goes as well, and a full one stays.
+		s.d.FS.Remove(filepath.Join(s.dir.Path, name))
+	}
+	if err := s.d.FS.Remove(s.f.Name()); err != nil {
+		return err
+	}
+	return s.d.FS.SyncDir(s.dir.Path)
+}
+
+// Rename gives the directory another name: mailboxes below it go with it. Where
+// INBOX goes away a new one is made.
+func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
+	path, err := d.place(from)
+	if err == nil && badName(to.Text) {
+		err = mailbox.Sayf(mailbox.ErrName, "Can't rename to mailbox %s: invalid MX-format name", to.Text)
+	}
+	if err == nil {
+		to.Path, err = d.place(to)
+	}
+	if err == nil {
+		err = d.locked(ctx, path, true, func(*state) error { return node.Rename(d.FS, from, to, path, d.env.Config) })
+	}
+	if err == nil && from.Inbox {
+		err = d.Create(ctx, from)
+	}
+	return d.fail("rename", from, err)
+}
+
+// gone reports whether err says that there is no such file.
+func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

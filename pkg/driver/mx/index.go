@@ -1,0 +1,342 @@
+package mx
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mailutil/pkg/mailbox"
+)
+
+// The fields of an index, in the order in which the original writes them. It
+// reads them in any.
+const (
+	validityLen = len("V00000000")
+	lastLen     = len("L00000000")
+	recordLen   = len("M00000001;00000000.0000")
+	flagsAt     = len("M00000001;") // of keywords and flags in a record
+)
+
+// maxKeywords is how many keywords an index holds.
+const maxKeywords = 30
+
+// The flags of a record.
+const (
+	bitSeen     = 0x01
+	bitDeleted  = 0x02
+	bitFlagged  = 0x04
+	bitAnswered = 0x08
+	bitOld      = 0x10 // in other formats of the original; not written here
+	bitDraft    = 0x20
+	bitNew      = 0x4000 // ours: no session has had the mailbox open for writing since; the original drops it when it has
+)
+
+// systemBitsKnown are the bits of system flags.
+const systemBitsKnown uint16 = bitSeen | bitDeleted | bitFlagged | bitAnswered | bitDraft
+
+var systemBits = [...]struct {
+	bit    uint16
+	system mailbox.SystemFlags
+}{
+	{bitSeen, mailbox.Seen},
+	{bitDeleted, mailbox.Deleted},
+	{bitFlagged, mailbox.Flagged},
+	{bitAnswered, mailbox.Answered},
+	{bitDraft, mailbox.Draft},
+}
+
+func toSystem(bits uint16) (f mailbox.SystemFlags) {
+	for _, b := range systemBits {
+		if bits&b.bit != 0 {
+			f |= b.system
+		}
+	}
+	return f
+}
+
+func fromSystem(f mailbox.SystemFlags) (bits uint16) {
+	for _, b := range systemBits {
+		if f&b.system != 0 {
+			bits |= b.bit
+		}
+	}
+	return bits
+}
+
+// A record is what the index says of a message.
+type record struct {
+	uid      uint32
+	keywords uint32
+	flags    uint16
+}
+
+// An index is what an index file says.
+type index struct {
+	validity, last uint32
+	keywords       []string // bit n is keywords[n]; no empty ones
+	records        []record // ascending
+
+	plain bool // the file is octet for octet what print makes of this
+}
+
+// A flaw is something in an index that cannot be read.
+type flaw struct {
+	off  int    // where it begins
+	end  int    // where reading goes on
+	kind string // last word of the code of a finding
+	text string
+}
+
+// A parser reads an index. The original stops at the first flaw, and writes
+// back what it has read so far; we go on at the next whole record.
+type parser struct {
+	b     []byte
+	at    int
+	ix    index
+	flaws []flaw
+}
+
+// parse reads an index file.
+func parse(b []byte) (index, []flaw) {
+	p := parser{b: b}
+	for p.at < len(b) {
+		start := p.at
+		if !p.field() {
+			p.flaw(start)
+		}
+	}
+	p.order()
+	p.ix.plain = len(p.flaws) == 0 && bytes.Equal(b, p.ix.print())
+	return p.ix, p.flaws
+}
+
+// field reads one field; false where there is none.
+func (p *parser) field() bool {
+	kind := p.b[p.at]
+	p.at++
+	switch kind {
+	case 'V', 'L':
+		n, ok := p.hex()
+		if kind == 'V' && ok {
+			p.ix.validity = n
+		} else if ok {
+			p.ix.last = n
+		}
+		return ok
+	case 'K':
+		return p.keyword()
+	case 'M':
+		return p.record()
+	}
+	return false
+}
+
+// hex reads a number of 1 to 8 digits.
+func (p *parser) hex() (uint32, bool) {
+	n := 0
+	for n < 8 && p.at+n < len(p.b) && isHex(p.b[p.at+n]) {
+		n++
+	}
+	v, err := strconv.ParseUint(string(p.b[p.at:p.at+n]), 16, 32)
+	p.at += n
+	return uint32(v), err == nil
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+// keyword reads a keyword, up to its LF.
+func (p *parser) keyword() bool {
+	i := bytes.IndexByte(p.b[p.at:], '\n')
+	if i < 0 {
+		return false
+	}
+	name := string(p.b[p.at : p.at+i])
+	switch {
+	case len(p.ix.keywords) == maxKeywords:
+		p.flaws = append(p.flaws, flaw{p.at - 1, p.at + i + 1, "keywords", fmt.Sprintf("there is no room for the keyword %.60q", name)})
+	case name == "": // its bit must not go to the next
+		p.flaws = append(p.flaws, flaw{p.at - 1, p.at + i + 1, "keywords", "a keyword has no name"})
+		p.ix.keywords = append(p.ix.keywords, fmt.Sprintf("Unnamed-%d", len(p.ix.keywords)))
+	default:
+		p.ix.keywords = append(p.ix.keywords, name)
+	}
+	p.at += i + 1
+	return true
+}
+
+// record reads "uid;keywords.flags".
+func (p *parser) record() bool {
+	var r record
+	var ok bool
+	if r.uid, ok = p.hex(); !ok || !p.next(';') {
+		return false
+	}
+	if r.keywords, ok = p.hex(); !ok || !p.next('.') {
+		return false
+	}
+	n := 0
+	for n < 4 && p.at+n < len(p.b) && isHex(p.b[p.at+n]) {
+		n++
+	}
+	v, err := strconv.ParseUint(string(p.b[p.at:p.at+n]), 16, 16)
+	p.at += n
+	if err != nil || n < 4 && p.at == len(p.b) { // torn
+		return false
+	}
+	r.flags = uint16(v)
+	p.ix.records = append(p.ix.records, r)
+	return true
+}
+
+func (p *parser) next(c byte) bool {
+	if p.at == len(p.b) || p.b[p.at] != c {
+		return false
+	}
+	p.at++
+	return true
+}
+
+// flaw notes what cannot be read from start on, and goes to the next record.
+func (p *parser) flaw(start int) {
+	f := flaw{off: start, end: len(p.b), kind: "garbage"}
+	for i := start + 1; i+recordLen <= len(p.b); i++ {
+		if p.b[i] == 'M' && wholeRecord(p.b[i:i+recordLen]) {
+			f.end = i
+			break
+		}
+	}
+	junk := p.b[start:f.end]
+	f.text = fmt.Sprintf("%d octets are no part of an index: %.40q", len(junk), junk)
+	switch {
+	case len(bytes.Trim(junk, "\x00")) == 0:
+		f.kind, f.text = "nuls", fmt.Sprintf("%d NULs stand here: blocks that were never written", len(junk))
+	case f.end == len(p.b) && junk[0] == 'M' && len(junk) < recordLen:
+		f.kind, f.text = "torn", fmt.Sprintf("the last record is torn: %.40q", junk)
+	}
+	p.flaws = append(p.flaws, f)
+	p.at = f.end
+}
+
+// wholeRecord reports whether b, of the length of a record, is one as it is
+// written.
+func wholeRecord(b []byte) bool {
+	for i, c := range b {
+		switch i {
+		case 0:
+		case flagsAt - 1:
+			if c != ';' {
+				return false
+			}
+		case flagsAt + 8:
+			if c != '.' {
+				return false
+			}
+		default:
+			if !isHex(c) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// order puts the records in order; of two of one message the later counts.
+func (p *parser) order() {
+	rs := p.ix.records
+	ascending := slices.IsSortedFunc(rs, func(a, b record) int { return compare(a.uid, b.uid) })
+	if !ascending {
+		slices.SortStableFunc(rs, func(a, b record) int { return compare(a.uid, b.uid) })
+		p.flaws = append(p.flaws, flaw{0, len(p.b), "order", "the records are not in the order of their messages"})
+	}
+	kept := rs[:0]
+	for _, r := range rs {
+		if n := len(kept); n > 0 && kept[n-1].uid == r.uid {
+			kept[n-1] = r
+			p.flaws = append(p.flaws, flaw{0, len(p.b), "twice", fmt.Sprintf("message %d has two records", r.uid)})
+			continue
+		}
+		kept = append(kept, r)
+	}
+	p.ix.records = kept
+}
+
+func compare(a, b uint32) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// head makes what stands before the records.
+func (ix *index) head() []byte {
+	b := fmt.Appendf(nil, "V%08xL%08x", ix.validity, ix.last)
+	for _, k := range ix.keywords {
+		b = append(append(append(b, 'K'), k...), '\n')
+	}
+	return b
+}
+
+// print makes the file, as the original does.
+func (ix *index) print() []byte {
+	b := ix.head()
+	for i := range ix.records {
+		b = ix.records[i].append(b)
+	}
+	return b
+}
+
+const digits = "0123456789abcdef"
+
+func appendHex(b []byte, v uint32, n int) []byte {
+	for n--; n >= 0; n-- {
+		b = append(b, digits[v>>(4*n)&15])
+	}
+	return b
+}
+
+// append appends the record as it is written.
+func (r *record) append(b []byte) []byte {
+	b = appendHex(append(b, 'M'), r.uid, 8)
+	return r.appendFlags(append(b, ';'))
+}
+
+func (r *record) appendFlags(b []byte) []byte {
+	b = appendHex(b, r.keywords, 8)
+	return appendHex(append(b, '.'), uint32(r.flags), 4)
+}
+
+// find returns where the record of a message is, or would be.
+func (ix *index) find(uid uint32) (int, bool) {
+	return slices.BinarySearchFunc(ix.records, uid, func(r record, uid uint32) int { return compare(r.uid, uid) })
+}
+
+// keyword returns the bit of a keyword, in any case, 0 where there is none.
+func (ix *index) keyword(name string) uint32 {
+	i := slices.IndexFunc(ix.keywords, func(k string) bool { return strings.EqualFold(k, name) })
+	if i < 0 {
+		return 0
+	}
+	return 1 << i
+}
+
+// create returns the bit of a keyword, which it gets where there is room.
+func (ix *index) create(name string) (uint32, bool) {
+	if bit := ix.keyword(name); bit != 0 {
+		return bit, true
+	}
+	if !mailbox.ValidKeyword(name) || len(ix.keywords) == maxKeywords {
+		return 0, false
+	}
+	ix.keywords = append(slices.Clip(ix.keywords), name)
+	return 1 << (len(ix.keywords) - 1), true
+}
+
+// named are the bits that have a name.
+func (ix *index) named() uint32 { return 1<<len(ix.keywords) - 1 }

@@ -1,0 +1,219 @@
+package numbered
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
+)
+
+// inFlight is how many files are kept open to be made durable together.
+const inFlight = 128
+
+// A Stage takes messages that are on their way into a directory, each into a
+// hidden file there.
+type Stage struct {
+	Dir
+	Mode   fs.FileMode
+	Direct bool // nobody sees the directory yet: messages get their numbers at once
+
+	tag  string
+	open []fsx.File
+	nums []uint32
+	buf  *bufio.Writer
+}
+
+var changes atomic.Uint32
+
+// newTag names a change as no other is named.
+func newTag() string {
+	return fmt.Sprintf("%d-%x-%d", os.Getpid(), time.Now().UnixNano(), changes.Add(1))
+}
+
+// Add takes message n, which is above those before it, and returns its size.
+// The times are those that the file is to have.
+func (s *Stage) Add(n uint32, atime, mtime time.Time, write func(io.Writer) error) (size int64, err error) {
+	if n > MaxNumber {
+		return 0, fmt.Errorf("%d is above the highest number of a message, %d", n, MaxNumber)
+	}
+	if s.tag == "" {
+		s.tag = newTag()
+		s.buf = bufio.NewWriterSize(nil, 64<<10)
+	}
+	path := s.hidden(s.tag, n)
+	if s.Direct {
+		path = s.File(n)
+	}
+	f, err := s.FS.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, s.Mode)
+	if err != nil {
+		return 0, err
+	}
+	s.nums = append(s.nums, n)
+	s.open = append(s.open, f)
+	out := &counter{to: io.NewOffsetWriter(f, 0), behind: fsx.NewBehind(f, 0)}
+	s.buf.Reset(out)
+	if err = write(s.buf); err == nil {
+		err = s.buf.Flush()
+	}
+	if err == nil {
+		err = f.Chmod(s.Mode) // whatever the umask
+	}
+	if err == nil {
+		err = s.FS.Chtimes(path, atime, mtime)
+	}
+	if err == nil && len(s.open) == inFlight {
+		err = s.Sync()
+	}
+	return out.n, err
+}
+
+// A counter counts what goes into a file.
+type counter struct {
+	to     io.Writer
+	behind *fsx.Behind
+	n      int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.n += int64(n)
+	c.behind.Wrote(c.n)
+	return n, err
+}
+
+// Sync makes the texts durable, not yet their names.
+func (s *Stage) Sync() error {
+	err := fsx.SyncAll(s.open)
+	return errors.Join(err, s.closeAll())
+}
+
+func (s *Stage) closeAll() error {
+	var errs []error
+	for _, f := range s.open {
+		errs = append(errs, f.Close())
+	}
+	s.open = s.open[:0]
+	return errors.Join(errs...)
+}
+
+// Count is how many messages there are.
+func (s *Stage) Count() int { return len(s.nums) }
+
+// PlaceOne gives the only message the number n, durably, without a plan: the
+// rename is the change. The error is fs.ErrExist where the number is taken.
+func (s *Stage) PlaceOne(n uint32) error {
+	hidden := s.hidden(s.tag, s.nums[0])
+	err := fsx.LinkNew(s.FS, hidden, s.File(n))
+	if errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err == nil {
+		err = s.FS.SyncDir(s.Path)
+	}
+	if err == nil {
+		err = s.FS.Remove(hidden)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, s.takeBack(s.nums[0], n))
+	}
+	s.nums = nil
+	return nil
+}
+
+// takeBack takes the number at from message n.
+func (s *Stage) takeBack(n, at uint32) error {
+	hidden := s.hidden(s.tag, n)
+	switch _, err := s.FS.Lstat(hidden); {
+	case errors.Is(err, fs.ErrNotExist): // renamed, or never there
+		err := fsx.MoveNew(s.FS, s.File(at), hidden)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	case err != nil:
+		return err
+	}
+	if !fsx.Same(s.FS, hidden, s.File(at)) {
+		return nil
+	}
+	return s.FS.Remove(s.File(at))
+}
+
+// Place gives message N the number base+N, all of them or none. The note is for
+// k, should somebody else have to go on.
+func (s *Stage) Place(base uint32, note []byte, k Keeper) error {
+	p := Plan{kind: planAdd, Tag: s.tag, Base: base, From: 1, Note: note}
+	err := s.decide(p)
+	if err != nil {
+		return errors.Join(err, s.Abort())
+	}
+	if err = s.place(&p, s.nums, k); err == nil {
+		err = s.removePlan()
+	}
+	if err != nil {
+		return errors.Join(err, s.undo(&p))
+	}
+	s.nums = nil
+	return nil
+}
+
+// PlaceNew is Place for a directory that is no mailbox yet, to the numbers that
+// the messages were added with. appear makes it one: that is the change.
+// disappear takes it back.
+func (s *Stage) PlaceNew(k Keeper, appear, disappear func() error) error {
+	p := Plan{kind: planAdd, Tag: s.tag, From: 1}
+	err := s.decide(p)
+	if err != nil {
+		return errors.Join(err, s.Abort())
+	}
+	if err = appear(); err == nil {
+		err = s.place(&p, s.nums, k)
+	}
+	if err == nil {
+		err = s.removePlan()
+	}
+	if err != nil {
+		return errors.Join(err, disappear(), s.undo(&p))
+	}
+	s.nums = nil
+	return nil
+}
+
+// undo takes back what was placed. Until the plan is gone a crash leads to the
+// whole delivery, which was not yet said to have failed.
+func (s *Stage) undo(p *Plan) error {
+	if p.From > s.nums[0] { // some have other numbers, which are not known any more
+		return journal.ErrUnfinished
+	}
+	for _, n := range s.nums {
+		if err := s.takeBack(n, p.at(n)); err != nil {
+			return errors.Join(err, journal.ErrUnfinished)
+		}
+	}
+	if err := errors.Join(s.FS.SyncDir(s.Path), s.removePlan()); err != nil {
+		return errors.Join(err, journal.ErrUnfinished)
+	}
+	return s.Abort()
+}
+
+// Abort removes what has no number yet; safe at any time.
+func (s *Stage) Abort() error {
+	errs := []error{s.closeAll()}
+	if s.Direct { // they go with the directory
+		s.nums = nil
+	}
+	for _, n := range s.nums {
+		if err := s.FS.Remove(s.hidden(s.tag, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	s.nums = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,22 @@
+package numbered
+
+import (
+	"io/fs"
+	"syscall"
+	"time"
+)
+
+// noAtime opens a file without its access time being changed; only its owner
+// may.
+const noAtime = syscall.O_NOATIME
+
+// changed is when anything about a file changed last: its modification time
+// may be the date of a message.
+func changed(fi fs.FileInfo) time.Time {
+	return time.Unix(fi.Sys().(*syscall.Stat_t).Ctim.Unix())
+}
+
+// Accessed is when a file was read last.
+func Accessed(fi fs.FileInfo) time.Time {
+	return time.Unix(fi.Sys().(*syscall.Stat_t).Atim.Unix())
+}
