@@ -29,7 +29,6 @@ type conn struct {
 	in     reader
 	tags   uint32
 	caps   []string     // upper case
-	server string       // what it says about itself, for messages
 	broken error        // it cannot be used any more
 	box    func([]byte) // gets untagged responses about the open mailbox
 }
@@ -135,21 +134,19 @@ func (c *conn) begin(ctx context.Context) error {
 }
 
 func (c *conn) greeting() (response, error) {
-	for {
-		line, err := c.read()
-		if err != nil {
-			return response{}, c.fatal(err)
-		}
-		r, untagged := status(line, "*")
-		switch {
-		case untagged && (r.kind == "OK" || r.kind == "PREAUTH"):
-			c.note(r)
-			return r, nil
-		case untagged && r.kind == "BYE":
-			return r, c.fatal(&StatusError{"BYE", r.code, r.text})
-		}
-		return r, c.fatal(&ProtocolError{fmt.Sprintf("its greeting is not that of IMAP: %.80q", line)})
+	line, err := c.read()
+	if err != nil {
+		return response{}, c.fatal(err)
 	}
+	r, untagged := status(line, "*")
+	switch {
+	case untagged && (r.kind == "OK" || r.kind == "PREAUTH"):
+		c.note(r)
+		return r, nil
+	case untagged && r.kind == "BYE":
+		return r, c.fatal(&StatusError{"BYE", r.code, r.text})
+	}
+	return r, c.fatal(&ProtocolError{fmt.Sprintf("its greeting is not that of IMAP: %.80q", line)})
 }
 
 // startTLS encrypts where the server can, unless the name says not to, and

@@ -221,6 +221,9 @@ func (s *Server) answer(c *command) error {
 	return nil
 }
 
+// invalidLogin is what the original says of a wrong password.
+const invalidLogin = "Invalid login credentials"
+
 // A fatalError ends the session.
 type fatalError struct{ err error }
 
@@ -572,7 +575,7 @@ func (s *Server) loggedIn(user, how string, proof func(password string) bool) (s
 			s.untagged("BYE Too many login failures")
 			s.bye = true
 		}
-		return "", errors.New("Invalid login credentials")
+		return "", errors.New(invalidLogin)
 	}
 	s.User = user
 	if how == "LOGIN" {
