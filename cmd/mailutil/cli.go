@@ -17,8 +17,11 @@ import (
 
 	"mailutil/pkg/driver/all"
 	"mailutil/pkg/driver/stream"
+	"mailutil/pkg/imap"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/ops"
+	"mailutil/pkg/pop3"
+	"mailutil/pkg/remote"
 )
 
 // A cli is one run of the program.
@@ -32,6 +35,7 @@ type cli struct {
 	mu       sync.Mutex     // of err: several mailboxes may be at work at once
 	stream   *stream.Driver // of the session: what is written may be compressed
 	lost     error          // the first result that could not be written
+	atEnd    []func() error // lets go of what servers have of us
 }
 
 // options go with every command.
@@ -39,6 +43,7 @@ type options struct {
 	debug, verbose, quiet, restrict bool
 	json, noProgress, dryRun        bool
 	user, config, dialect           string
+	remote                          remoteOptions
 	lockTimeout                     time.Duration
 }
 
@@ -151,15 +156,27 @@ func (c *cli) start(cmd *cobra.Command, _ []string) error {
 	if env.LockTimeout == 0 && (cmd.Flags().Changed("lock-timeout") || cmd.Name() == "info") {
 		env.LockTimeout = -1 // do not wait
 	}
-	drivers, err := c.drivers(env)
-	c.session = ops.Session{Env: env, Drivers: drivers, DryRun: c.opt.dryRun}
+	o, err := c.forRemote()
+	if err != nil {
+		return err
+	}
+	local, err := c.localDrivers(env)
+	c.session = ops.Session{Env: env, Drivers: append(local, c.serverDrivers(env, o)...), DryRun: c.opt.dryRun}
 	return err
 }
 
-// drivers are the formats: those of all programs, and streams, which must be
-// asked before phile takes any file. Of a dialect that was asked for is all
+// serverDrivers are those of mailboxes at servers. The delivery agents do not
+// have them: they would carry TLS along.
+func (c *cli) serverDrivers(env *mailbox.Env, o remote.Options) mailbox.Drivers {
+	servers := imap.New(env, o)
+	c.atEnd = append(c.atEnd, servers.Close)
+	return mailbox.Drivers{servers, pop3.New(env, o)}
+}
+
+// localDrivers are the formats: those of all programs, and streams, which must
+// be asked before phile takes any file. Of a dialect that was asked for is all
 // mbox.
-func (c *cli) drivers(env *mailbox.Env) (mailbox.Drivers, error) {
+func (c *cli) localDrivers(env *mailbox.Env) (mailbox.Drivers, error) {
 	ds := all.Drivers(env)
 	c.stream = stream.New(env, c.in, c.out)
 	if c.opt.dialect != "" {

@@ -16,7 +16,7 @@ import (
 // and what the table says of writing is what their drivers can do.
 func TestFormatsAreTold(t *testing.T) {
 	c := testFlags()
-	drivers, err := c.drivers(&mailbox.Env{Config: mailbox.DefaultConfig(), Notify: func(mailbox.Level, string) {}})
+	drivers, err := c.localDrivers(&mailbox.Env{Config: mailbox.DefaultConfig(), Notify: func(mailbox.Level, string) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ var examples = map[string][]string{
 	"repair":       {"mailutil repair ./old.mbox", "mailutil --dry-run repair INBOX work"},
 	"lock":         {"mailutil lock status INBOX", "mailutil lock run work -- ls -l work"},
 	"info":         {"mailutil info INBOX", "mailutil --json info work ./old.mbox"},
+	"serve":        {"mailutil serve --stdio imap", "mailutil serve --stdio pop3 --trace ./old.mbox"},
 }
 
 // help explains a command, or the program.

@@ -27,6 +27,7 @@ const (
 	typeStep     = "step"     // one thing that a repair does
 	typeSummary  = "summary"  // what came of a command
 	typeError    = "error"    // what went wrong, or may matter
+	typeSession  = "session"  // what happens in a session of serve
 )
 
 // A record is a line: a struct with json tags, all names in snake case.

@@ -25,11 +25,11 @@ func page(t *testing.T, name string) []string {
 	return strings.Split(string(b), "\n")
 }
 
-// The page has each option that the program has, in each spelling, and no
-// others.
+// The page, with that of serve, has each option that the program has, in each
+// spelling, and no others.
 func TestManualOptions(t *testing.T) {
 	inPage := map[string]bool{}
-	for _, line := range manual(t) {
+	for _, line := range append(manual(t), page(t, "mailutil-serve.1")...) {
 		rest, ok := strings.CutPrefix(line, ".It Fl ")
 		if !ok {
 			continue

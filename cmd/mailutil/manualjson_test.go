@@ -28,6 +28,7 @@ var records = map[string]record{
 	"message of dedup":                     duplicateRecord{},
 	"summary of dedup":                     dedupSummary{},
 	"message of --report":                  reportRecord{},
+	"session of serve":                     sessionRecord{},
 }
 
 // The page has each field that the encoder writes, in its order, and no others.

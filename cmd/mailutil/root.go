@@ -26,7 +26,7 @@ func (c *cli) root() *cobra.Command {
 	root.SetFlagErrorFunc(c.flagError)
 	f := root.PersistentFlags()
 	f.SortFlags = false
-	f.BoolVarP(&c.opt.debug, "debug", "d", false, "show what is said to remote servers: nothing yet")
+	f.BoolVarP(&c.opt.debug, "debug", "d", false, "show what is said to servers, without passwords")
 	f.BoolVarP(&c.opt.verbose, "verbose", "v", false, "say what is done")
 	f.StringVarP(&c.opt.user, "user", "u", "", "work as this `user`; for root only")
 	f.StringVar(&c.opt.config, "config", mailbox.ConfigFile, "read the configuration from this `file`")
@@ -36,6 +36,7 @@ func (c *cli) root() *cobra.Command {
 	f.BoolVar(&c.opt.json, "json", c.opt.json, "print JSON, one object a line: see mailutil-json(5)")
 	f.BoolVar(&c.opt.dryRun, "dry-run", false, "say what would be done, and write nothing")
 	f.BoolVar(&c.opt.noProgress, "no-progress", false, "do not show on a terminal how far long work is")
+	c.opt.remote.add(f)
 	f.BoolVar(&c.opt.restrict, "restrict", false, "refuse names outside the home directory")
 	f.BoolP("help", "h", false, "explain a command, or the program")
 	f.Bool("version", false, "print the version")
@@ -44,6 +45,7 @@ func (c *cli) root() *cobra.Command {
 		c.copyCommand("copy"), c.copyCommand("move"), c.copyCommand("append"), c.copyCommand("appenddelete"),
 		c.pruneCommand(), c.transferCommand(), c.convertCommand(), c.dedupCommand(),
 		c.listCommand(), c.catCommand(), c.searchCommand(), c.infoCommand(), c.lockCommand(), c.repairCommand(),
+		c.serveCommand(),
 	)
 	return root
 }
@@ -62,6 +64,11 @@ func (c *cli) execute(ctx context.Context, root *cobra.Command, line commandLine
 	case !known:
 		return usageError(fullUsage(c.prog))
 	}
+	defer func() {
+		for _, end := range c.atEnd {
+			end() // a server that does not take leave has done what it was asked to
+		}
+	}()
 	return root.ExecuteContext(ctx)
 }
 

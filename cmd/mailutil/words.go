@@ -50,6 +50,7 @@ var syntaxes = []struct{ command, syntax, does string }{
 	{"info", "info MAILBOX...", "tell about mailboxes"},
 	{"lock", "lock status | break MAILBOX, lock run MAILBOX -- COMMAND...", "tell about locks, remove a left one, run a command under them"},
 	{"repair", "repair [--dry-run] [--format FORMAT] [--keep-original DIR] [--undelete-expunged] MAILBOX...", "make damaged mailboxes sound"},
+	{"serve", "serve [--imap ADDRESS] [--pop3 ADDRESS] [--stdio PROTOCOL] [--root DIR | MAILBOX...]", "show mailboxes to mail clients"},
 }
 
 // syntaxOf returns the syntax of a command, "" for one that is not known.

@@ -34,7 +34,8 @@ var rules = []rule{
 	{
 		"mailutil/cmd/mailutil",
 		[]string{
-			"mailutil/pkg/ops", "mailutil/pkg/mailbox", "mailutil/pkg/search", "mailutil/pkg/driver/all", "mailutil/pkg/driver/stream", "golang.org/x/text/width",
+			"mailutil/pkg/ops", "mailutil/pkg/mailbox", "mailutil/pkg/search", "mailutil/pkg/driver/all",
+			"mailutil/pkg/remote", "mailutil/pkg/imap", "mailutil/pkg/pop3", "mailutil/pkg/serve", "mailutil/pkg/driver/stream", "golang.org/x/text/width",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term",
 		},
 		nil,
@@ -68,6 +69,29 @@ var rules = []rule{
 		},
 		unlikely,
 	},
+	{
+		"mailutil/pkg/remote",
+		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/sasl"},
+		unlikely,
+	},
+	{
+		"mailutil/pkg/imap",
+		[]string{
+			"mailutil/pkg/mailbox", "mailutil/pkg/rfc822", "mailutil/pkg/charset", "mailutil/pkg/search", "mailutil/pkg/remote",
+			"mailutil/pkg/internal/*", "golang.org/x/sys/unix",
+		},
+		unlikely,
+	},
+	{
+		"mailutil/pkg/pop3",
+		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/rfc822", "mailutil/pkg/remote", "mailutil/pkg/internal/*"},
+		unlikely,
+	},
+	{
+		"mailutil/pkg/serve",
+		[]string{"mailutil/pkg/imap", "mailutil/pkg/pop3", "mailutil/pkg/mailbox", "mailutil/pkg/ops", "mailutil/pkg/internal/tree"},
+		unlikely,
+	},
 	{"mailutil/pkg/driver/all", []string{"mailutil/pkg/mailbox", "mailutil/pkg/driver/*"}, unlikely},
 	{
 		"mailutil/pkg/driver/stream", // not for delivery agents
@@ -79,7 +103,7 @@ var rules = []rule{
 		[]string{
 			"mailutil/pkg/mailbox", "mailutil/pkg/rfc822", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix",
 		},
-		append([]string{"mailutil/pkg/charset"}, unlikely...),
+		append([]string{"mailutil/pkg/charset", "net", "crypto/tls"}, unlikely...),
 	},
 	{"mailutil/pkg/internal/mbox", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/numbered", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
@@ -96,6 +120,7 @@ var rules = []rule{
 		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"},
 		unlikely,
 	},
+	{"mailutil/pkg/internal/tree", []string{"mailutil/pkg/mailbox", "mailutil/pkg/ops"}, unlikely},
 	{"mailutil/pkg/internal/mend", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests

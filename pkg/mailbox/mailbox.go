@@ -207,6 +207,12 @@ type Content interface {
 	Header() ([]byte, error)
 }
 
+// A Sizer is a Content that knows the exact number of its octets where the
+// Size of the message in the index may be wrong: servers tell wrong ones.
+type Sizer interface {
+	Size() (int64, error)
+}
+
 // MaxHeader is how much of a header block is looked at (for searching and
 // listing; copies are never cut).
 const MaxHeader = 4 << 20
@@ -231,6 +237,14 @@ type Delivery interface {
 
 	// Abort undoes everything; safe after Commit, so defer it.
 	Abort() error
+}
+
+// A Keeper is a Delivery to a place that cannot take all or none. After it
+// failed, and before Abort, Kept tells how many messages are in the mailbox
+// nevertheless. The next delivery to that mailbox knows them and does not store
+// them twice.
+type Keeper interface {
+	Kept() uint32
 }
 
 // UIDs tells where a Delivery's messages went. Validity is zero where the

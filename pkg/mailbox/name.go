@@ -14,6 +14,7 @@ type Name struct {
 	Path   string // absolute path of a local mailbox; "" for INBOX (each format has its own place)
 	Inbox  bool   // the name is INBOX, in any case
 	Space  string // driver that alone knows the name: "mh" for #mh/, "news" for #news., "stream" for "-", "imap" or "pop3" for {host}; "" for all
+	Remote Remote // what {host} says; zero for a local name
 }
 
 // A Level says how much a notice matters.
@@ -114,6 +115,9 @@ func (ds Drivers) Find(n Name) (Driver, error) {
 		if ok {
 			return d, nil
 		}
+	}
+	if n.Remote != (Remote{}) && ds.Named(n.Space) == nil {
+		return nil, &Error{Op: "open", Name: n.Text, Off: -1, Err: &reason{ErrUnsupported, "this program has no remote mailboxes"}}
 	}
 	return nil, &Error{Op: "open", Name: n.Text, Off: -1, Err: ErrNotExist}
 }

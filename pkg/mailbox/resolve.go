@@ -55,7 +55,7 @@ func (r *reason) Unwrap() error { return r.kind }
 //
 // Names are kept octet for octet: "d/" stays "d/". A name that no mailbox can
 // have is ErrNotExist, as in the original; what we know but cannot do, such as
-// {host}name, is ErrUnsupported. With Config.Restricted the working directory,
+// #move, is ErrUnsupported. {host}name is what ParseRemote makes of it. With Config.Restricted the working directory,
 // other users, "..", "//", "/~" and absolute names other than Spool do not
 // exist. In a black box "~user/name" and "/user/name" are in the box of that user,
 // and the working directory, "..", "//" and "/~" do not exist.
@@ -86,7 +86,7 @@ func (e *Env) ResolveTarget(text string) (Name, error) {
 // ResolveNew is ResolveTarget for a mailbox that is to be made, by creating or
 // renaming: its name must be modified UTF-7 (RFC 3501, 5.1.3) as well.
 func (e *Env) ResolveNew(text string) (Name, error) {
-	if !lineBreak(text) {
+	if !lineBreak(text) && !strings.HasPrefix(text, "{") { // a driver of remote names encodes them
 		if err := checkUTF7(text); err != nil {
 			return Name{}, nameError("create", text, err)
 		}
@@ -128,10 +128,10 @@ func (e *Env) place(text string) (Name, error) {
 	switch {
 	case lineBreak(text):
 		return Name{}, ErrLineBreak
+	case strings.HasPrefix(text, "{"):
+		return remote(text)
 	case text == "" || len(text) > maxName || text == "~":
 		return Name{}, ErrName
-	case text[0] == '{':
-		return Name{}, &reason{ErrUnsupported, "remote mailboxes are not supported"}
 	case text[0] == '#':
 		return namespace(text)
 	case text == "-":

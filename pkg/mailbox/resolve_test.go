@@ -70,7 +70,8 @@ func TestResolve(t *testing.T) {
 		{"news", "#news.x.y", "news: "},
 		{"news has one case", "#News.x", "no such mailbox"},
 		{"ftp", "#ftp/x", "the ftp namespace is not supported"},
-		{"remote", "{host}x", "remote mailboxes are not supported"},
+		{"remote", "{host}x", "{host/imap}x"},
+		{"bad remote", "{host", "invalid remote specification"},
 	} {
 		n, err := testEnv().Resolve(tt.in)
 		if got := place(n, err); got != tt.want {
@@ -92,6 +93,8 @@ func place(n Name, err error) string {
 		return "not an *Error: " + err.Error()
 	case n.Inbox && n.Path == "":
 		return "INBOX"
+	case n.Remote != (Remote{}):
+		return n.Remote.String()
 	case n.Space != "":
 		return n.Space + ": " + n.Path
 	}
@@ -259,7 +262,7 @@ func FuzzResolve(f *testing.F) {
 					t.Errorf("name %q: got %+v", s, n)
 				}
 			}
-			if jailErr == nil && m.Space != "" && strings.Contains(m.Text, "..") {
+			if jailErr == nil && m.Space != "" && m.Remote == (Remote{}) && strings.Contains(m.Text, "..") {
 				t.Errorf("name %q: got %+v", s, m)
 			}
 			if jailErr == nil && !m.Inbox && m.Space == "" && m.Path != jail.Spool &&

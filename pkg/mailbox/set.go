@@ -95,3 +95,22 @@ func (s Set) Seqs(last uint32) iter.Seq[uint32] {
 		}
 	}
 }
+
+// After yields the members above seq, up to and including last, ascending.
+func (s Set) After(seq, last uint32) iter.Seq[uint32] {
+	i, _ := slices.BinarySearchFunc(s.ranges, seq, func(r span, seq uint32) int {
+		if r.hi <= seq {
+			return -1
+		}
+		return 1
+	})
+	return func(yield func(uint32) bool) {
+		for _, r := range s.ranges[i:] {
+			for next := max(uint64(r.lo), uint64(seq)+1); next <= uint64(min(r.hi, last)); next++ {
+				if !yield(uint32(next)) {
+					return
+				}
+			}
+		}
+	}
+}

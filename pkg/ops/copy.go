@@ -410,6 +410,10 @@ func (c *copier) rollback(err error) error {
 	c.acc.Copied, c.acc.Skipped, c.acc.Octets = c.acc.Resumed, 0, 0
 	c.acc.Failed = c.acc.Found - c.acc.Copied
 	c.acc.Dates = DateCounts{}
+	if k, ok := c.to.(mailbox.Keeper); ok {
+		c.acc.Copied = min(c.acc.Resumed+k.Kept(), c.acc.Found)
+		c.acc.Failed = c.acc.Found - c.acc.Copied
+	}
 	return errors.Join(err, c.to.Abort())
 }
 
@@ -467,9 +471,12 @@ func (c *copier) item(m mailbox.Message) (it mailbox.Item, text mailbox.Content,
 	}
 	prefix := c.field(m)
 	it.Flags.Keywords &^= c.lost
-	it.Size += int64(len(prefix))
 	text, err = c.from.Open(m.Seq)
 	it.Text = text
+	if z, ok := text.(mailbox.Sizer); ok && err == nil {
+		it.Size, err = z.Size()
+	}
+	it.Size += int64(len(prefix))
 	if prefix != "" {
 		it.Text = io.MultiReader(strings.NewReader(prefix), text)
 	}

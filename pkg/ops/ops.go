@@ -107,6 +107,9 @@ func (s *Session) Rename(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
+	if n.Space != target.Space {
+		return mailbox.Sayf(mailbox.ErrUnsupported, "Can't rename %s to %s: they are not in the same place; move it", from, to)
+	}
 	switch _, err := s.Drivers.Find(target); {
 	case strings.HasSuffix(target.Path, "/"):
 		return fail("rename", to, mailbox.ErrName)

@@ -83,6 +83,24 @@ func (s *Spool) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
+// ReadAt reads octets that were written, as io.ReaderAt says.
+func (s *Spool) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < int64(len(s.mem)) {
+		n = copy(p, s.mem[off:])
+	}
+	if n == len(p) {
+		return n, nil
+	}
+	if s.f == nil {
+		return n, io.EOF
+	}
+	if err := s.w.Flush(); err != nil {
+		return n, err
+	}
+	m, err := s.f.ReadAt(p[n:], off+int64(n)-int64(len(s.mem)))
+	return n + m, err
+}
+
 // Truncate throws away what was written behind the first size octets.
 func (s *Spool) Truncate(size int64) error {
 	s.size = size

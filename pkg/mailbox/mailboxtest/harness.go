@@ -28,6 +28,9 @@ type Harness struct {
 	// written; all that writes is then not tested.
 	Fixture func(t *testing.T, env *mailbox.Env, n mailbox.Name) []string
 
+	// Except are subtests that are not for this driver, and why.
+	Except map[string]string
+
 	Exact       bool // every text is kept octet for octet
 	Zone        bool // internal dates keep their zone, not only the moment
 	Sender      bool // envelope senders are kept
@@ -101,6 +104,9 @@ func Run(t *testing.T, h Harness) {
 			continue
 		}
 		t.Run(tt.name, func(t *testing.T) {
+			if why := h.Except[tt.name]; why != "" {
+				t.Skip(why)
+			}
 			b := &bench{T: t, h: h}
 			b.d, b.env = h.New(t)
 			tt.test(b)
