@@ -17,7 +17,7 @@ MANUALS  := $(wildcard man/*.[157])
 
 export CGO_ENABLED = 0
 
-.PHONY: build test test-peers check format vet staticcheck manuals deps cross race kills bench soak bench-deliver fuzz install clean
+.PHONY: build test test-peers check format vet staticcheck manuals deps cross race kills bench bench-peers test-mailsystems soak bench-deliver fuzz install clean
 
 build: ## all programs, into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -25,7 +25,7 @@ build: ## all programs, into bin/
 test: ## what needs no network and no root
 	$(GO) test -short ./...
 
-check: format vet staticcheck manuals deps cross build test race kills test-peers
+check: format vet staticcheck manuals deps cross build test test-mailsystems race kills test-peers
 
 format:
 	@out=$$($(GOFUMPT) -l cmd pkg) && if [ -n "$$out" ]; then echo "not formatted: $$out"; exit 1; fi
@@ -52,7 +52,7 @@ race:
 	@if command -v gcc >/dev/null || command -v clang >/dev/null; then CGO_ENABLED=1 $(GO) test -race -short ./...; \
 	else echo "race: no C compiler, not run"; fi
 
-kills: ## the program killed at every system call that changes something; minutes
+kills: ## the program killed at every system call that changes something, and at random; minutes
 	$(GO) test -run TestKilled -timeout 60m ./cmd/mailutil
 
 test-peers: ## our client at Dovecot, mail clients at our endpoint; each where it is installed
@@ -61,11 +61,17 @@ test-peers: ## our client at Dovecot, mail clients at our endpoint; each where i
 bench: ## for benchstat; BENCH_MB=1000 for the large mailbox
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./pkg/ops -mb $(BENCH_MB)
 
+bench-peers: ## list, search and cat beside other programs, as a table; BENCH_MB as above
+	$(GO) test -count 1 -timeout 120m -run '^TestPeers$$' -v ./pkg/ops -peers -mb $(BENCH_MB)
+
 fuzz: ## each fuzz target for FUZZTIME
 	@grep -rHo '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' cmd pkg | while IFS=: read -r file func; do \
 		target=$${func#func } && echo "$$target in $${file%/*}" && \
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; \
 	done
+
+test-mailsystems: ## real mail systems, where they are installed, and 20 seconds of everything at once
+	SOAK=20s $(GO) test -count=1 -run 'TestSoak|TestMailSystem' ./pkg/deliver
 
 soak: ## deliveries, readers, prunes and kills at once; SOAK=10m
 	SOAK=$(SOAK) $(GO) test -count=1 -run 'TestSoak|TestMailSystem' -timeout 60m -v ./pkg/deliver

@@ -73,7 +73,7 @@ func parseLine(args []string, known *pflag.FlagSet) (commandLine, error) {
 // of the original, unless args have what makes them another command.
 func takesMany(command string, args []string) bool {
 	switch command {
-	case "search", "info", "lock", "repair", "serve":
+	case "search", "info", "lock", "repair", "convert", "dedup", "serve":
 		return true
 	}
 	return command == "check" && slices.Contains(args, "--deep")

@@ -20,6 +20,11 @@ var records = map[string]record{
 	"summary of create, delete, rename": doneSummary{},
 	"summary of prune":                  pruneSummary{},
 	"summary of copy, move, append, appenddelete": copySummary{},
+	"summary of transfer":                         transferSummary{},
+	"summary of convert":                          convertSummary{},
+	"summary of convert for all mailboxes":        convertTotal{},
+	"message of dedup":                            duplicateRecord{},
+	"summary of dedup":                            dedupSummary{},
 	"message of --report":                         reportRecord{},
 	"session of serve":                            sessionRecord{},
 }
@@ -88,7 +93,7 @@ func fill(v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(1)
-	case reflect.Uint32:
+	case reflect.Uint32, reflect.Uint64:
 		v.SetUint(1)
 	default:
 		panic(v.Kind())

@@ -44,6 +44,9 @@ func (d *delivery) append(ctx context.Context, drv mailbox.Driver, n mailbox.Nam
 		}
 		return d.failedAt(s.path, err)
 	}
+	if s.path == "" {
+		s.path, _ = d.place(drv, n)
+	}
 	d.log.say(levelInfo, "delivered to %s", s.path)
 	d.doubt(s.path)
 	return nil
@@ -77,7 +80,12 @@ func (d *delivery) store(ctx context.Context, drv mailbox.Driver, n mailbox.Name
 		return mailbox.Sayf(mailbox.ErrFormat, "Can't append - not in valid mailbox format: %s", n.Path)
 	}
 	flags, keywords := d.flags()
-	del, err := a.Append(ctx, n, mailbox.AppendOptions{Keywords: keywords})
+	o := mailbox.AppendOptions{Keywords: keywords}
+	del, err := a.Append(ctx, n, o)
+	if n.Inbox && errors.Is(err, mailbox.ErrNotExist) { // it comes into being with its first message
+		o.New = true
+		del, err = a.Append(ctx, n, o)
+	}
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func (d *delivery) newInbox(ctx context.Context, n mailbox.Name, format string) 
 	if err := d.create(ctx, drv, n); err != nil {
 		return fmt.Errorf("can't create INBOX: %w", err)
 	}
-	if _, _, err := look(where); !errors.Is(err, errMissing) {
+	if _, _, err := look(where); where != "" && !errors.Is(err, errMissing) {
 		d.log.say(levelDebug, "created %s", where)
 		if err := d.verify(where); err != nil {
 			return err
@@ -176,7 +176,9 @@ func (d *delivery) other(ctx context.Context) (done bool, err error) {
 	if err == nil || mustNotRetry(err) || ctx.Err() != nil {
 		return true, err
 	}
-	if !errors.Is(err, errSaid) {
+	if errors.Is(err, mailbox.ErrNotExist) {
+		d.log.say(levelWarning, "Unable to resolve %s, -I ignored", d.Inbox)
+	} else if !errors.Is(err, errSaid) {
 		d.fail(err)
 	}
 	return false, nil
@@ -193,6 +195,9 @@ func (d *delivery) intoOther(ctx context.Context, n mailbox.Name) error {
 	drv := d.drivers.Named(format)
 	if format != "" && drv == nil {
 		return fmt.Errorf("%w: %s", mailbox.ErrUnsupported, format)
+	}
+	if n.Path == "" { // of a namespace
+		return d.intoSpace(ctx, n)
 	}
 	_, _, err := look(n.Path)
 	if errors.Is(err, errMissing) {
@@ -213,6 +218,22 @@ func (d *delivery) intoOther(ctx context.Context, n mailbox.Name) error {
 		return err
 	}
 	return d.append(ctx, drv, n, spot{path: n.Path, said: d.Inbox, driver: d.formatOf(drv)})
+}
+
+// intoSpace puts the message into a mailbox of a namespace, which must exist.
+func (d *delivery) intoSpace(ctx context.Context, n mailbox.Name) error {
+	drv, err := d.drivers.Find(n)
+	if err != nil {
+		return err
+	}
+	where, err := d.place(drv, n)
+	if err != nil {
+		return err
+	}
+	if err := d.verify(where); err != nil {
+		return err
+	}
+	return d.append(ctx, drv, n, spot{path: where, said: d.Inbox, driver: d.formatOf(drv)})
 }
 
 // place is where a driver keeps a mailbox.

@@ -100,7 +100,7 @@ func TestOriginalMlock(t *testing.T) {
 	}
 	clean(t, 0o2775)
 	path := spoolBox(t, "alice")
-	mountOver(t, "/usr/bin/mlock", bin+"/mlock")
+	mountOver(t, "/usr/bin/mlock", "/etc/mlock")
 	if r := deliverTo(t, mail("one"), "alice"); r.code != 0 || strings.Contains(r.err, "vulnerable") {
 		t.Fatalf("status %d, %s", r.code, r.err)
 	}

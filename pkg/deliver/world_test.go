@@ -130,6 +130,7 @@ alice:x:2001:2001:Alice:/home/alice:/bin/sh
 bob:x:2002:2002:Bob:/home/bob:/bin/sh
 mallory:x:2003:2003:Mallory:/home/mallory:/bin/sh
 homeless:x:2004:2004:Nobody:/nonexistent:/bin/sh
+carol:x:2005:2005:Carol:/home/carol:/bin/sh
 postfix:x:120:120::/var/spool/postfix:/usr/sbin/nologin
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 `
@@ -141,6 +142,7 @@ alice:x:2001:
 bob:x:2002:
 mallory:x:2003:
 homeless:x:2004:
+carol:x:2005:
 friends:x:3000:alice,bob
 postfix:x:120:
 postdrop:x:121:
@@ -152,6 +154,7 @@ type identity struct{ uid, gid uint32 }
 
 var users = map[string]identity{
 	"root": {0, 0}, "daemon": {1, 1}, "alice": {aliceUID, aliceUID}, "bob": {bobUID, bobUID}, "mallory": {malUID, malUID},
+	"carol": {2005, 2005},
 }
 
 // clean makes all homes and the spool new; the spool gets this mode.
@@ -177,7 +180,8 @@ func clean(t testing.TB, spoolMode os.FileMode) {
 	install(t, false)
 }
 
-// install makes mlock set-group-id and, if setID, tmail set-user-id.
+// install makes mlock set-group-id and, if setID, tmail set-user-id. Set-uid
+// programs look for mlock in /etc, for one place.
 func install(t testing.TB, setID bool) {
 	t.Helper()
 	modes := map[string]uint32{"tmail": 0o755, "dmail": 0o755, "mailutil": 0o755, "mlock": 0o2755}
@@ -185,6 +189,11 @@ func install(t testing.TB, setID bool) {
 		modes["tmail"] = 0o4755
 	}
 	must(t, os.Chown(bin+"/mlock", 0, mailGID))
+	b, err := os.ReadFile(bin + "/mlock")
+	must(t, err)
+	must(t, os.WriteFile("/etc/mlock", b, 0o755))
+	must(t, os.Chown("/etc/mlock", 0, mailGID))
+	must(t, syscall.Chmod("/etc/mlock", 0o2755))
 	for name, mode := range modes {
 		must(t, syscall.Chmod(filepath.Join(bin, name), mode))
 	}

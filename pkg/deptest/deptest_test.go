@@ -26,7 +26,7 @@ var unlikely = []string{"net/http", "github.com/spf13/cobra", "log"}
 // heavy is what a program with privileges must not have in it: too much to be
 // read by who installs it, and too slow to start.
 var heavy = append([]string{
-	"net", "crypto/tls", "crypto/sha256", "encoding/json", "regexp", "text/template", "golang.org/x/text/transform",
+	"net", "crypto/tls", "crypto/sha256", "crypto/rand", "encoding/json", "regexp", "text/template", "golang.org/x/text/transform",
 	"github.com/schollz/progressbar/v3",
 }, unlikely...)
 

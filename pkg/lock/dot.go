@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -154,7 +155,7 @@ func (d dot) create(name string) (*os.File, error) {
 // held is the lock called name, which is f. The file stays open so that its
 // inode number is not given to another while we compare it.
 func (d dot) held(f *os.File, name string) Held {
-	return held(func() error {
+	release := func() error {
 		st, err := stat(f)
 		switch {
 		case err != nil:
@@ -164,7 +165,14 @@ func (d dot) held(f *os.File, name string) Held {
 			d.o.say("lock file %s was removed by another process", name)
 		}
 		return errors.Join(err, f.Close())
-	})
+	}
+	renew := func() error {
+		if st, err := stat(f); err != nil || !is(name, st) {
+			return errors.Join(err, fmt.Errorf("lock file %s was removed by another process", name))
+		}
+		return os.Chtimes(name, time.Now(), time.Now())
+	}
+	return &once{sync.OnceValue(release), renew}
 }
 
 // without goes on without the lock.

@@ -25,18 +25,20 @@ const (
 // not.
 var borrowed = os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid()
 
-// mlockPaths returns where mlock may be: the places of the original, those of
-// packages, and beside the program that runs. Not the last where the program is
-// set-uid: others may give it a second name, beside a program of theirs.
+// mlockPaths returns where mlock may be: the places of the original, those
+// below /usr/local, beside the program that runs, and where Debian has that of
+// the original, which leaves its lock behind when its caller is killed. Beside
+// the program does not count where it is set-uid: others may give it a second
+// name, beside a program of theirs.
 func mlockPaths() []string {
 	paths := []string{
 		"/usr/libexec/mlock", "/usr/sbin/mlock", "/etc/mlock",
-		"/usr/local/libexec/mlock", "/usr/local/sbin/mlock", "/usr/local/bin/mlock", "/usr/bin/mlock",
+		"/usr/local/libexec/mlock", "/usr/local/sbin/mlock", "/usr/local/bin/mlock",
 	}
 	if exe, err := os.Executable(); err == nil && !borrowed {
 		paths = append(paths, filepath.Join(filepath.Dir(exe), "mlock"))
 	}
-	return paths
+	return append(paths, "/usr/bin/mlock")
 }
 
 // ask takes the lock by mlock, which may create files where we may not. It

@@ -127,7 +127,7 @@ func (t *delivery) add(it mailbox.Item) (a mailbox.Altered, err error) {
 		}
 		i.keywords |= has
 	}
-	mtime, altered := storable(it.Date, t.d.env.Now())
+	mtime, altered := numbered.Mtime(it.Date, t.d.env.Now())
 	if altered {
 		a.Dates++
 	}
@@ -164,22 +164,6 @@ func (t *delivery) text(n uint32, atime, mtime time.Time, it mailbox.Item) (bare
 		return err
 	})
 	return bare, err
-}
-
-// The years that the original can show.
-const firstYear, lastYear = 1970, 2097
-
-// storable returns the modification time that keeps a date, but for its zone.
-// altered says that it keeps another one.
-func storable(d mailbox.Date, now time.Time) (at time.Time, altered bool) {
-	if d.IsZero() {
-		return time.Unix(now.Unix(), 0), false
-	}
-	at = d.Time()
-	if y := at.UTC().Year(); y < firstYear || y > lastYear {
-		return time.Unix(now.Unix(), 0), true
-	}
-	return at, false
 }
 
 // Commit makes the messages part of the mailbox. The numbers that they get are

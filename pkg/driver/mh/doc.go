@@ -42,8 +42,8 @@
 //	INBOX            the same, where mh-allow-inbox is configured and it exists
 //	a path           of a directory below that directory, or of one anywhere
 //	                 that has a .mh_sequences
-//	#driver.mh/PATH  to create one, or to append to one, anywhere; a new one
-//	                 elsewhere gets a .mh_sequences, by which it is known
+//	#driver.mh/PATH  to create one anywhere; elsewhere it gets a .mh_sequences
+//	                 at once, by which it is known
 //
 // The directory is Path of ~/.mh_profile, below the home directory unless
 // absolute, or Mail; mh-path of the configuration goes first. Without a profile

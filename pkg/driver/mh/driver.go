@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -41,6 +40,7 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Lister   = (*Driver)(nil)
 	_ mailbox.Checker  = (*Driver)(nil)
 )
@@ -125,6 +125,9 @@ func (d *Driver) root() (string, error) {
 	return p.path, p.err
 }
 
+// Place returns the directory of n.
+func (d *Driver) Place(n mailbox.Name) (string, error) { return d.place(n) }
+
 // place returns the directory of n, "" where n is no mh name.
 func (d *Driver) place(n mailbox.Name) (string, error) {
 	if n.Space == "" && !n.Inbox {
@@ -186,7 +189,7 @@ func (d *Driver) isMailbox(path string) (bool, error) {
 	if below, err := d.below(path); below || err != nil {
 		return below, err
 	}
-	fi, err = d.FS.Lstat(filepath.Join(path, sequencesName))
+	fi, err = d.FS.Stat(filepath.Join(path, sequencesName))
 	if node.Gone(err) {
 		return false, nil
 	}
@@ -241,7 +244,7 @@ func (d *Driver) newPath(n mailbox.Name) (string, error) {
 	if path == "" {
 		return "", mailbox.Sayf(mailbox.ErrName, "Can't create %s: invalid name", n.Text)
 	}
-	if slices.ContainsFunc(strings.Split(n.Text, "/"), numbered.AllDigits) {
+	if numbered.BadName(n.Text) {
 		return "", mailbox.Sayf(mailbox.ErrName, "Can't create mailbox %s: invalid MH-format name", n.Text)
 	}
 	return path, nil

@@ -119,11 +119,11 @@ func (d *Driver) openSequences(name string, write bool) (fsx.File, error) {
 		}
 		return f, err
 	}
-	fi, err := d.FS.Lstat(name)
+	fi, err := d.FS.Stat(name)
 	if node.Gone(err) {
 		return nil, nil
 	}
-	if err == nil && !fi.Mode().IsRegular() {
+	if err == nil && !fi.Mode().IsRegular() { // a fifo would make us wait
 		err = &fs.PathError{Op: "open", Path: name, Err: mailbox.ErrFormat}
 	}
 	if err != nil {

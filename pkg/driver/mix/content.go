@@ -21,7 +21,6 @@ type data struct {
 	h    *hold
 	f    fsx.File // nil for none
 	file uint32   // its number
-	size int64
 
 	buf  []byte
 	base int64 // offset in the file of buf[0]

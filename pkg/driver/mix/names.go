@@ -32,11 +32,12 @@ func dataName(n uint32) string {
 // other names.
 func dataNumber(name string) (n uint32, ok bool) {
 	digits, ok := strings.CutPrefix(name, prefix)
-	if !ok || digits != "" && !allHex([]byte(digits)) || len(digits) > 8 {
+	if !ok || len(digits) > 8 {
 		return 0, false
 	}
-	n = uint32(fromHex([]byte(digits)))
-	return n, dataName(n) == name
+	v, rest, some := takeHex([]byte(digits))
+	n = uint32(v)
+	return n, len(rest) == 0 && (some || digits == "") && dataName(n) == name
 }
 
 // isOurs reports whether the name in a mailbox directory belongs to the
@@ -49,42 +50,42 @@ func validName(n mailbox.Name) bool {
 	return !isOurs(filepath.Base(strings.TrimRight(n.Path, "/")))
 }
 
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-}
-
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func allHex(b []byte) bool {
 	for _, c := range b {
-		if !isHex(c) {
+		if hexValue[c] == 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// fromHex is the value of hex digits, as far as 64 bits hold it.
-func fromHex(b []byte) (v uint64) {
-	for _, c := range b {
-		if c <= '9' {
-			c -= '0'
-		} else {
-			c = c&^0x20 - 'A' + 10
+// takeHex reads the hex digits that b begins with, any number of them; ok is
+// false where there are none, or the value does not fit into 64 bits.
+func takeHex(b []byte) (v uint64, rest []byte, ok bool) {
+	n, ok := 0, true
+	for ; n < len(b); n++ {
+		d := hexValue[b[n]]
+		if d == 0 {
+			break
 		}
-		v = v<<4 | uint64(c)
+		ok = ok && v>>60 == 0
+		v = v<<4 | uint64(d-1)
 	}
-	return v
+	return v, b[n:], ok && n > 0
 }
 
-// takeHex reads the hex digits that b begins with, any number of them.
-func takeHex(b []byte) (v uint64, rest []byte, ok bool) {
-	n := 0
-	for n < len(b) && isHex(b[n]) {
-		n++
+// hexValue is the value of each hex digit, plus 1.
+var hexValue = func() (t [256]byte) {
+	for i := range byte(10) {
+		t['0'+i] = i + 1
 	}
-	return fromHex(b[:n]), b[n:], n > 0 && len(strings.TrimLeft(string(b[:n]), "0")) <= 16
-}
+	for i := range byte(6) {
+		t['a'+i], t['A'+i] = i+11, i+11
+	}
+	return t
+}()
 
 func appendHex(b []byte, v uint64, digits int) []byte {
 	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {

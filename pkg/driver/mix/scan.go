@@ -98,6 +98,7 @@ func (c *scanner) index(s *state, f fsx.File) error {
 // fit looks whether what the index says fits to UIDLAST and to the data files.
 func (c *scanner) fit(s *state) error {
 	last := map[uint32]int{} // message in each data file that was seen last
+	file, behind := uint32(0), -1
 	c.sizes, s.short = map[uint32]int64{}, map[uint32]bool{}
 	for i := range s.msgs {
 		m := &s.msgs[i]
@@ -109,12 +110,26 @@ func (c *scanner) fit(s *state) error {
 			c.warn(text + ", repaired")
 			s.meta.uidLast = m.uid
 		}
-		if k, known := last[m.file]; known {
-			c.cut(s, k, m.pos)
-		} else if err := c.measure(m.file); err != nil {
-			return err
+		if behind < 0 || file != m.file { // mostly they stand one behind the other
+			if behind >= 0 {
+				last[file] = behind
+			}
+			k, known := last[m.file]
+			if !known {
+				if err := c.measure(m.file); err != nil {
+					return err
+				}
+				k = -1
+			}
+			file, behind = m.file, k
 		}
-		last[m.file] = i
+		if behind >= 0 {
+			c.cut(s, behind, m.pos)
+		}
+		behind = i
+	}
+	if behind >= 0 {
+		last[file] = behind
 	}
 	for file, k := range last {
 		c.cut(s, k, c.sizes[file])

@@ -43,8 +43,9 @@
 //	expunge          by a plan, all or none; the records afterwards
 //	new keywords,    replace of the index, in place through a journal: others
 //	odd indexes      wait for the lock of this very file
-//	new mailbox      hidden files and a plan, then the index, which makes it a
-//	                 mailbox
+//	new mailbox      a hidden directory beside its place, which appears whole;
+//	                 where a directory is there already, hidden files and a
+//	                 plan, then the index, which makes it a mailbox
 //
 // Who finds a plan or a journal that a crash left finishes it, before anything
 // else. Until then the original sees some of the messages of an interrupted

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"mailutil/pkg/internal/flocked"
@@ -33,6 +32,7 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Checker  = (*Driver)(nil)
 )
 
@@ -41,6 +41,9 @@ func New(env *mailbox.Env) *Driver { return &Driver{FS: fsx.OS{}, env: env} }
 
 // Name returns "mx".
 func (d *Driver) Name() string { return "mx" }
+
+// Place returns the directory of n.
+func (d *Driver) Place(n mailbox.Name) (string, error) { return d.place(n) }
 
 // place returns the directory of the mailbox n; that of INBOX is ~/INBOX.
 func (d *Driver) place(n mailbox.Name) (string, error) {
@@ -89,11 +92,6 @@ func (d *Driver) whyNot(path string) error {
 		return mailbox.ErrNotMailbox
 	}
 	return mailbox.ErrFormat
-}
-
-// badName reports whether a name has a part that would be taken for a message.
-func badName(text string) bool {
-	return slices.ContainsFunc(strings.Split(text, "/"), numbered.AllDigits)
 }
 
 // Create makes an empty mailbox, in a directory that may be there already.
@@ -153,7 +151,7 @@ func (s *state) delete() error {
 // INBOX goes away a new one is made.
 func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 	path, err := d.place(from)
-	if err == nil && badName(to.Text) {
+	if err == nil && numbered.BadName(to.Text) {
 		err = mailbox.Sayf(mailbox.ErrName, "Can't rename to mailbox %s: invalid MX-format name", to.Text)
 	}
 	if err == nil {

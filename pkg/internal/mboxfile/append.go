@@ -332,12 +332,25 @@ func (a *addition) isCurrent() (bool, error) {
 
 // rewrite adds keywords and messages in one change.
 func (a *addition) rewrite(b *box) error {
+	if err := a.stillThere(); err != nil {
+		return err
+	}
 	b.ix.Keywords = a.table.Names
 	if len(b.ix.Msgs) > 0 {
 		b.ix.Msgs[0].Bits |= mbox.BitChanged
 	}
 	b.tail = &a.spool
 	return b.update(mailbox.Set{})
+}
+
+// stillThere returns an error where the file has lost its name while we waited
+// for its lock: what is added to it now, nobody would see.
+func (a *addition) stillThere() error {
+	same, err := a.d.isAt(a.f)
+	if err == nil && !same {
+		err = a.d.fail("append", a.n.Text, fmt.Errorf("%w: %w: it was replaced by another file", mailbox.ErrTemporary, mailbox.ErrChanged))
+	}
+	return err
 }
 
 // spooled writes the messages that wait.
@@ -348,6 +361,9 @@ func (a *addition) spooled(w io.Writer) error {
 
 // append adds what messages writes behind the end of the file.
 func (a *addition) append(messages func(io.Writer) error) error {
+	if err := a.stillThere(); err != nil {
+		return err
+	}
 	did, err := journal.Recover(a.f, a.d.journal())
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func (s *Stage) Add(n uint32, atime, mtime time.Time, write func(io.Writer) erro
 	if err = write(s.buf); err == nil {
 		err = s.buf.Flush()
 	}
-	if err == nil {
+	if err == nil && s.Mode&^0o600 != 0 {
 		err = f.Chmod(s.Mode) // whatever the umask
 	}
 	if err == nil {
