@@ -6,25 +6,28 @@ PREFIX   ?= /usr/local
 FUZZTIME ?= 60s
 BENCH    ?= .
 BENCH_MB ?= 100
+SOAK     ?= 10m
 
 GOFUMPT     = $(GO) run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PROGRAMS := $(notdir $(wildcard cmd/*))
+AGENTS   := ./cmd/tmail ./cmd/dmail ./cmd/mlock# small is better than fast there: nothing is inlined
 MANUALS  := $(wildcard man/*.[157])
 
 export CGO_ENABLED = 0
 
-.PHONY: build test check format vet staticcheck manuals deps cross race kills bench fuzz install clean
+.PHONY: build test check format vet staticcheck manuals deps cross race kills bench bench-peers test-mailsystems soak bench-deliver fuzz install clean
 
 build: ## all programs, into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+	$(GO) build -trimpath -gcflags=all=-l -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(AGENTS)
 
 test: ## what needs no network and no root
 	$(GO) test -short ./...
 
-check: format vet staticcheck manuals deps cross build test race kills
+check: format vet staticcheck manuals deps cross build test test-mailsystems race kills
 
 format:
 	@out=$$($(GOFUMPT) -l cmd pkg) && if [ -n "$$out" ]; then echo "not formatted: $$out"; exit 1; fi
@@ -51,11 +54,14 @@ race:
 	@if command -v gcc >/dev/null || command -v clang >/dev/null; then CGO_ENABLED=1 $(GO) test -race -short ./...; \
 	else echo "race: no C compiler, not run"; fi
 
-kills: ## the program killed at every system call that changes something; minutes
-	$(GO) test -run TestKilled -timeout 60m ./cmd/mailutil
+kills: ## the program killed at every system call that changes something, and at random; minutes
+	$(GO) test -run 'TestKilled|TestConversion' -timeout 60m ./cmd/mailutil
 
 bench: ## for benchstat; BENCH_MB=1000 for the large mailbox
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./pkg/ops -mb $(BENCH_MB)
+
+bench-peers: ## list, search and cat beside other programs, as a table; BENCH_MB as above
+	$(GO) test -count 1 -timeout 120m -run '^TestPeers$$' -v ./pkg/ops -peers -mb $(BENCH_MB)
 
 fuzz: ## each fuzz target for FUZZTIME
 	@grep -rHo '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' cmd pkg | while IFS=: read -r file func; do \
@@ -63,12 +69,26 @@ fuzz: ## each fuzz target for FUZZTIME
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; \
 	done
 
+test-mailsystems: ## real mail systems, where they are installed, and 20 seconds of everything at once
+	SOAK=20s $(GO) test -count=1 -run 'TestSoak|TestMailSystem' ./pkg/deliver
+
+soak: ## deliveries, readers, prunes and kills at once; SOAK=10m
+	SOAK=$(SOAK) $(GO) test -count=1 -run 'TestSoak|TestMailSystem' -timeout 60m -v ./pkg/deliver
+
+bench-deliver: ## tmail and dmail beside the original, procmail, maildrop and others
+	$(GO) test -run '^$$' -bench . -benchtime 100x ./pkg/deliver
+
 install: build
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 $(PROGRAMS:%=bin/%) '$(DESTDIR)$(PREFIX)/bin'
 	@for page in $(MANUALS); do \
 		dir='$(DESTDIR)$(PREFIX)/share/man/man'$${page##*.} && install -d "$$dir" && install -m 644 "$$page" "$$dir" || exit 1; \
 	done
+	@echo 'No program has been given any privileges. Local delivery may need two:'
+	@echo '  chown root:root $(PREFIX)/bin/tmail && chmod 4755 $(PREFIX)/bin/tmail'
+	@echo '    so that a mail system that does not run as root can deliver to any user; see tmail(1)'
+	@echo '  chgrp mail $(PREFIX)/bin/mlock && chmod 2755 $(PREFIX)/bin/mlock'
+	@echo '    so that users can lock a mailbox in a spool directory they may not write to; see mlock(1)'
 
 clean:
 	rm -rf bin

@@ -12,13 +12,16 @@ import (
 // output has what the original prints and nothing else.
 func (c *cli) account(acc ops.Account, err error) {
 	plain := err == nil && acc.Balanced() && acc.Skipped == 0 && acc.Failed == 0 && acc.AlteredMessages == 0 &&
-		acc.SourceGrew == 0 && acc.NotSelected == 0 && acc.Resumed == 0 && acc.Mapped.Messages == 0 && acc.DateFrom == ops.DateInternal && (acc.SourceProven || acc.Copied == 0)
+		acc.SourceGrew == 0 && acc.NotSelected == 0 && acc.Resumed == 0 && acc.Present == 0 && !acc.UIDsLost && acc.Mapped.Messages == 0 && acc.DateFrom == ops.DateInternal && (acc.SourceProven || acc.Copied == 0)
 	if c.opt.quiet || c.opt.json || plain && !c.opt.verbose {
 		return
 	}
 	c.exceptions(acc)
 	if acc.AlteredMessages > 0 {
 		c.warn(fmt.Sprintf("mailutil: %s cannot hold %d of the messages as they are: %s", acc.Target, acc.AlteredMessages, acc.Altered))
+	}
+	if acc.UIDsLost {
+		c.warn(fmt.Sprintf("mailutil: the format of %s keeps no UIDs", acc.Target))
 	}
 	if acc.SourceGrew > 0 {
 		c.warn(fmt.Sprintf("mailutil: %d octets of new mail arrived in %s meanwhile and were not copied", acc.SourceGrew, acc.Source))
@@ -34,6 +37,9 @@ func (c *cli) account(acc ops.Account, err error) {
 	}
 	if acc.NotSelected > 0 {
 		c.warn(fmt.Sprintf("mailutil: %d messages were not selected", acc.NotSelected))
+	}
+	if acc.Present > 0 {
+		c.warn(fmt.Sprintf("mailutil: %d messages were in %s already", acc.Present, acc.Target))
 	}
 	if d := acc.Dates; acc.DateFrom != ops.DateInternal {
 		c.warn(fmt.Sprintf("mailutil: %d dates from Date, %d from Received, %d internal dates, %d none", d.Header, d.Received, d.Internal, d.None))

@@ -72,7 +72,11 @@ func parseLine(args []string, known *pflag.FlagSet) (commandLine, error) {
 // takesMany reports whether a command takes any number of mailboxes: not those
 // of the original, unless args have what makes them another command.
 func takesMany(command string, args []string) bool {
-	return command == "search" || command == "info" || command == "check" && slices.Contains(args, "--deep")
+	switch command {
+	case "search", "info", "lock", "repair", "convert", "dedup":
+		return true
+	}
+	return command == "check" && slices.Contains(args, "--deep")
 }
 
 // option reads the switch word and, where it takes one, its value from the

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,9 +25,11 @@ import (
 type cli struct {
 	prog     string // as it was called
 	in       io.Reader
+	lines    *bufio.Reader // of in, for questions; nil before the first
 	out, err io.Writer
 	opt      options
 	session  ops.Session
+	mu       sync.Mutex     // of err: several mailboxes may be at work at once
 	stream   *stream.Driver // of the session: what is written may be compressed
 	lost     error          // the first result that could not be written
 }
@@ -59,6 +63,8 @@ func (c *cli) warn(line string) {
 
 // complain writes to standard error: the record with --json, else the line.
 func (c *cli) complain(r errorRecord, line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.opt.json {
 		encode(c.err, r) // there is no place left to say that this failed
 		return

@@ -18,9 +18,14 @@ var examples = map[string][]string{
 	"append":       {"mailutil append ./old.mbox work", "mailutil append --verify --where unseen INBOX work"},
 	"appenddelete": {"mailutil appenddelete INBOX work", "mailutil appenddelete --where 'from list' INBOX lists"},
 	"prune":        {"mailutil prune work 'seen older 90d'", "mailutil --dry-run prune INBOX 'larger 10M seen'"},
+	"transfer":     {"mailutil -v transfer 2025/ '#driver.mbx/new/'", "mailutil transfer --resume 2025/ old/"},
+	"convert":      {"mailutil convert --to mbx --recursive 2025", "printf 'kept\nwork\n' | mailutil convert --to unix --jobs 2 --report done.json --from-file -"},
+	"dedup":        {"mailutil --dry-run dedup work kept", "mailutil dedup --to doubles work kept"},
 	"list":         {"mailutil list INBOX unseen", "mailutil list --fields number,from,subject work 'since 1-Feb-2024'"},
 	"cat":          {"mailutil cat work 2", "mailutil cat --eml letters INBOX 'from anna'"},
 	"search":       {"mailutil search INBOX work 'subject köln'", "mailutil search -l ./*.mbox 'body \"nr. 4711\"'"},
+	"repair":       {"mailutil repair ./old.mbox", "mailutil --dry-run repair INBOX work"},
+	"lock":         {"mailutil lock status INBOX", "mailutil lock run work -- ls -l work"},
 	"info":         {"mailutil info INBOX", "mailutil --json info work ./old.mbox"},
 }
 

@@ -22,7 +22,9 @@ import (
 const (
 	typeMessage  = "message"  // one message of a mailbox
 	typeFinding  = "finding"  // something odd in a mailbox
+	typeLock     = "lock"     // a lock that somebody has on a mailbox
 	typeProgress = "progress" // how far the work is
+	typeStep     = "step"     // one thing that a repair does
 	typeSummary  = "summary"  // what came of a command
 	typeError    = "error"    // what went wrong, or may matter
 )

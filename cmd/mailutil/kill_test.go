@@ -84,6 +84,12 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 		{"prune mbx", []string{"prune", "box", "subject second"}, "mbx", oldOrNew},
 		{"move to new mbx", []string{"move", "src", "#driver.mbx/new"}, "unix", nothingLost},
 		{"move to mbx", []string{"appenddelete", "src", "box"}, "mbx", nothingLost},
+		{"copy to new mx", []string{"copy", "src", "#driver.mx/new"}, "unix", oldOrNew},
+		{"append to mx", []string{"append", "src", "box"}, "mx", oldOrNew},
+		{"prune mx", []string{"prune", "box", "or subject second subject third"}, "mx", oldOrNew},
+		{"copy to new mh", []string{"copy", "src", "#driver.mh/new"}, "unix", oldOrNew},
+		{"append to mh", []string{"append", "src", "box"}, "mh", oldOrNew},
+		{"prune mh", []string{"prune", "box", "or subject second subject third"}, "mh", oldOrNew},
 	} {
 		t.Run(c.name, func(t *testing.T) { killEverywhere(t, bin, c) })
 	}
@@ -211,7 +217,7 @@ func digests(t *testing.T, home string) map[string][]string {
 			t.Fatal(err)
 		}
 		mb, err := ds.Open(context.Background(), n, mailbox.ReadWrite)
-		if errors.Is(err, mailbox.ErrNotExist) {
+		if errors.Is(err, mailbox.ErrNotExist) || errors.Is(err, mailbox.ErrNotMailbox) { // a directory, perhaps
 			continue
 		}
 		if err != nil {

@@ -15,11 +15,19 @@ import (
 // records are the sections of mailutil-json(5) and what they describe.
 var records = map[string]record{
 	"error":                             errorRecord{},
+	"lock of lock status":               lockRecord{},
 	"summary of check":                  statusSummary{},
 	"summary of create, delete, rename": doneSummary{},
 	"summary of prune":                  pruneSummary{},
 	"summary of copy, move, append, appenddelete": copySummary{},
-	"message of --report":                         reportRecord{},
+	"step of repair":                       stepRecord{},
+	"summary of repair":                    repairSummary{},
+	"summary of transfer":                  transferSummary{},
+	"summary of convert":                   convertSummary{},
+	"summary of convert for all mailboxes": convertTotal{},
+	"message of dedup":                     duplicateRecord{},
+	"summary of dedup":                     dedupSummary{},
+	"message of --report":                  reportRecord{},
 }
 
 // The page has each field that the encoder writes, in its order, and no others.
@@ -86,7 +94,7 @@ func fill(v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(1)
-	case reflect.Uint32:
+	case reflect.Uint32, reflect.Uint64:
 		v.SetUint(1)
 	default:
 		panic(v.Kind())

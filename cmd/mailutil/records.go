@@ -43,6 +43,7 @@ type copySummary struct {
 	Target          string        `json:"target"` // as the user wrote it
 	Found           uint32        `json:"found"`
 	NotSelected     uint32        `json:"not_selected"`
+	Present         uint32        `json:"present"` // in the target already
 	Copied          uint32        `json:"copied"`
 	Resumed         uint32        `json:"resumed"` // of these, by an earlier run that was interrupted
 	Skipped         uint32        `json:"skipped"`
@@ -123,7 +124,7 @@ func (copySummary) recordType() string   { return typeSummary }
 func newCopySummary(command string, acc ops.Account, exit int) copySummary {
 	return copySummary{
 		Command: command, Source: acc.Source, Target: acc.Target,
-		Found: acc.Found, NotSelected: acc.NotSelected, Copied: acc.Copied, Resumed: acc.Resumed, Skipped: acc.Skipped, Failed: acc.Failed,
+		Found: acc.Found, NotSelected: acc.NotSelected, Present: acc.Present, Copied: acc.Copied, Resumed: acc.Resumed, Skipped: acc.Skipped, Failed: acc.Failed,
 		Octets: acc.Octets, Deleted: acc.Deleted,
 		AlteredMessages: acc.AlteredMessages, Altered: newAltered(acc.Altered),
 		Dates: dateFields(acc.Dates),

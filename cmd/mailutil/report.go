@@ -50,8 +50,11 @@ func newReportFile(name string) (*report, error) {
 	return &report{file: f}, err
 }
 
-func (r *report) except(source string, e ops.Exception) {
-	if err := encode(r.file, newReport(source, e)); r.err == nil {
+func (r *report) except(source string, e ops.Exception) { r.add(newReport(source, e)) }
+
+// add writes a line.
+func (r *report) add(rec record) {
+	if err := encode(r.file, rec); r.err == nil {
 		r.err = err
 	}
 }

@@ -42,7 +42,8 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(
 		c.checkCommand(), c.createCommand(), c.deleteCommand(), c.renameCommand(),
 		c.copyCommand("copy"), c.copyCommand("move"), c.copyCommand("append"), c.copyCommand("appenddelete"),
-		c.pruneCommand(), c.listCommand(), c.catCommand(), c.searchCommand(), c.infoCommand(),
+		c.pruneCommand(), c.transferCommand(), c.convertCommand(), c.dedupCommand(),
+		c.listCommand(), c.catCommand(), c.searchCommand(), c.infoCommand(), c.lockCommand(), c.repairCommand(),
 	)
 	return root
 }

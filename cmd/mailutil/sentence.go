@@ -24,17 +24,23 @@ const (
 	opAppend
 	opDelete
 	opRename
+	opLock
+	opRepair
+	opConvert
 )
 
 // verbs begin the sentence "Can't VERB NAME: REASON".
 var verbs = map[operation]string{
-	opStatus: "get status of mailbox",
-	opOpen:   "open mailbox",
-	opCreate: "create mailbox",
-	opNode:   "create mailbox node",
-	opAppend: "append to mailbox",
-	opDelete: "delete mailbox",
-	opRename: "rename mailbox",
+	opStatus:  "get status of mailbox",
+	opOpen:    "open mailbox",
+	opCreate:  "create mailbox",
+	opNode:    "create mailbox node",
+	opAppend:  "append to mailbox",
+	opDelete:  "delete mailbox",
+	opRename:  "rename mailbox",
+	opLock:    "lock mailbox",
+	opRepair:  "repair mailbox",
+	opConvert: "convert mailbox",
 }
 
 // sentence says that op failed with the mailbox that the user called name.

@@ -97,11 +97,12 @@ func marked(mark, text, home string) string {
 }
 
 var (
-	hosts   = regexp.MustCompile(`@hh\b`)
-	numbers = regexp.MustCompile(`\b[0-9]{10}\b`)
-	hexes   = regexp.MustCompile(`\b[0-9a-f]{8}`)
-	ctimes  = regexp.MustCompile(`[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d \d{4}`)
-	rfcs    = regexp.MustCompile(`([A-Z][a-z]{2}, {1,2})?\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000( \(UTC\))?`)
+	hosts    = regexp.MustCompile(`@hh\b`)
+	numbers  = regexp.MustCompile(`\b[0-9]{10}\b`)
+	hexes    = regexp.MustCompile(`\b[0-9a-f]{8}`)
+	mixFiles = regexp.MustCompile(`\.mix[0-9a-f]{8}\b`)
+	ctimes   = regexp.MustCompile(`[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d \d{4}`)
+	rfcs     = regexp.MustCompile(`([A-Z][a-z]{2}, {1,2})?\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000( \(UTC\))?`)
 )
 
 // mask names what differs from run to run. Only times of today count.
@@ -119,6 +120,7 @@ func mask(text, home string) string {
 		n, err := strconv.ParseInt(s, 16, 64)
 		return time.Unix(n, 0), err
 	})
+	text = mixFiles.ReplaceAllString(text, ".mix<HEXV>")
 	text = replaceNow(text, ctimes, "<CTIME>", func(s string) (time.Time, error) { return time.Parse(time.ANSIC, s) })
 	return replaceNow(text, rfcs, "<NOW>", func(s string) (time.Time, error) {
 		if _, day, ok := strings.Cut(s, ","); ok {

@@ -38,10 +38,18 @@ var syntaxes = []struct{ command, syntax, does string }{
 	{"append", "append " + copySwitches, ""},
 	{"appenddelete", "appenddelete " + copySwitches, "copy/move messages to existing mailbox"},
 	{"prune", "prune mailbox SEARCH_CRITERIA", "prune mailbox of messages matching criteria"},
+	{
+		"transfer", "transfer [-rw[copy]] [-kw[copy]] [-ig[nore]] [-m[erge] m] SOURCE DEST",
+		"copy source hierarchy to destination\n   ;;  -merge modes are prompt, append, or suffix=xxxx",
+	},
+	{"convert", "convert --to FORMAT [--recursive] [--jobs N] [--no-keep-original] [--from-file LIST] MAILBOX...", "change the format of mailboxes in place"},
+	{"dedup", "dedup [--by body | message-id] [--to MAILBOX] MAILBOX...", "expunge messages that are there more than once"},
 	{"list", "list [--fields NAMES] [-0] MAILBOX [CRITERIA]", "list messages, one a line"},
 	{"cat", "cat [--headers] [--crlf] [--mbox | --eml DIR] MAILBOX [CRITERIA]", "print messages as they are"},
 	{"search", "search [--fields NAMES] [-0] [--raw OCTETS] [--count] [-l] MAILBOX... CRITERIA", "find messages in mailboxes"},
 	{"info", "info MAILBOX...", "tell about mailboxes"},
+	{"lock", "lock status | break MAILBOX, lock run MAILBOX -- COMMAND...", "tell about locks, remove a left one, run a command under them"},
+	{"repair", "repair [--dry-run] [--format FORMAT] [--keep-original DIR] [--undelete-expunged] MAILBOX...", "make damaged mailboxes sound"},
 }
 
 // syntaxOf returns the syntax of a command, "" for one that is not known.
@@ -100,6 +108,13 @@ func purged(p ops.Pruned) string {
 	}
 	return fmt.Sprintf("%d message(s) purged", p.Gone)
 }
+
+// What transfer says; standard output.
+const (
+	listing     = "Listing mailboxes..."
+	noDelimiter = "warning: unable to get destination hierarchy delimiter!"
+	alternative = "alternative name: "
+)
 
 // What the library of the original says; standard error.
 

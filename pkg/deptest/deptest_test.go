@@ -23,6 +23,13 @@ type rule struct {
 // unlikely is what nothing below the commands needs.
 var unlikely = []string{"net/http", "github.com/spf13/cobra", "log"}
 
+// heavy is what a program with privileges must not have in it: too much to be
+// read by who installs it, and too slow to start.
+var heavy = append([]string{
+	"net", "crypto/tls", "crypto/sha256", "crypto/rand", "encoding/json", "regexp", "text/template", "golang.org/x/text/transform",
+	"github.com/schollz/progressbar/v3",
+}, unlikely...)
+
 var rules = []rule{
 	{
 		"mailutil/cmd/mailutil",
@@ -32,6 +39,18 @@ var rules = []rule{
 		},
 		nil,
 	},
+	{"mailutil/cmd/tmail", []string{"mailutil/pkg/deliver", "mailutil/pkg/exit"}, heavy},
+	{"mailutil/cmd/dmail", []string{"mailutil/pkg/deliver", "mailutil/pkg/exit"}, heavy},
+	{"mailutil/cmd/mlock", []string{"golang.org/x/sys/unix"}, append([]string{"os/exec"}, heavy...)},
+	{
+		"mailutil/pkg/deliver",
+		[]string{
+			"mailutil/pkg/mailbox", "mailutil/pkg/driver/all", "mailutil/pkg/exit", "mailutil/pkg/lock", "mailutil/pkg/internal/*",
+			"golang.org/x/sys/unix",
+		},
+		heavy,
+	},
+	{"mailutil/pkg/exit", nil, heavy},
 	{"mailutil/pkg/mailbox", nil, append([]string{"net", "regexp"}, unlikely...)},
 	{"mailutil/pkg/mailbox/mailboxtest", []string{"mailutil/pkg/mailbox"}, nil},
 	{"mailutil/pkg/rfc822", []string{"mailutil/pkg/charset"}, unlikely}, // whose tables are too large for drivers, see there
@@ -77,6 +96,7 @@ var rules = []rule{
 		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"},
 		unlikely,
 	},
+	{"mailutil/pkg/internal/mend", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests
 	{"mailutil/pkg/deptest", nil, nil},
@@ -116,6 +136,8 @@ func TestRulesForbid(t *testing.T) {
 		{"mailutil/pkg/driver/unix", "mailutil/pkg/driver/mbx"},
 		{"mailutil/pkg/ops", "mailutil/pkg/driver/all"},
 		{"mailutil/cmd/mailutil", "mailutil/pkg/driver/mbx"},
+		{"mailutil/cmd/tmail", "net"},
+		{"mailutil/cmd/mlock", "mailutil/pkg/lock"},
 	} {
 		i := slices.IndexFunc(rules, func(r rule) bool { return matches(r.pkg, tt.pkg) })
 		if allowed(rules[i], tt.dep) {

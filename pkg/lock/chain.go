@@ -37,7 +37,24 @@ func (c chain) Lock(ctx context.Context, f *os.File, m Mode) (Held, error) {
 		}
 		all = append(all, h)
 	}
-	return held(func() error { return releaseAll(all) }), nil
+	return &once{sync.OnceValue(func() error { return releaseAll(all) }), func() error { return renewAll(all) }}, nil
+}
+
+func renewAll(all []Held) error {
+	var errs []error
+	for _, h := range all {
+		errs = append(errs, Renew(h))
+	}
+	return errors.Join(errs...)
+}
+
+// Renew keeps a lock that is held from being taken for that of a dead process:
+// it makes a dot lock young again. Other locks do not age.
+func Renew(h Held) error {
+	if o, ok := h.(*once); ok && o.renew != nil {
+		return o.renew()
+	}
+	return nil
 }
 
 // releaseAll releases the last first.
@@ -50,13 +67,16 @@ func releaseAll(all []Held) error {
 }
 
 // A once is a lock that is released once.
-type once struct{ release func() error }
+type once struct {
+	release func() error
+	renew   func() error // nil where it does not age
+}
 
 func (o *once) Release() error { return o.release() }
 
 // held makes a Held of what is to be done once, at the first Release. Later
 // ones return the same.
-func held(release func() error) Held { return &once{sync.OnceValue(release)} }
+func held(release func() error) Held { return &once{sync.OnceValue(release), nil} }
 
 // none is a lock that was left out.
 var none = held(func() error { return nil })

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,6 +45,9 @@ func (d dot) Lock(ctx context.Context, f *os.File, _ Mode) (Held, error) {
 	w := wait{d.o, f.Name(), dotPause, func() Holder { return dotHolder(name) }}
 	var got Held
 	err := w.poll(ctx, func() (_ bool, err error) {
+		if d.fresh(name) {
+			return false, nil
+		}
 		got, err = d.try(ctx, f, name)
 		return got != nil, err
 	})
@@ -51,6 +55,17 @@ func (d dot) Lock(ctx context.Context, f *os.File, _ Mode) (Held, error) {
 		return nil, err
 	}
 	return got, nil
+}
+
+// fresh reports whether another has just made the lock, by a look that leaves
+// the directory alone.
+func (d dot) fresh(name string) bool {
+	var st unix.Stat_t
+	if unix.Lstat(name, &st) != nil || lockFile(name, st) != nil {
+		return false
+	}
+	age := time.Since(changed(st))
+	return age >= 0 && age < min(d.deadAge, d.o.stale())
 }
 
 // try takes the lock called name, by a hitching post: a file of a name that
@@ -140,7 +155,7 @@ func (d dot) create(name string) (*os.File, error) {
 // held is the lock called name, which is f. The file stays open so that its
 // inode number is not given to another while we compare it.
 func (d dot) held(f *os.File, name string) Held {
-	return held(func() error {
+	release := func() error {
 		st, err := stat(f)
 		switch {
 		case err != nil:
@@ -150,7 +165,14 @@ func (d dot) held(f *os.File, name string) Held {
 			d.o.say("lock file %s was removed by another process", name)
 		}
 		return errors.Join(err, f.Close())
-	})
+	}
+	renew := func() error {
+		if st, err := stat(f); err != nil || !is(name, st) {
+			return errors.Join(err, fmt.Errorf("lock file %s was removed by another process", name))
+		}
+		return os.Chtimes(name, time.Now(), time.Now())
+	}
+	return &once{sync.OnceValue(release), renew}
 }
 
 // without goes on without the lock.

@@ -34,18 +34,44 @@ func kernelHolders(st unix.Stat_t, kinds ...string) []Holder {
 // A line with "->" before the kind is a process that waits. Open-file locks
 // have no process and say -1.
 func readLocks(r io.Reader, st unix.Stat_t, kinds []string) []int {
-	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
 	var pids []int
+	eachLock(r, st, func(kind string, pid int) {
+		if pid > 0 && (len(kinds) == 0 || slices.Contains(kinds, kind)) {
+			pids = append(pids, pid)
+		}
+	})
+	return pids
+}
+
+// eachLock calls do for each lock on the file st.
+func eachLock(r io.Reader, st unix.Stat_t, do func(kind string, pid int)) {
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
 	for s := bufio.NewScanner(r); s.Scan(); {
 		w := strings.Fields(s.Text())
-		if len(w) < 6 || w[5] != file || len(kinds) > 0 && !slices.Contains(kinds, w[1]) {
+		if len(w) < 6 || w[5] != file {
 			continue
 		}
-		if pid, err := strconv.ParseInt(w[4], 10, 32); err == nil && pid > 0 {
-			pids = append(pids, int(pid))
+		if pid, err := strconv.ParseInt(w[4], 10, 32); err == nil {
+			do(w[1], int(pid))
 		}
 	}
-	return pids
+}
+
+// kernelLocks returns the locks on the file st, as Survey calls them.
+func kernelLocks(st unix.Stat_t) (all []Lock) {
+	f, err := os.Open("/proc/locks")
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	eachLock(f, st, func(kind string, pid int) {
+		l := Lock{Kind: "fcntl", Holder: Holder{PID: max(pid, 0), Command: command(max(pid, 0))}}
+		if kind == "FLOCK" {
+			l.Kind = "flock"
+		}
+		all = append(all, l)
+	})
+	return all
 }
 
 // command returns the name of the program that pid runs, "" when unknown.

@@ -17,8 +17,8 @@
 // A lock that a file system cannot hold (ENOLCK, ENOTSUP: network file
 // systems) and a dot lock that we may not make are left out, with a word to
 // Options.Notify: the other locks still hold. All waiting is by polling, with
-// growing pauses, so that contexts and timeouts always work; the pauses end at
-// 1 s for dot locks and at 100 ms for the others.
+// growing pauses, so that contexts and timeouts always work: of milliseconds at
+// first, in the end 250 ms for dot locks and 100 ms for the others.
 //
 // Locks taken by one process on two open files exclude each other too, except
 // Fcntl outside Linux.

@@ -21,14 +21,24 @@ const (
 	mlockLeave = 10 * time.Second
 )
 
-// mlockPaths returns where mlock may be: the places of the original, and
-// beside the program that runs.
+// borrowed reports whether the process began with rights that its caller has
+// not.
+var borrowed = os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid()
+
+// mlockPaths returns where mlock may be: the places of the original, those
+// below /usr/local, beside the program that runs, and where Debian has that of
+// the original, which leaves its lock behind when its caller is killed. Beside
+// the program does not count where it is set-uid: others may give it a second
+// name, beside a program of theirs.
 func mlockPaths() []string {
-	paths := []string{"/usr/libexec/mlock", "/usr/sbin/mlock", "/etc/mlock"}
-	if exe, err := os.Executable(); err == nil {
+	paths := []string{
+		"/usr/libexec/mlock", "/usr/sbin/mlock", "/etc/mlock",
+		"/usr/local/libexec/mlock", "/usr/local/sbin/mlock", "/usr/local/bin/mlock",
+	}
+	if exe, err := os.Executable(); err == nil && !borrowed {
 		paths = append(paths, filepath.Join(filepath.Dir(exe), "mlock"))
 	}
-	return paths
+	return append(paths, "/usr/bin/mlock")
 }
 
 // ask takes the lock by mlock, which may create files where we may not. It
@@ -50,14 +60,22 @@ func (d dot) ask(ctx context.Context, f *os.File, name string) (Held, error) {
 	return d.without("directory %s must have 1777 protection", filepath.Dir(name)), nil
 }
 
-// firstFile returns the first of the names that is a regular file, or "".
+// firstFile returns the first of the names that is a regular file with a
+// set-group-id bit, without which it can do no more than we; else the first
+// regular file, or "".
 func firstFile(names []string) string {
+	first := ""
 	for _, name := range names {
-		if fi, err := os.Stat(name); err == nil && fi.Mode().IsRegular() {
+		fi, err := os.Stat(name)
+		switch {
+		case err != nil || !fi.Mode().IsRegular():
+		case fi.Mode()&os.ModeSetgid != 0:
 			return name
+		case first == "":
+			first = name
 		}
 	}
-	return ""
+	return first
 }
 
 // free reports whether nobody has the lock, or it is so old that mlock will

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"time"
 )
 
 const (
-	firstPause    = 5 * time.Millisecond
-	dotPause      = time.Second            // longest pause between looks at a dot lock
+	firstPause    = time.Millisecond
+	shortPause    = 10 * time.Millisecond  // longest pause in the first seconds
+	dotPause      = 250 * time.Millisecond // longest pause between looks at a dot lock
 	kernelPause   = 100 * time.Millisecond // and between tries at a kernel lock
 	tellAfter     = 2 * time.Second        // when to say that we wait
 	defaultPeriod = 5 * time.Minute        // of the original, for Timeout and Stale
@@ -57,7 +59,7 @@ type wait struct {
 // poll calls try until it says true or fails, the timeout passes or ctx ends.
 func (w wait) poll(ctx context.Context, try func() (bool, error)) error {
 	start, told := time.Now(), false
-	for pause := firstPause; ; pause = min(2*pause, w.maxPause) {
+	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -75,7 +77,17 @@ func (w wait) poll(ctx context.Context, try func() (bool, error)) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(min(pause, left)):
+		case <-time.After(min(w.pause(waited), left)):
 		}
 	}
+}
+
+// pause is how long to wait before the next try. Mail is delivered within
+// milliseconds, so those who wait for each other look often; who has waited
+// longer does not look less often than who has just come, but for one who waits
+// for seconds, on a program that works on the whole mailbox. No two keep step.
+func (w wait) pause(waited time.Duration) time.Duration {
+	p := max(min(waited/8, shortPause), waited/100, firstPause)
+	p = min(p, w.maxPause)
+	return p/2 + rand.N(p)
 }

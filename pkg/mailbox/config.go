@@ -150,19 +150,20 @@ func cutWord(s string) (word, rest string) {
 
 // options are the names that mean something here, in lower case.
 var options = map[string]func(p *configReader, value string) error{
-	"new-mailbox-format":    func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"new-folder-format":     func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"empty-mailbox-format":  func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"empty-folder-format":   func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"mail-subdirectory":     (*configReader).subdir,
-	"system-inbox":          (*configReader).systemInbox,
-	"keywords":              (*configReader).keywords,
-	"from-widget":           (*configReader).fromWidget,
-	"mailbox-protection":    func(p *configReader, v string) error { return mode(&p.c.MailboxMode, v) },
-	"directory-protection":  func(p *configReader, v string) error { return mode(&p.c.DirMode, v) },
-	"lock-protection":       func(p *configReader, v string) error { return mode(&p.c.LockMode, v) },
-	"dot-lock-file-timeout": (*configReader).dotLockTimeout,
-	"black-box-directory":   func(p *configReader, v string) error { return absolute(&p.c.BlackBoxDir, v) },
+	"delivery-quota-command": (*configReader).quotaCommand, // ours
+	"new-mailbox-format":     func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
+	"new-folder-format":      func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
+	"empty-mailbox-format":   func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
+	"empty-folder-format":    func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
+	"mail-subdirectory":      (*configReader).subdir,
+	"system-inbox":           (*configReader).systemInbox,
+	"keywords":               (*configReader).keywords,
+	"from-widget":            (*configReader).fromWidget,
+	"mailbox-protection":     func(p *configReader, v string) error { return mode(&p.c.MailboxMode, v) },
+	"directory-protection":   func(p *configReader, v string) error { return mode(&p.c.DirMode, v) },
+	"lock-protection":        func(p *configReader, v string) error { return mode(&p.c.LockMode, v) },
+	"dot-lock-file-timeout":  (*configReader).dotLockTimeout,
+	"black-box-directory":    func(p *configReader, v string) error { return absolute(&p.c.BlackBoxDir, v) },
 
 	"black-box-default-home-directory": func(p *configReader, v string) error { return absolute(&p.c.BlackBoxHome, v) },
 	"disable-lock-warning":             (*configReader).lockWarning,
@@ -201,6 +202,14 @@ func absolute(to *string, v string) error {
 		return fmt.Errorf("%s is not an absolute path", v)
 	}
 	*to = v
+	return nil
+}
+
+func (p *configReader) quotaCommand(v string) error {
+	if v[0] != '/' {
+		return fmt.Errorf("%s is not an absolute path", v)
+	}
+	p.c.QuotaCommand = v
 	return nil
 }
 

@@ -23,7 +23,7 @@ const maxHost = 80
 // nothing: set them, the former by Configure, before drivers use it.
 func NewEnv() (*Env, error) {
 	uid := os.Getuid()
-	u, err := lookup(strconv.Itoa(uid), user.LookupId, user.UnknownUserIdError(uid))
+	u, err := LookupID(uid)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +92,12 @@ func isDir(path string) bool {
 // to an unknown user is sent back.
 func LookupUser(name string) (*user.User, error) {
 	return lookup(name, user.Lookup, user.UnknownUserError(name))
+}
+
+// LookupID finds a user by number, in the same way: the error is a
+// user.UnknownUserIdError where nobody has it.
+func LookupID(uid int) (*user.User, error) {
+	return lookup(strconv.Itoa(uid), user.LookupId, user.UnknownUserIdError(uid))
 }
 
 // lookup asks package os/user, which without cgo knows only /etc/passwd, and

@@ -53,10 +53,37 @@ type (
 		List(ctx context.Context, prefix Name) iter.Seq2[Entry, error]
 	}
 
+	// A Placer knows where it keeps a mailbox, as an absolute path: INBOX is
+	// where the format has it. Nothing need be there.
+	Placer interface {
+		Place(n Name) (string, error)
+	}
+
 	// A Claimer knows that a new mailbox of some name can be of its format only,
 	// unless another is asked for by name: what is below a Maildir.
 	Claimer interface {
 		Claims(n Name) (bool, error)
+	}
+
+	// A Parent's mailboxes are directories that may have others below them.
+	// Part reports whether an entry of such a directory is the mailbox's own.
+	Parent interface {
+		Part(entry string) bool
+	}
+
+	// A Holder keeps everybody else out of a mailbox. Hold opens it read-only,
+	// all messages included that anybody had delivered, and takes every lock
+	// that keeps deliveries and sessions of other programs away; they are given
+	// up at Close, and the mailbox is as it was. ErrBusy, naming the holder,
+	// where a session has it open, or a lock is not to be had in time. Ping of
+	// such a mailbox looks for nothing: it keeps the locks from growing stale,
+	// and should be called at least once a minute.
+	//
+	// A delivery or a session that waited meanwhile, and then finds another
+	// mailbox under the name than the one it was begun with, must begin anew or
+	// fail; it never writes to the one that went.
+	Holder interface {
+		Hold(ctx context.Context, n Name) (Mailbox, error)
 	}
 
 	// A Counter counts without opening, where that differs from opening

@@ -64,6 +64,8 @@ type Config struct {
 	DirMode     fs.FileMode // 0700
 	LockMode    fs.FileMode // 0666
 
+	QuotaCommand string // asked before each delivery; "" for none
+
 	DotLockTimeout time.Duration // age at which a dot lock is seized: 5 minutes
 	NoLockWarning  bool          // disable-lock-warning
 	BlackBoxDir    string        // black-box-directory: where the boxes of users are; "" for none

@@ -23,7 +23,8 @@ type CatOptions struct {
 // a CR LF becomes LF, but a CR before a CR LF stays with both, as in files of
 // the unix format.
 func (v *View) WriteText(w io.Writer, m mailbox.Message, o CatOptions) error {
-	lf := &lfWriter{to: w}
+	lf := &v.lf
+	*lf = lfWriter{to: w, buf: lf.buf}
 	if !o.CRLF {
 		w = lf
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/mailbox"
@@ -36,6 +37,7 @@ type CopyOptions struct {
 	KeepUIDs  bool             // goes with Create: UIDs and UIDVALIDITY stay as they are
 	Format    string           // goes with Create: of a new mailbox whose name does not say; "" as the configuration says
 	DateFrom  DateSource
+	Missing   bool   // only the messages whose text the target, which exists, does not have
 	Origin    Origin // whose fields in the header say what the flags are
 
 	// Started, when not nil, is called once the source is open, before
@@ -60,6 +62,7 @@ type Account struct {
 	Source, Target string // canonical name; name as the user wrote it
 	Found          uint32 // messages selected from the source, as it was when it was opened
 	NotSelected    uint32 // other messages of the source
+	Present        uint32 // still others, which the target had already
 	Copied         uint32 // durable in the target
 	Resumed        uint32 // of these, by an earlier run that was interrupted
 	Skipped        uint32 // the target's format cannot hold them
@@ -71,6 +74,7 @@ type Account struct {
 	AlteredMessages uint32          // how many messages that concerns
 	Exceptions      []Exception     // each message that was not stored octet for octet, at most MaxExceptions
 
+	UIDsLost  bool   // the target's format keeps no UIDs, though they were to be kept
 	Verified  bool   // the target was read back and compared
 	Differing uint32 // messages that the target gives back otherwise
 	DateFrom  DateSource
@@ -126,7 +130,11 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	if err := c.choose(ctx); err != nil {
 		return acc, err
 	}
-	if err := c.resume(ctx, dst); err != nil {
+	if o.Missing {
+		if err := c.leaveOut(ctx, dst); err != nil {
+			return acc, err
+		}
+	} else if err := c.resume(ctx, dst); err != nil {
 		return acc, err
 	}
 	complete := c.resumed && c.chosen.Empty()
@@ -256,7 +264,11 @@ type copier struct {
 	chosen  mailbox.Set       // what is to be copied
 	matcher *search.Matcher   // of a stream: which messages are to be copied, nil for all
 	done    mailbox.Set       // what is in the target
-	sums    []stored          // the same as the target must give it back
+	uids    mailbox.UIDs
+	at      *mailbox.Name // of the target, where it is not what the user wrote
+	lost    uint64        // keywords that the target has no room for, as bits
+	tick    func() error  // called now and then; may be nil
+	sums    []stored      // the same as the target must give it back
 }
 
 // remembers reports whether sums are kept.
@@ -344,7 +356,7 @@ func (c *copier) keywords() ([]string, error) {
 	}
 	names := slices.Clone(c.status.Keywords)
 	for i := range names {
-		if borne&(1<<i) == 0 {
+		if borne&^c.lost&(1<<i) == 0 {
 			names[i] = ""
 		}
 	}
@@ -360,6 +372,9 @@ func (c *copier) run(ctx context.Context, dst string) error {
 	}
 	for m, err := range c.messages(ctx) {
 		if err == nil {
+			err = c.ticked()
+		}
+		if err == nil {
 			err = inMessage(m, c.one(m))
 		}
 		if err != nil {
@@ -372,7 +387,7 @@ func (c *copier) run(ctx context.Context, dst string) error {
 	if err := c.takeNote(ctx, dst); err != nil {
 		return c.rollback(err)
 	}
-	if _, err := c.to.Commit(); err != nil {
+	if c.uids, err = c.to.Commit(); err != nil {
 		if !errors.Is(err, journal.ErrUnfinished) { // else it will be delivered by who opens the target next
 			err = errors.Join(err, c.dropNotes())
 		}
@@ -380,6 +395,13 @@ func (c *copier) run(ctx context.Context, dst string) error {
 	}
 	c.acc.Failed = c.acc.Found - c.acc.Copied - c.acc.Skipped
 	return nil
+}
+
+func (c *copier) ticked() error {
+	if c.tick == nil {
+		return nil
+	}
+	return c.tick()
 }
 
 // rollback empties the account: nothing that was added is kept, but for what an
@@ -411,7 +433,7 @@ func (c *copier) one(m mailbox.Message) error {
 	var sum maphash.Hash
 	if c.remembers() {
 		sum.SetSeed(seed)
-		it.Text = io.TeeReader(text, &sum)
+		it.Text = io.TeeReader(it.Text, &sum)
 	}
 	altered, err := c.to.Add(it)
 	if errors.Is(err, mailbox.ErrUnsupported) {
@@ -426,7 +448,7 @@ func (c *copier) one(m mailbox.Message) error {
 	c.acc.Dates = dates
 	c.added(m, altered)
 	if c.remembers() {
-		return c.remember(it.Message, sum.Sum64(), altered)
+		return c.remember(m, it.Message, sum.Sum64(), altered)
 	}
 	return nil
 }
@@ -443,8 +465,14 @@ func (c *copier) item(m mailbox.Message) (it mailbox.Item, text mailbox.Content,
 			return it, nil, err
 		}
 	}
+	prefix := c.field(m)
+	it.Flags.Keywords &^= c.lost
+	it.Size += int64(len(prefix))
 	text, err = c.from.Open(m.Seq)
 	it.Text = text
+	if prefix != "" {
+		it.Text = io.MultiReader(strings.NewReader(prefix), text)
+	}
 	return it, text, err
 }
 
@@ -484,18 +512,28 @@ func (c *copier) total() uint32 {
 	return c.acc.Found
 }
 
-// remember keeps what the target must give back for m.
-func (c *copier) remember(m mailbox.Message, digest uint64, altered mailbox.Altered) error {
+// field is what is put before the text of m: a field with those of its
+// keywords that the target has no room for; "" where it has room for all.
+func (c *copier) field(m mailbox.Message) string {
+	names := (mailbox.Flags{Keywords: m.Flags.Keywords & c.lost}).Names(c.status.Keywords)
+	if len(names) == 0 {
+		return ""
+	}
+	return "X-Keywords: " + strings.Join(names, " ") + "\r\n"
+}
+
+// remember keeps what the target must give back for m, which it got as it.
+func (c *copier) remember(m, it mailbox.Message, digest uint64, altered mailbox.Altered) error {
 	if altered.Any() {
 		text, err := c.from.Open(m.Seq)
 		if err != nil {
 			return err
 		}
-		if digest, err = essence(text); err != nil {
+		if digest, err = essence(io.MultiReader(strings.NewReader(c.field(m)), text)); err != nil {
 			return err
 		}
 	}
-	c.sums = append(c.sums, stored{m, digest, altered})
+	c.sums = append(c.sums, stored{it, digest, altered})
 	return nil
 }
 

@@ -116,10 +116,11 @@ func copyCorpus(t *testing.T, path, format string) (altered int, ok bool) {
 	}
 	s := corpusSession(t, home)
 	told := map[uint32]ops.Exception{}
-	acc, err := s.Copy(t.Context(), "src", "#driver."+format+"/dst", ops.CopyOptions{
+	to, dst := targetIn(t, home, format)
+	acc, err := s.Copy(t.Context(), "src", to, ops.CopyOptions{
 		Create: true, Verify: true, Except: func(e ops.Exception) { told[e.Seq] = e },
 	})
-	if errors.Is(err, mailbox.ErrCorrupt) || errors.Is(err, mailbox.ErrFormat) {
+	if err != nil && !canOpen(t, s, "src") {
 		if _, err := os.Stat(filepath.Join(home, "dst")); err == nil {
 			t.Error("the copy failed, but there is a target")
 		}
@@ -142,8 +143,34 @@ func copyCorpus(t *testing.T, path, format string) (altered int, ok bool) {
 	if now, err := os.ReadFile(filepath.Join(home, "src")); err != nil || !bytes.Equal(now, octets) {
 		t.Errorf("the source changed, %v", err)
 	}
-	compareCopies(t, s, told)
+	compareCopies(t, s, dst, told)
 	return int(acc.AlteredMessages), true
+}
+
+// targetIn returns how a new mailbox of a format is asked for, and its name then.
+func targetIn(t *testing.T, home, format string) (to, name string) {
+	t.Helper()
+	if format != "mh" {
+		return "#driver." + format + "/dst", "dst"
+	}
+	if err := os.WriteFile(filepath.Join(home, ".mh_profile"), []byte("Path: Mail\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "#mh/dst", "#mh/dst"
+}
+
+// canOpen reports whether a mailbox can be opened at all.
+func canOpen(t *testing.T, s *ops.Session, name string) bool {
+	t.Helper()
+	n, err := s.Env.Resolve(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mb, err := s.Drivers.Open(t.Context(), n, mailbox.ReadOnly)
+	if err == nil {
+		mb.Close()
+	}
+	return err == nil
 }
 
 // A letter is a message with its text.
@@ -187,9 +214,9 @@ func mailIn(t *testing.T, s *ops.Session, name string) (out []letter) {
 
 // compareCopies compares the source with the target: what is not told must be
 // the same, what is told be explained by it.
-func compareCopies(t *testing.T, s *ops.Session, told map[uint32]ops.Exception) {
+func compareCopies(t *testing.T, s *ops.Session, dst string, told map[uint32]ops.Exception) {
 	t.Helper()
-	from, to := mailIn(t, s, "src"), mailIn(t, s, "dst")
+	from, to := mailIn(t, s, "src"), mailIn(t, s, dst)
 	from = slices.DeleteFunc(from, func(l letter) bool { return told[l.Seq].Err != nil })
 	if len(from) != len(to) {
 		t.Fatalf("%d messages to be copied, %d in the target", len(from), len(to))

@@ -14,6 +14,15 @@ import (
 func essence(r io.Reader) (uint64, error) {
 	var sum maphash.Hash
 	sum.SetSeed(seed)
+	err := writeEssence(&sum, r)
+	return sum.Sum64(), err
+}
+
+var newline = []byte("\n")
+
+// writeEssence writes the essence of a text to a digest, whose Write never
+// fails.
+func writeEssence(sum io.Writer, r io.Reader) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	newlines := 0 // seen, but not digested: they may be the last ones
 	lineStart := true
@@ -25,7 +34,7 @@ func essence(r io.Reader) (uint64, error) {
 		body, ended := bytes.CutSuffix(piece, []byte("\n"))
 		if body = kept(body); len(body) > 0 {
 			for ; newlines > 0; newlines-- {
-				sum.WriteByte('\n')
+				sum.Write(newline)
 			}
 			sum.Write(body)
 		}
@@ -34,10 +43,10 @@ func essence(r io.Reader) (uint64, error) {
 		}
 		lineStart = ended
 		if err == io.EOF {
-			return sum.Sum64(), nil
+			return nil
 		}
 		if err != nil && err != bufio.ErrBufferFull {
-			return 0, err
+			return err
 		}
 	}
 }

@@ -7,3 +7,6 @@ func FindOctets(text io.Reader, want string) bool {
 	ok, _ := (&octetFinder{want: []byte(want)}).in(text)
 	return ok
 }
+
+// Translate is translate.
+var Translate = translate

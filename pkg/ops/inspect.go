@@ -8,33 +8,17 @@ import (
 )
 
 // Inspect looks at every octet of a mailbox, calls report for each finding, and
-// sums up. It writes nothing. A mailbox with a damaged beginning is a file in
-// no format, or, for an mbx mailbox without its first block, of another: such
-// files are shown to all formats, and the first that knows one for a damaged
-// one of its own looks at it.
-func (s *Session) Inspect(ctx context.Context, name string, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
-	n, d, err := s.find(name)
-	if err != nil {
-		return mailbox.Inspection{}, err
-	}
-	c, ok := d.(mailbox.Checker)
-	if n.Format == "" && (!ok || formatless(d)) {
-		for _, other := range s.Drivers {
-			o, is := other.(mailbox.Checker)
-			if !is || formatless(other) {
-				continue
-			}
-			in, err := o.Inspect(ctx, n, report)
-			if unlike(err) {
-				continue
-			}
-			return in, err
+// sums up. It writes nothing.
+func (s *Session) Inspect(ctx context.Context, name string, report func(mailbox.Finding) error) (in mailbox.Inspection, err error) {
+	err = s.anyFormat("check", name, func(d mailbox.Driver, n mailbox.Name) (bool, error) {
+		c, ok := d.(mailbox.Checker)
+		if !ok {
+			return false, nil
 		}
-	}
-	if !ok {
-		return mailbox.Inspection{}, fail("check", name, mailbox.ErrUnsupported)
-	}
-	return c.Inspect(ctx, n, report)
+		in, err = c.Inspect(ctx, n, report)
+		return true, err
+	})
+	return in, err
 }
 
 // formatless reports whether d takes what has no format.

@@ -71,8 +71,10 @@ func thunderbirdMarks(header []byte) (m mark) {
 				bit  uint64
 				flag mailbox.SystemFlags
 			}{
-				{mozillaRead, mailbox.Seen}, {mozillaReplied, mailbox.Answered},
-				{mozillaMarked, mailbox.Flagged}, {mozillaExpunged, mailbox.Deleted},
+				{mozillaRead, mailbox.Seen},
+				{mozillaReplied, mailbox.Answered},
+				{mozillaMarked, mailbox.Flagged},
+				{mozillaExpunged, mailbox.Deleted},
 			} {
 				if bits&f.bit != 0 {
 					m.flags |= f.flag

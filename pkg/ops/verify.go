@@ -51,12 +51,30 @@ func (c *copier) verify(ctx context.Context, dst string) error {
 }
 
 func (c *copier) reopenTarget(ctx context.Context, dst string) (mailbox.Mailbox, error) {
+	if c.at != nil {
+		mb, err := c.s.Drivers.Open(ctx, *c.at, mailbox.ReadOnly)
+		return &ticking{mb, c}, err
+	}
 	n, err := c.s.Env.ResolveTarget(dst)
 	if err != nil {
 		return nil, err
 	}
 	n.Format = ""
 	return c.s.Drivers.Open(ctx, n, mailbox.ReadOnly)
+}
+
+// A ticking mailbox is read while locks on another are to be kept young.
+type ticking struct {
+	mailbox.Mailbox
+	c *copier
+}
+
+// Open opens a message.
+func (t *ticking) Open(seq uint32) (mailbox.Content, error) {
+	if err := t.c.ticked(); err != nil {
+		return nil, err
+	}
+	return t.Mailbox.Open(seq)
 }
 
 func allMessages(mb mailbox.Mailbox) (msgs []mailbox.Message, err error) {
@@ -147,6 +165,9 @@ func (c *copier) otherTexts(mb mailbox.Mailbox, msgs []mailbox.Message) error {
 // compareIndex compares all but the texts.
 func (c *copier) compareIndex(st mailbox.Status, msgs []mailbox.Message) error {
 	kept := c.o.KeepUIDs
+	if kept && c.uids.Validity == 0 && st.UIDValidity != c.status.UIDValidity {
+		kept, c.acc.UIDsLost = false, true
+	}
 	if kept && st.UIDValidity != c.status.UIDValidity {
 		return fmt.Errorf("%s has UIDVALIDITY %d, not %d", c.acc.Target, st.UIDValidity, c.status.UIDValidity)
 	}

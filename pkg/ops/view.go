@@ -26,6 +26,7 @@ type View struct {
 	octets  *octetFinder
 
 	content mailbox.Content // of the message last yielded, nil when not opened
+	lf      lfWriter        // its buffer serves one message after the other
 }
 
 // View opens a mailbox read-only.

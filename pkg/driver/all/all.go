@@ -7,6 +7,7 @@ import (
 	"mailutil/pkg/driver/mbox"
 	"mailutil/pkg/driver/mbx"
 	"mailutil/pkg/driver/mh"
+	"mailutil/pkg/driver/mix"
 	"mailutil/pkg/driver/mmdf"
 	"mailutil/pkg/driver/mtx"
 	"mailutil/pkg/driver/mx"
@@ -26,6 +27,7 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 	var ds mailbox.Drivers
 	ds = mailbox.Drivers{
 		mbox.New(env, spool),
+		mix.New(env),
 		mx.New(env),
 		maildir.New(env),
 		mbx.New(env, spool),

@@ -25,7 +25,7 @@ func TestFind(t *testing.T) {
 	env := mailboxtest.NewEnv(t)
 	ds := all.Drivers(env)
 	ctx := context.Background()
-	for _, format := range []string{"unix", "mbx", "maildir"} {
+	for _, format := range []string{"unix", "mbx", "mix", "maildir", "mx", "mh"} {
 		if err := ds.Named(format).(mailbox.Creator).Create(ctx, at(env, format)); err != nil {
 			t.Fatal(err)
 		}
@@ -44,13 +44,22 @@ func TestFind(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"unix": "unix", "mbx": "mbx", "maildir": "maildir", "maildir/cur": "dummy", "mtx": "mtx", "tenex": "tenex", "empty": "dummy", "junk": "phile", "LF": "phile", "cut": "phile", "blanks": "unix",
-		"mmdf": "mmdf", "five": "phile",
+		"mmdf": "mmdf", "five": "phile", "mix": "mix", "mix/.mixindex": "dummy", "mx": "mx", "mh": "mh",
 		"dir": "dummy", "INBOX": "dummy",
 	} {
 		d, err := ds.Find(at(env, name))
 		if err != nil || d.Name() != want {
 			t.Errorf("%s: got %v, %v, want %s", name, d, err, want)
 		}
+	}
+	if err := os.Rename(at(env, "mx").Path, filepath.Join(env.Home, "INBOX")); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := ds.Find(at(env, "INBOX")); err != nil || d.Name() != "mx" {
+		t.Errorf("INBOX that is a directory with an index: got %v, %v, want mx", d, err)
+	}
+	if d, err := ds.Find(mailbox.Name{Text: "#mh/mh", Space: "mh"}); !errors.Is(err, mailbox.ErrNotExist) {
+		t.Errorf("#mh/mh without a profile: got %v, %v, want %v", d, err, mailbox.ErrNotExist)
 	}
 	if d, err := ds.Find(at(env, "none")); !errors.Is(err, mailbox.ErrNotExist) {
 		t.Errorf("none: got %v, %v, want %v", d, err, mailbox.ErrNotExist)
@@ -60,7 +69,7 @@ func TestFind(t *testing.T) {
 // The first mail of an empty mailbox gives it the format of the configuration.
 func TestFirstMail(t *testing.T) {
 	for _, tt := range []struct{ format, want string }{
-		{"unix", "unix"}, {"mbx", "mbx"}, {"mtx", "mtx"}, {"tenex", "tenex"}, {"mmdf", "mmdf"}, {"maildir", "maildir"}, {mailbox.SameAsInbox, "unix"}, {mailbox.InvalidFormat, ""}, {"dummy", ""}, {"phile", ""},
+		{"unix", "unix"}, {"mbx", "mbx"}, {"mtx", "mtx"}, {"tenex", "tenex"}, {"mmdf", "mmdf"}, {"maildir", "maildir"}, {"mx", "mx"}, {mailbox.SameAsInbox, "unix"}, {mailbox.InvalidFormat, ""}, {"dummy", ""}, {"phile", ""},
 	} {
 		for _, name := range []string{"empty", "INBOX"} {
 			env := mailboxtest.NewEnv(t)
@@ -72,7 +81,7 @@ func TestFirstMail(t *testing.T) {
 			err := add(ds, at(env, name), "Subject: first\r\n\r\nbody\r\n")
 			// An empty file cannot become an mbx mailbox, as in the original, nor
 			// a directory.
-			if tt.want == "" || (tt.want == "mbx" || tt.want == "maildir") && name == "empty" {
+			if tt.want == "" || (tt.want == "mbx" || tt.want == "maildir" || tt.want == "mx") && name == "empty" {
 				if !errors.Is(err, mailbox.ErrFormat) {
 					t.Errorf("%s, %s: got %v, want %v", tt.format, name, err, mailbox.ErrFormat)
 				}

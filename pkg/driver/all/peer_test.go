@@ -229,7 +229,7 @@ func (a *arena) agree(name, step string, hasValidity bool) {
 }
 
 func TestPeersTakeTurns(t *testing.T) {
-	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex", "mx", "mh"} {
+	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex", "mix", "mx", "mh"} {
 		for _, first := range []string{"original", "ours"} {
 			t.Run(format+"/"+first, func(t *testing.T) { takeTurns(t, format, first) })
 		}
@@ -241,7 +241,7 @@ func takeTurns(t *testing.T, format, first string) {
 	second := map[string]string{"original": "ours", "ours": "original"}[first]
 	golden := map[string]string{
 		"unix": "unix/native-keywords.mbox", "mmdf": "mmdf/native-keywords.mmdf", "mbx": "mbx/keywords.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
-		"mx": "mx/mxbasic.tar", "mh": "mh/mhbasic.tar",
+		"mix": "mix/basic.tar", "mx": "mx/mxbasic.tar", "mh": "mh/mhbasic.tar",
 	}[format]
 	bare := format == "mtx" || format == "tenex" || format == "mh" // no UIDVALIDITY and no keywords of its own
 	box := a.place(golden)
@@ -284,24 +284,18 @@ func takeTurns(t *testing.T, format, first string) {
 // TestPeersTogether has both open at once: mail and flags of the one are seen
 // by the other.
 func TestPeersTogether(t *testing.T) {
-	for _, format := range []string{"mbx", "mtx", "tenex"} {
+	for _, format := range []string{"mbx", "mtx", "tenex", "mix"} {
 		t.Run(format, func(t *testing.T) { together(t, format) })
 	}
 }
 
 func together(t *testing.T, format string) {
 	a := newArena(t)
-	data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", format, "flags."+format))
-	if err != nil {
-		t.Fatal(err)
+	golden := format + "/flags." + format
+	if format == "mix" {
+		golden = "mix/basic.tar"
 	}
-	box := filepath.Join(a.home, "box")
-	if err := os.WriteFile(box, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if a.cred != nil {
-		os.Chown(box, int(a.cred.Uid), int(a.cred.Gid))
-	}
+	a.place(golden)
 	pair := [2]*conversation{a.start("original"), a.start("ours")}
 	for _, c := range pair {
 		if got := c.say("open box rw"); !strings.Contains(got, "readwrite") {
@@ -324,15 +318,19 @@ func together(t *testing.T, format string) {
 			t.Fatalf("after %s by %s (-%s +%s):\n%s", command, actor.who, actor.who, watcher.who, diff)
 		}
 	}
-	if format == "mbx" {
+	switch format {
+	case "mbx":
 		expungeShared(t, pair)
-	} else {
+	case "mix":
+		expungeShared(t, pair)
+		shareMix(t, pair)
+	default:
 		refuseExpunge(t, pair)
 	}
 	for _, c := range pair {
 		c.say("close")
 	}
-	a.agree("box", "both closed", format == "mbx")
+	a.agree("box", "both closed", format == "mbx" || format == "mix")
 }
 
 // expungeShared has one expunge while the other has the mailbox open: the
@@ -343,6 +341,32 @@ func expungeShared(t *testing.T, pair [2]*conversation) {
 	pair[0].say("check")
 	if diff := cmp.Diff(pair[1].say("dump"), pair[0].say("dump")); diff != "" {
 		t.Fatalf("after ours expunged (-ours +original):\n%s", diff)
+	}
+}
+
+// shareMix goes on with what only such a mailbox can: both create keywords,
+// expunge and append in turns, and each sees what the other does.
+func shareMix(t *testing.T, pair [2]*conversation) {
+	for i, commands := range []string{
+		"flag 1 Ours", "flag 2 Theirs \\Flagged", "flag 3 \\Deleted;expunge", "flag 1 \\Deleted;expunge",
+		`append box Ours| 5-Mar-2022 00:00:00 +0000|Subject: five\r\n\r\n5\r\n`,
+		`append box Theirs| 6-Mar-2022 00:00:00 +0000|Subject: six\r\n\r\n6\r\n`,
+		"flag 7 \\Deleted;flag 6 \\Deleted;expunge", "unflag 1 Ours;flag 2 Theirs",
+	} {
+		actor, watcher := pair[1-i%2], pair[i%2]
+		for command := range strings.SplitSeq(commands, ";") {
+			if got := actor.say("%s", command); strings.Contains(got, "log ") || strings.HasPrefix(got, "failed") {
+				t.Fatalf("%s: %s: %s", actor.who, command, got)
+			}
+		}
+		for _, c := range pair {
+			if got := c.say("ping"); !strings.HasPrefix(got, "alive") || strings.Contains(got, "log ") {
+				t.Fatalf("%s: ping after %s: %s", c.who, commands, got)
+			}
+		}
+		if diff := cmp.Diff(messagesOf(actor), messagesOf(watcher)); diff != "" {
+			t.Fatalf("after %s by %s (-%s +%s):\n%s", commands, actor.who, actor.who, watcher.who, diff)
+		}
 	}
 }
 
@@ -370,12 +394,12 @@ func messagesOf(c *conversation) string {
 // lost, doubled or torn.
 func TestPeersFlood(t *testing.T) {
 	const writers, each = 8, 25
-	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex", "mx", "mh"} {
+	for _, format := range []string{"unix", "mmdf", "mbx", "mtx", "tenex", "mix", "mx", "mh"} {
 		t.Run(format, func(t *testing.T) {
 			a := newArena(t)
 			golden := map[string]string{
 				"unix": "unix/native-create-empty.mbox", "mmdf": "mmdf/native-create-empty.mmdf", "mbx": "mbx/empty-created.mbx", "mtx": "mtx/flags.mtx", "tenex": "tenex/flags.tenex",
-				"mx": "mx/mxempty.tar", "mh": "mh/mhholes.tar",
+				"mix": "mix/empty.tar", "mx": "mx/mxempty.tar", "mh": "mh/mhholes.tar",
 			}[format]
 			box := a.place(golden)
 			var wg sync.WaitGroup
@@ -390,12 +414,12 @@ func TestPeersFlood(t *testing.T) {
 				}()
 			}
 			wg.Wait()
-			a.agree(box, "the flood", format == "mbx" || format == "mx")
+			a.agree(box, "the flood", format == "mbx" || format == "mix" || format == "mx")
 			file := a.content(box)
 			for i := range writers {
 				for n := range each {
 					want := fmt.Sprintf("\nbody of w%d-%d", i, n)
-					if format == "mbx" || format == "mtx" || format == "mx" {
+					if format == "mbx" || format == "mtx" || format == "mix" || format == "mx" {
 						want += "\r"
 					}
 					if got := strings.Count(file, want+"\n"); got != 1 {
@@ -405,4 +429,78 @@ func TestPeersFlood(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPeersMix has sessions at work on one mix mailbox at once, in real
+// processes: they add mail, flag and expunge, open and close, so that somebody
+// is alone now and then and moves messages. No message may be lost or doubled.
+// The original loses flags of others now and then, also among its own kind, so
+// that what was to be expunged stays; ours alone do not.
+func TestPeersMix(t *testing.T) {
+	for _, kinds := range [][]string{{"original", "ours"}, {"ours"}} {
+		t.Run(strings.Join(kinds, " and "), func(t *testing.T) { workMix(t, kinds) })
+	}
+}
+
+func workMix(t *testing.T, kinds []string) {
+	const workers, rounds = 4, 8
+	a := newArena(t)
+	a.place("mix/basic.tar")
+	var wg sync.WaitGroup
+	for i := range workers {
+		c := a.start(kinds[i%len(kinds)])
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for n := range rounds {
+				if !mixRound(t, c, i, n) {
+					return
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	a.agree("box", "the work", true)
+	most := 1
+	if len(kinds) == 1 {
+		most = 0
+	}
+	for _, who := range []string{"ours", "original"} { // nobody else has it: what is dead goes
+		c := a.start(who)
+		c.say("open box rw")
+		c.say("close")
+	}
+	os.Remove(filepath.Join(a.home, "box", ".mixlost"))
+	file := a.content("box")
+	for i := range workers {
+		for n := range rounds {
+			if got := strings.Count(file, fmt.Sprintf("\nkept of w%d-%d\r\n", i, n)); got != 1 {
+				t.Errorf("message w%d-%d: got %d times, want once", i, n, got)
+			}
+			if got := strings.Count(file, fmt.Sprintf("\ngone of w%d-%d\r\n", i, n)); got > most {
+				t.Errorf("removed message w%d-%d: got %d times, want %d at most", i, n, got, most)
+			}
+		}
+	}
+}
+
+// mixRound is one session of worker i.
+func mixRound(t *testing.T, c *conversation, i, n int) bool {
+	for _, command := range []string{
+		"open box rw", fmt.Sprintf(`append box || Subject: w%d-%d\r\n\r\nkept of w%d-%d\r\n`, i, n, i, n), "ping",
+		fmt.Sprintf(`append box \Deleted|| Subject: w%d-%d\r\n\r\ngone of w%d-%d\r\n`, i, n, i, n), "ping",
+		"flag 1 \\Flagged", fmt.Sprintf("flag 2 K%d", i), "ping", "expunge", "ping", "close",
+	} {
+		got := c.say("%s", command)
+		// Of a message that was expunged just before keywords were created ours
+		// cannot tell that it was, and saves it.
+		if at := strings.Index(got, "log 1 "); at >= 0 && strings.Contains(got, "/.mixlost now") {
+			got = got[:at]
+		}
+		if strings.Contains(got, "log ") || strings.HasPrefix(got, "failed") || strings.HasPrefix(got, "dead") {
+			t.Errorf("%s: round %d: %s: %s", c.who, n, command, got)
+			return false
+		}
+	}
+	return true
 }

@@ -23,6 +23,7 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 )
 
 // New returns the driver. def returns the driver that takes the first mail of
@@ -41,6 +42,9 @@ func (d *Driver) path(n mailbox.Name) string {
 	}
 	return n.Path
 }
+
+// Place returns the path of the mailbox n.
+func (d *Driver) Place(n mailbox.Name) (string, error) { return d.path(n), nil }
 
 // isInbox reports whether n is INBOX by that name.
 func isInbox(n mailbox.Name) bool { return n.Path == "" }

@@ -293,7 +293,7 @@ func (a *addition) adopt() error {
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	mb, err := a.d.Open(a.ctx, a.n, mailbox.ReadWrite)
+	mb, err := a.d.open(a.ctx, a.n, mailbox.ReadWrite)
 	if err != nil {
 		return err
 	}

@@ -17,5 +17,6 @@ func TestContract(t *testing.T) {
 		Foreign:     "From a@example.org Wed Jan  1 01:02:03 2020\n\n",
 		MaxKeywords: maxLetter,
 		Shared:      true,
+		Unlocked:    true,
 	})
 }

@@ -37,6 +37,14 @@ var errClosed = errors.New("mailbox is closed")
 // Open opens a mailbox. A read-write session gives UIDs to the messages that
 // have none and takes them from new to cur.
 func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
+	b, err := d.open(ctx, n, m)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func (d *Driver) open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (*box, error) {
 	dir, err := d.existing(ctx, "open", n)
 	if err != nil {
 		return nil, err

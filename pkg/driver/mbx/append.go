@@ -51,7 +51,7 @@ type delivery struct {
 }
 
 func (t *delivery) begin(o mailbox.AppendOptions) error {
-	path, err := t.d.place(t.n)
+	path, err := t.d.Place(t.n)
 	if err != nil {
 		return err
 	}

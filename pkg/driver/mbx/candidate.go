@@ -17,9 +17,21 @@ func (w *walker) begins(off int64) (bool, error) {
 	if off == w.s.size {
 		return true, nil
 	}
-	_, ok, err := w.lineAt(off)
-	if ok || err != nil {
-		return ok, err
+	l, ok, err := w.lineAt(off)
+	if err != nil {
+		return false, err
+	}
+	if ok && len(l.date) != dateLen { // perhaps only the end of one, or more than one
+		from := max(off-dateLen, 0)
+		b, err := w.read(from, int64(l.length)+off-from)
+		if err != nil {
+			return false, err
+		}
+		start := lineEndingAt(b, len(b))
+		return start < 0 || from+int64(start) == off, nil
+	}
+	if ok {
+		return true, nil
 	}
 	b, err := w.read(off, magicEnd)
 	return isBlockHead(b), err
@@ -55,7 +67,7 @@ func (w *walker) links(off int64, most int) (int, error) {
 // candidate returns the offset of the first record at from or
 // behind it that can be what comes next, -1 for none.
 func (w *walker) candidate(from int64) (int64, error) {
-	if w.next >= from {
+	if w.next >= from && from >= w.nextFrom {
 		if ok, err := w.plausible(w.next); ok || err != nil {
 			return w.next, err
 		}
@@ -72,7 +84,7 @@ func (w *walker) candidate(from int64) (int64, error) {
 		failed = err
 		return !ok && err == nil
 	})
-	w.next = found
+	w.next, w.nextFrom = found, from
 	if found < 0 {
 		w.none, w.noneL = from, w.last
 	}
@@ -130,11 +142,11 @@ func nuls(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00")) }
 func isText(b []byte) bool {
 	odd := 0
 	for _, c := range b {
-		if c < ' ' && c != '\t' && c != '\r' && c != '\n' && c != '\f' && c != 0x1B || c == 0x7F {
+		if c < ' ' && c != '\t' && c != '\r' && c != '\n' && c != '\f' && c != '\b' && c != 0x1B || c == 0x7F || c == 0xFF {
 			odd++
 		}
 	}
-	return odd*8 <= len(b)
+	return odd < 2 || odd*32 <= len(b)
 }
 
 // startsHeader reports whether b begins with a header field or an empty line.

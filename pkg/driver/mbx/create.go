@@ -29,7 +29,7 @@ func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (*fsx.NewFile, e
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
 // goes away a new one is made.
 func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 	err := d.alone(ctx, from, func(path string) error {
-		target, err := d.place(to)
+		target, err := d.Place(to)
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 
 // alone calls do while nobody else has the mailbox open.
 func (d *Driver) alone(ctx context.Context, n mailbox.Name, do func(path string) error) error {
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return err
 	}

@@ -74,9 +74,10 @@
 // Where a record should begin and nothing readable is, opening fails with the
 // words of the original, and the offset. Sizes below zero, on which the
 // original may go round in circles, are refused as where they would lead it.
-// An append finds out first whether the file ends with a whole record: what a
-// killed append of the original or garbage left behind the last one is moved to
-// NAME.lost, unless messages may be behind it.
+// An append finds out first whether the file ends with a whole record, from its
+// end: what a killed append of the original or garbage left behind the last one
+// is moved to NAME.lost, unless messages may be behind it. Damage with whole
+// records behind it is not seen.
 //
 // # Differences to the original
 //
@@ -94,7 +95,7 @@
 // # Findings of a deep check
 //
 // Damage: block-digits, block-lost, block-shifted, block-short, magic,
-// keywords, lf-converted, second-block; line-end, line-shape, line-wiped,
+// keywords, lf-converted, second-block; line-end, line-shape, line-lost, line-wiped,
 // flags, uid, size, date; size-long, size-short, torn-tail, gap, junk-tail,
 // copies; uid-order, uid-twice, uidlast-low; journal. Doubt: uidvalidity,
 // block-tail, keyword, keyword-long, keyword-twice, keyword-unnamed,
@@ -102,4 +103,14 @@
 // expunged, text-start, nuls, bare-lf, no-newline, lost. All with "mbx."
 // before. A size that is wrong and octets that were lost or added in a text
 // look the same.
+//
+// # Repair
+//
+// The walk of the deep check yields the plan: records that are kept, that get a
+// new line, and octets that are set aside. A record is believed when it leads to
+// another, or to what is left of a line; one that stands in a text is believed
+// only when it leads on and its UID fits. A size that is right once octets that
+// are there twice are left out, or lines end in CR LF again, is believed, too.
+// Where UIDs cannot be read they are found by their neighbours, if only one can
+// be; else UIDVALIDITY changes.
 package mbx

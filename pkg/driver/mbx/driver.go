@@ -27,6 +27,7 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Counter  = (*Driver)(nil)
 )
 
@@ -39,8 +40,8 @@ func New(env *mailbox.Env, spool mailbox.Driver) *Driver {
 // Name returns "mbx".
 func (d *Driver) Name() string { return "mbx" }
 
-// place returns the path of the mailbox n; that of INBOX is ~/INBOX.
-func (d *Driver) place(n mailbox.Name) (string, error) {
+// Place returns the path of the mailbox n; that of INBOX is ~/INBOX.
+func (d *Driver) Place(n mailbox.Name) (string, error) {
 	if !n.Inbox {
 		return n.Path, nil
 	}
@@ -50,7 +51,7 @@ func (d *Driver) place(n mailbox.Name) (string, error) {
 
 // Probe reports whether n is a file that begins with a file block.
 func (d *Driver) Probe(n mailbox.Name) (bool, error) {
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return false, err
 	}

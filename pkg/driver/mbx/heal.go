@@ -14,10 +14,16 @@ import (
 // heal looks whether f ends with a whole record, and cuts off what a killed
 // append of the original left, or garbage, after saving it in NAME.lost: mail
 // that is added behind it would be swallowed. Where messages may be in there
-// the file is left alone. The caller holds the temp lock.
+// the file is left alone. Only where the end itself does not show that it is
+// whole are the records walked through: a delivery takes no longer into a large
+// mailbox. The caller holds the temp lock.
 func (d *Driver) heal(f fsx.File) error {
 	fi, err := f.Stat()
 	if err != nil {
+		return err
+	}
+	whole, err := flocked.EndsWhole(f, blockSize, fi.Size(), "\r\n", maxLine, lineAndSize)
+	if whole || err != nil {
 		return err
 	}
 	s := newScanner(f, blockSize, fi.Size())
@@ -118,6 +124,19 @@ func lineEndingAt(b []byte, end int) int {
 		return -1
 	}
 	return start
+}
+
+// lineAndSize is lineEndingAt with the size that the line tells.
+func lineAndSize(b []byte, end int) (start int, size int64) {
+	start = lineEndingAt(b, end)
+	if start < 0 {
+		return -1, 0
+	}
+	l, fault := parseLine(b[start:end])
+	if fault != lineGood {
+		return -1, 0
+	}
+	return start, l.size
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

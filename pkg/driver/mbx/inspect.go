@@ -3,12 +3,12 @@ package mbx
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
-	"path/filepath"
 
 	"mailutil/pkg/internal/inspect"
-	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
 
@@ -22,22 +22,10 @@ func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 }
 
 func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
-	path, err := d.place(n)
+	look, err := d.looking(n, report)
 	if err != nil {
 		return mailbox.Inspection{}, err
 	}
-	fi, err := d.FS.Stat(path)
-	if err != nil {
-		return mailbox.Inspection{}, err
-	}
-	if !fi.Mode().IsRegular() {
-		return mailbox.Inspection{}, mailbox.ErrNotMailbox
-	}
-	// Side files are found by the file's own name, whatever links lead there.
-	if path, err = filepath.EvalSymlinks(path); err != nil {
-		return mailbox.Inspection{}, err
-	}
-	look := inspect.Look{FS: d.FS, Driver: d.Name(), Path: path, Lock: lock.Flock(d.files().Locks()), Report: report}
 	return inspect.Run(ctx, look, func(f *inspect.File) error {
 		return (&inspection{File: f, d: d}).run()
 	})
@@ -55,11 +43,18 @@ type inspection struct {
 	foreign  bool   // behind the block of another file
 	uids     uids
 	buf      []byte
+
+	pending  bool     // an interrupted change has to be finished
+	badTable bool     // names of keywords are lost
+	plan     *planner // of a repair, nil where none is asked for
+	seen     func(p *piece, digest uint64) error
+	sum      maphash.Hash
+	digest   uint64 // of the text that was looked at last
 }
 
 // run looks at the file block, what is beside the file, and all records.
 func (i *inspection) run() error {
-	head := make([]byte, min(i.Size, blockSize+2*maxShift+maxLine))
+	head := make([]byte, min(i.Size, 2*blockSize))
 	if _, err := i.ReadAt(head, 0); err != nil {
 		return err
 	}
@@ -67,7 +62,16 @@ func (i *inspection) run() error {
 	if !ok {
 		return mailbox.ErrFormat
 	}
-	i.Sides(i.d.env, i.d.journal(), "mbx", 0)
+	i.pending = i.Sides(i.d.env, i.d.journal(), "mbx", 0)
+	if i.plan != nil {
+		if i.pending {
+			return i.Err
+		}
+		done, err := i.plan.begin(i, head, start)
+		if done || err != nil {
+			return errors.Join(i.Err, err)
+		}
+	}
 	if start < 0 { // nothing behind the block can be read
 		return i.Err
 	}
@@ -94,6 +98,19 @@ func (i *inspection) run() error {
 
 // piece reports what is wrong with a piece.
 func (i *inspection) piece(p *piece) error {
+	if err := i.look(p); err != nil || i.Stopped() {
+		return err
+	}
+	if i.plan != nil {
+		return i.plan.take(p, i.digest)
+	}
+	if i.seen != nil {
+		return i.seen(p, i.digest)
+	}
+	return nil
+}
+
+func (i *inspection) look(p *piece) error {
 	switch p.kind {
 	case isBlock:
 		i.Damage("mbx.second-block", p.off, 0,

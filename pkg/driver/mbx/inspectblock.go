@@ -2,6 +2,7 @@ package mbx
 
 import (
 	"bytes"
+	"math"
 	"strings"
 
 	"mailutil/pkg/mailbox"
@@ -15,6 +16,9 @@ const maxShift = 16
 // Nothing is reported when ok is false: the file has nothing of this format.
 func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 	shift, found := findFirst(head)
+	if found && nuls(head) >= blockSize {
+		found = false // see below
+	}
 	switch {
 	case isMbx(head):
 		i.block, _ = parseBlock(head)
@@ -23,6 +27,9 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 		return i.checkTail(head, shift, found), true
 	case bytes.HasPrefix(head, []byte("*mbx*\n")):
 		i.Damage("mbx.lf-converted", 5, 0, "line ends are LF: the file went through a conversion of text, and all sizes in it are wrong now")
+		return -1, true
+	case bytes.HasPrefix(head, []byte("*mbx*\r\r\n")):
+		i.Damage("mbx.lf-converted", 6, 0, "line ends are CR CR LF: the file went through a conversion of text, and all sizes in it are wrong now")
 		return -1, true
 	case lineEnds(head) > 0:
 		i.Damage("mbx.block-lost", 0, 0, "file begins with a message: its first %d octets are lost, with the keywords, UIDVALIDITY and UIDLAST", blockSize)
@@ -38,6 +45,8 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 			n++
 		}
 		i.Damage("mbx.magic", int64(n), 0, "file does not begin with the mark of the format, *mbx*, but messages follow: no reader knows it")
+	case len(head) > blockSize && nuls(head) >= blockSize && i.hasRecords():
+		i.Damage("mbx.block-lost", 0, 0, "first %d octets are NULs, but messages follow: the keywords, UIDVALIDITY and UIDLAST are lost", blockSize)
 	default:
 		return 0, false
 	}
@@ -71,6 +80,18 @@ func findFirst(head []byte) (shift int, found bool) {
 			}
 		}
 	}
+	if len(head) < blockSize || len(bytes.Trim(head[pidOff:blockSize], "\x00")) == 0 || string(head[blockSize-2:blockSize]) == "\r\n" && allHex(head[pidOff:blockSize-2]) {
+		return 0, false // the block is whole, and a damaged line follows
+	}
+	// Whole sectors may be missing, or be there twice.
+	for end := magicEnd; end < len(head)-1; end++ {
+		if head[end] != '\n' {
+			continue
+		}
+		if start := lineEndingAt(head, end+1); start >= 0 && startsMessage(head[end+1:]) {
+			return start - blockSize, true
+		}
+	}
 	return 0, false
 }
 
@@ -93,6 +114,7 @@ func (i *inspection) checkBlock(head []byte) {
 	for n := range maxKeywords {
 		eol := bytes.Index(head[off:blockSize], []byte("\r\n"))
 		if nul := bytes.IndexByte(head[off:blockSize], 0); eol < 0 || nul >= 0 && nul < eol {
+			i.badTable = true
 			i.Damage("mbx.keywords", int64(off), 0, "table of keywords ends after %d of %d lines: names of keywords are lost", n, maxKeywords)
 			return
 		}
@@ -133,4 +155,20 @@ func (i *inspection) checkTail(head []byte, shift int, found bool) int64 {
 		i.Doubt("mbx.block-tail", pidOff, 0, "end of the file block is neither a process id nor NULs")
 	}
 	return blockSize
+}
+
+// farthest is how far behind a lost beginning messages are looked for.
+const farthest = 1 << 20
+
+// hasRecords reports whether two records that follow each other are near the
+// beginning of the file.
+func (i *inspection) hasRecords() bool {
+	w := newWalker(i, blockSize, i.Size, math.MaxUint32-uidSlack)
+	found := false
+	eachLine(i, blockSize, min(i.Size, farthest), func(off int64) bool { // an error comes again
+		n, err := w.links(off, 2)
+		found = err == nil && n >= 1
+		return !found
+	})
+	return found
 }

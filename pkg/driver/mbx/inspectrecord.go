@@ -28,7 +28,7 @@ func (i *inspection) message(p *piece) error {
 // badLine says why readers stop at a line.
 func (i *inspection) badLine(p *piece, seq uint32) {
 	if p.wiped {
-		i.Damage("mbx.line-wiped", p.off, seq, "internal line is %d NULs: date, size, flags and UID are lost", p.text-p.off)
+		i.wipedLine(p, seq)
 		return
 	}
 	if p.text == p.end {
@@ -43,6 +43,21 @@ func (i *inspection) badLine(p *piece, seq uint32) {
 		badSize:  {"mbx.size", "size in the internal line is no number above 0"},
 	}[p.fault]
 	i.Damage(what.code, p.off, seq, "%s: readers stop here", what.text)
+}
+
+// wipedLine says what stands where a line should be.
+func (i *inspection) wipedLine(p *piece, seq uint32) {
+	n := p.text - p.off
+	if n == 0 {
+		i.Damage("mbx.line-lost", p.off, seq, "internal line is not there: date, size, flags and UID are lost")
+		return
+	}
+	b := make([]byte, min(n, maxLine))
+	if _, err := i.ReadAt(b, p.off); err == nil && nuls(b) < len(b) {
+		i.Damage("mbx.line-wiped", p.off, seq, "internal line is overwritten: %.20q", b)
+		return
+	}
+	i.Damage("mbx.line-wiped", p.off, seq, "internal line is %d NULs: date, size, flags and UID are lost", n)
 }
 
 // goodLine looks at a line that readers accept.

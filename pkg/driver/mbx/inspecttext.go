@@ -20,6 +20,10 @@ type textCheck struct {
 
 // text looks at the text of a message.
 func (i *inspection) text(p *piece, seq uint32) error {
+	hashed := i.plan != nil || i.seen != nil
+	i.sum.SetSeed(seed)
+	i.sum.Reset()
+	i.digest = i.sum.Sum64()
 	if p.end == p.text {
 		return nil
 	}
@@ -39,9 +43,13 @@ func (i *inspection) text(p *piece, seq uint32) error {
 			i.Doubt("mbx.text-start", off, seq, "text does not begin with a header field: %.20q", i.buf[:min(n, 20)])
 		}
 		c.add(i.buf[:n], off)
+		if hashed {
+			i.sum.Write(i.buf[:n])
+		}
 		off += int64(n)
 	}
 	c.flush()
+	i.digest = i.sum.Sum64()
 	if c.nulAt >= 0 {
 		i.Doubt("mbx.nuls", c.nulAt, seq, "%d NULs in a row stand in the text: a block of it may be lost", c.nuls)
 	}

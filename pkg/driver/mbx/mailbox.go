@@ -23,6 +23,7 @@ type box struct {
 	path     string
 	f        fsx.File
 	readOnly bool
+	held     lock.Held // of Hold, nil elsewhere: nobody else gets at the file
 
 	block   block
 	onDisk  uint32 // UIDVALIDITY of the file, 0 until it was read
@@ -48,7 +49,7 @@ var bg = context.Background()
 
 // Open opens n.
 func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +177,7 @@ func (b *box) Ping() (bool, error) {
 }
 
 func (b *box) ping(ctx context.Context) (bool, error) {
-	if b.broken != nil {
+	if b.held != nil || b.broken != nil {
 		return false, b.broken
 	}
 	fi, err := b.f.Stat()
@@ -226,7 +227,11 @@ func (b *box) Close() error {
 	if b.f == nil {
 		return nil
 	}
-	err := errors.Join(b.lastReclaim(), b.f.Close())
+	err := b.lastReclaim()
+	if b.held != nil {
+		err = errors.Join(err, b.held.Release())
+	}
+	err = errors.Join(err, b.f.Close())
 	b.f = nil
 	return b.d.fail("close", b.name, err)
 }

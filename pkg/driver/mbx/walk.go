@@ -2,9 +2,11 @@ package mbx
 
 import (
 	"bytes"
+	"errors"
 	"hash/maphash"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"mailutil/pkg/mailbox"
@@ -21,7 +23,8 @@ type piece struct {
 	text  int64     // where its text begins
 	line  line      // as far as it could be read; date is valid until the next step
 	fault lineFault // what is wrong with the line, lineGood for nothing
-	wiped bool      // the line is NULs
+	wiped bool      // the line cannot be seen any more, or most of it
+	said  int64     // what the size of a damaged line claims, but nothing is there
 	claim int64     // where the size says that the text ends, 0 where there is none
 }
 
@@ -44,14 +47,16 @@ func (p *piece) sized() bool { return p.claim == p.end }
 // inside one that is believed is never looked at, so that a mailbox in an
 // attachment stays text.
 type walker struct {
-	s    *scanner
-	last uint32 // highest UID so far
-	most uint32 // UIDLAST, for what UIDs can be
-	buf  []byte
+	s     *scanner
+	start int64  // where it began
+	last  uint32 // highest UID so far
+	most  uint32 // UIDLAST, for what UIDs can be
+	buf   []byte
 
-	next  int64  // the last candidate that was found, to find it again
-	none  int64  // from here on there is no candidate,
-	noneL uint32 // as long as last is this
+	next     int64  // the last candidate that was found, to find it again,
+	nextFrom int64  // and where it was looked for
+	none     int64  // from here on there is no candidate,
+	noneL    uint32 // as long as last is this
 
 	seen  []uint64        // digests of lines
 	known map[uint64]bool // the same, made when it is needed
@@ -59,7 +64,7 @@ type walker struct {
 
 // newWalker walks through the octets [pos, size) of r.
 func newWalker(r io.ReaderAt, pos, size int64, uidLast uint32) *walker {
-	return &walker{s: newScanner(r, pos, size), most: uidLast, next: -1, none: math.MaxInt64, buf: make([]byte, 4*maxLine)}
+	return &walker{s: newScanner(r, pos, size), start: pos, most: uidLast, next: -1, none: math.MaxInt64, buf: make([]byte, 8*maxLine)}
 }
 
 // step returns the next piece; ok is false at the end.
@@ -79,10 +84,10 @@ func (w *walker) step() (p piece, ok bool, err error) {
 		p.kind, p.end = isBlock, min(s.pos+blockSize, s.size)
 		w.last, w.most = 0, math.MaxUint32
 	case fault == lineGood && w.isCopy(l, b):
-		err = w.skip(&p)
+		p.kind = isCopies
+		p.end, err = w.toNext(p.off + 1)
 	case fault == lineGood:
-		w.remember(l, b)
-		err = w.message(&p, l)
+		err = w.record(&p, l, b)
 	default:
 		err = w.damaged(&p, b, fault)
 	}
@@ -92,6 +97,60 @@ func (w *walker) step() (p piece, ok bool, err error) {
 	s.step = p.end - p.off
 	s.pos = p.end
 	return p, true, nil
+}
+
+// record takes a readable record. One that does not lead to another, and whose
+// line is there once more in its text, where it does, was written twice in part.
+func (w *walker) record(p *piece, l line, b []byte) error {
+	own := bytes.Clone(b[:l.length])
+	text := p.off + int64(l.length)
+	ok, err := w.begins(text + l.size)
+	if err != nil {
+		return err
+	}
+	if !ok && l.uid != 0 {
+		again, err := w.again(own, text, text+l.size)
+		if again >= 0 || err != nil {
+			p.kind, p.end = isCopies, again
+			return err
+		}
+	}
+	l.date = own[:len(l.date)]
+	w.remember(l, own)
+	return w.message(p, l)
+}
+
+// again returns where the line of a record is once more before the next one,
+// with a whole text behind it; -1 for nowhere, or where the first is whole, too.
+func (w *walker) again(own []byte, text, claim int64) (int64, error) {
+	next, err := w.toNext(text)
+	if err != nil {
+		return -1, err
+	}
+	found, size, failed := int64(-1), claim-text, error(nil)
+	err = eachLine(w.s.r, text, min(next+maxLine, w.s.size), func(off int64) bool {
+		b, err := w.read(off, int64(len(own)))
+		if err == nil && bytes.Equal(b, own) {
+			var ok bool
+			if ok, err = w.begins(off + int64(len(own)) + size); ok {
+				found = off
+			}
+		}
+		failed = err
+		return found < 0 && err == nil
+	})
+	if err = errors.Join(err, failed); err != nil || found < claim {
+		return found, err
+	}
+	first, err := digestOf(io.NewSectionReader(w.s.r, text, size))
+	if err != nil {
+		return -1, err
+	}
+	second, err := digestOf(io.NewSectionReader(w.s.r, found+int64(len(own)), size))
+	if first == second {
+		found = -1
+	}
+	return found, err
 }
 
 // parseUsable is parseLine for lines that lead forward and have a date, if a
@@ -120,48 +179,143 @@ func (w *walker) message(p *piece, l line) error {
 	p.line = l
 	p.text = p.off + int64(l.length)
 	p.claim = p.text + l.size
-	w.last = max(w.last, l.uid)
+	if uint64(l.uid) <= uint64(w.most)+uidSlack { // one that is higher is damaged itself
+		w.last = max(w.last, l.uid)
+	}
 	var err error
-	p.end, err = w.extent(p.text, p.claim)
+	p.end, err = w.extent(p.off, p.text, p.claim)
 	return err
 }
 
-// extent returns where a text ends that should end at claim.
-func (w *walker) extent(text, claim int64) (int64, error) {
+// extent returns where a text ends that should end at claim. own is where its
+// line is.
+func (w *walker) extent(own, text, claim int64) (int64, error) {
 	size := w.s.size
 	if ok, err := w.begins(claim); ok || err != nil {
 		return claim, err
 	}
-	next, err := w.candidate(text)
-	if err != nil {
-		return 0, err
+	next, err := w.twice(text, claim)
+	if next >= 0 || err != nil {
+		return next, err
+	}
+	if ok, err := w.wasLine(claim); ok || err != nil {
+		return claim, err
+	}
+	next, err = w.inner(text, claim)
+	if next >= 0 || err != nil {
+		return next, err
 	}
 	if claim > size {
-		if next < 0 {
-			return size, nil // torn
-		}
-		return next, nil
+		return w.toNext(text) // torn, for the most part
 	}
-	if next >= 0 && next < claim {
-		if n, err := w.links(next, 1); err != nil || n > 0 {
-			return next, err
-		}
-		if next, err = w.candidate(claim); err != nil {
-			return 0, err
-		}
+	if next, err = w.toNext(claim); err != nil {
+		return 0, err
+	}
+	if next == size {
+		next = -1
 	}
 	return w.judge(claim, next)
+}
+
+// twice returns where the next record begins if all that keeps a text from
+// having its size is that some of its octets are there twice, else -1.
+func (w *walker) twice(text, claim int64) (int64, error) {
+	if claim > w.s.size {
+		return -1, nil
+	}
+	next, err := w.toNext(claim)
+	if err != nil || next-claim > claim-text {
+		return -1, err
+	}
+	_, ok, err := doubled(w.s.r, text, next, next-claim)
+	if !ok {
+		next = -1
+	}
+	return next, err
+}
+
+// inner looks for the record behind a text that ends before claim, -1 for none.
+// Mail that was forwarded as a file is text.
+func (w *walker) inner(text, claim int64) (int64, error) {
+	for from := text; from < min(claim, w.s.size); {
+		next, err := w.candidate(from)
+		if err != nil || next < 0 || next >= claim {
+			return -1, err
+		}
+		end, _, err := w.chain(next, claim)
+		if err != nil {
+			return 0, err
+		}
+		if end >= claim || end == w.s.size {
+			return next, nil
+		}
+		if ok, err := w.fits(next, end); ok || err != nil {
+			return next, err
+		}
+		from = max(end, next+1)
+	}
+	return -1, nil
+}
+
+// fits reports whether a chain of records that ends at end, where nothing
+// readable is, can be one of the file: a damaged line is there, or the next
+// record has a higher UID. Records in a text have UIDs of another mailbox.
+func (w *walker) fits(first, end int64) (bool, error) {
+	if ok, err := w.broken(end); ok || err != nil {
+		return ok, err
+	}
+	last := uint32(0)
+	for off := first; off < end; {
+		l, ok, err := w.lineAt(off)
+		if err != nil || !ok {
+			return false, err
+		}
+		last = max(last, l.uid)
+		off += int64(l.length) + l.size
+	}
+	next, err := w.candidate(max(end, first+1))
+	if err != nil || next < 0 {
+		return err == nil, err
+	}
+	l, _, err := w.lineAt(next)
+	return l.uid == 0 || last == 0 || l.uid > last, err
+}
+
+// chain follows records from off on, until one leads to claim or beyond, and
+// returns where it ends and how many there were.
+func (w *walker) chain(off, claim int64) (end int64, n int, err error) {
+	for ; off < claim && off < w.s.size; n++ {
+		l, ok, err := w.lineAt(off)
+		if err != nil || !ok {
+			return off, n, err
+		}
+		off += int64(l.length) + l.size
+	}
+	if off >= w.s.size {
+		return off, n, nil
+	}
+	// What leads beyond must lead to something.
+	if ok, err := w.proven(off); !ok {
+		return min(off, claim-1), n, err
+	}
+	return off, n, nil
+}
+
+// wasLine reports whether a line is at off of which enough is left to be sure.
+func (w *walker) wasLine(off int64) (bool, error) {
+	b, err := w.read(off, maxLine)
+	if err != nil || looksDamaged(b) {
+		return err == nil, err
+	}
+	n, err := w.lineArea(off)
+	return n >= 0, err
 }
 
 // judge decides whether a text ends at claim, where nothing readable begins,
 // or only at next, where something does; -1 stands for the end of the file.
 func (w *walker) judge(claim, next int64) (int64, error) {
-	b, err := w.read(claim, maxLine)
-	if err != nil {
-		return 0, err
-	}
-	if looksDamaged(b) || nuls(b) >= 16 {
-		return claim, nil
+	if ok, err := w.broken(claim); ok || err != nil {
+		return claim, err
 	}
 	end := next
 	if next < 0 {
@@ -179,6 +333,12 @@ func (w *walker) judge(claim, next int64) (int64, error) {
 	if closed && next < 0 {
 		return claim, nil
 	}
+	if before, err = w.read(end-2, 2); err != nil {
+		return 0, err
+	}
+	if closed && string(before) != "\r\n" {
+		return claim, nil
+	}
 	gap, err := w.read(claim, min(end-claim, int64(cap(w.buf))))
 	if err != nil {
 		return 0, err
@@ -191,43 +351,228 @@ func (w *walker) judge(claim, next int64) (int64, error) {
 
 // damaged makes something of octets that are no readable line.
 func (w *walker) damaged(p *piece, b []byte, fault lineFault) error {
-	switch {
-	case looksDamaged(b):
-		return w.damagedLine(p, fault)
-	case nuls(b) >= 16:
-		return w.wiped(p, fault)
+	p.fault = fault
+	if looksDamaged(b) {
+		return w.damagedLine(p)
 	}
-	return w.skip(p)
-}
-
-// skip passes over what no reader knows, to the next record.
-func (w *walker) skip(p *piece) error {
-	next, err := w.candidate(p.off + 1)
+	blank := nuls(b) >= 16
+	next, err := w.toNext(p.off + 1)
 	if err != nil {
 		return err
 	}
-	p.end = next
-	if next < 0 {
-		p.end = w.s.size
+	if copies, err := w.copies(p.off, next); copies || err != nil {
+		p.kind, p.end = isCopies, next
+		return err
 	}
-	p.kind = isJunk
-	copies, err := w.copies(p.off, p.end)
-	if copies {
-		p.kind = isCopies
+	n, err := w.lineArea(p.off)
+	switch {
+	case err != nil:
+		return err
+	case n < 0 && blank:
+		return w.wiped(p)
+	case n < 0:
+		return w.skip(p)
 	}
+	p.text, p.wiped = p.off+int64(n), true
+	return w.measure(p)
+}
+
+// measure finds out how long the text of a message is whose line is damaged:
+// its size is believed when it leads to something.
+func (w *walker) measure(p *piece) error {
+	from := max(p.off, p.text-maxLine)
+	b, err := w.read(from, p.text-from)
+	if err != nil {
+		return err
+	}
+	if size := sizeIn(b); size > 0 {
+		claim := p.text + size
+		ok, err := w.proven(claim)
+		if err != nil {
+			return err
+		}
+		if ok {
+			p.claim, p.end = claim, claim
+			return nil
+		}
+		p.said = claim
+	}
+	p.end, err = w.toNext(p.text)
 	return err
 }
 
-// damagedLine takes a line of which the date is still to be seen. Its size is
-// believed when it leads to something.
-func (w *walker) damagedLine(p *piece, fault lineFault) error {
-	b, err := w.read(p.off, maxLine+16)
+// proven reports whether a record begins at off, if a damaged one.
+func (w *walker) proven(off int64) (bool, error) {
+	if ok, err := w.begins(off); ok || err != nil {
+		return ok, err
+	}
+	return w.broken(off)
+}
+
+// broken reports whether what was a line is at off.
+func (w *walker) broken(off int64) (bool, error) {
+	b, err := w.read(off, maxLine)
+	if err != nil {
+		return false, err
+	}
+	if looksDamaged(b) || nuls(b) >= 16 {
+		return true, nil
+	}
+	n, err := w.lineArea(off)
+	return n >= 0, err
+}
+
+// A line has at least this many octets.
+const minLine = dateLen + 2 + tailLen + 2
+
+// lineArea returns how many octets at off were a line of which the date cannot
+// be seen any more, -1 where there was none: what is left of one, or octets
+// of that length before a header, or nothing where a header begins at once.
+func (w *walker) lineArea(off int64) (int, error) {
+	const back = maxLine
+	if off < back {
+		return -1, nil
+	}
+	b, err := w.read(off-back, back+maxLine+8+headLook)
+	if err != nil || len(b) < back || lineEndingAt(b, back) >= 0 { // behind a line is a text
+		return -1, err
+	}
+	closed := off == w.start || string(b[back-2:back]) == "\r\n"
+	whole := b
+	b = b[back:]
+	if closed && startsMessage(b) {
+		return 0, nil
+	}
+	for n := tailLen + 2; n <= min(maxLine, len(b)); n++ {
+		if tailFits(b[n-2-tailLen:n-2]) < minTail || b[n-1] != '\n' {
+			continue
+		}
+		if start := lineEndingAt(whole, back+n); start >= 0 && start != back { // a whole line begins elsewhere
+			return -1, nil
+		}
+		if startsHeader(b[n:]) {
+			return n, nil
+		}
+	}
+	for n := minLine; (closed || wipedOctet(b[0])) && n <= min(maxLine, len(b)); n++ {
+		if !isText(b[:n]) && startsMessage(b[n:]) {
+			return n, nil
+		}
+	}
+	return -1, nil
+}
+
+// wipedOctet reports whether disks have c where they have nothing.
+func wipedOctet(c byte) bool { return c == 0 || c == 0xFF }
+
+// headLook is how much of a header is looked at.
+const headLook = 300
+
+// startsMessage reports whether b begins with what can hardly be anything but
+// the header of a message: two fields, or one and an empty line.
+func startsMessage(b []byte) bool {
+	for n := 0; ; n++ {
+		i := 0
+		for i < len(b) && (b[i] > ' ' && b[i] < 0x7F && b[i] != ':') {
+			i++
+		}
+		if i < 2 || i+1 >= len(b) || b[i] != ':' || b[i+1] != ' ' && b[i+1] != '\r' && b[i+1] != '\t' {
+			return n > 0 && bytes.HasPrefix(b, []byte("\r\n"))
+		}
+		if n == 1 {
+			return true
+		}
+		for { // to the end of the field
+			eol := bytes.IndexByte(b, '\n')
+			if eol < 0 {
+				return len(b) >= headLook-maxLine
+			}
+			b = b[eol+1:]
+			if len(b) == 0 || b[0] != ' ' && b[0] != '\t' {
+				break
+			}
+		}
+	}
+}
+
+// sizeIn returns the size in a damaged line, 0 for none.
+func sizeIn(b []byte) int64 {
+	end := bytes.LastIndexByte(b, ';')
+	if end < 0 || end < len(b)-semiBack-2 {
+		end = len(b) - semiBack
+	}
+	start := end
+	for start > 0 && isDigit(b[start-1]) {
+		start--
+	}
+	if start >= end || start < dateLen-2 && looksDamaged(b) {
+		return 0
+	}
+	if size, ok := parseSize(b[start:end]); ok && size > 0 {
+		return size
+	}
+	return 0
+}
+
+// skip passes over what no reader knows, to the next record, if a damaged one.
+func (w *walker) skip(p *piece) error {
+	next, err := w.toNext(p.off + 1)
 	if err != nil {
 		return err
 	}
-	p.fault = fault
-	eol := bytes.IndexByte(b, '\n')
-	if eol < 0 {
+	p.kind = isJunk
+	p.end, err = w.tail(p.off+1, next)
+	return err
+}
+
+// tail returns where in [from, to) a line begins of which the end can be seen
+// and the date cannot, to for none.
+func (w *walker) tail(from, to int64) (int64, error) {
+	win := make([]byte, scanWindow)
+	for off := max(from-1, 0); off < to; {
+		n, err := w.s.r.ReadAt(win[:min(int64(len(win)), to-off)], off)
+		if n == 0 {
+			if err == io.EOF {
+				err = mailbox.ErrChanged
+			}
+			return to, err
+		}
+		b := win[:n]
+		for at := 0; ; {
+			i := bytes.Index(b[at:], []byte("\r\n"))
+			if i < 0 {
+				break
+			}
+			at += i + 2
+			if at > minLine && wipedOctet(b[at-minLine]) && b[at-dashBack] == '-' && allHex(b[at-dashBack+1:at-2]) && startsMessage(b[at:]) {
+				return max(off+int64(at-minLine), from), nil
+			}
+			if at-2 >= tailLen && at < len(b) && tailFits(b[at-2-tailLen:at-2]) == tailLen &&
+				lineEndingAt(b, at) < 0 && startsHeader(b[at:]) {
+				start := at - 2 - tailLen
+				for start > 0 && isDigit(b[start-1]) {
+					start--
+				}
+				return max(off+int64(start)-dateLen-1, from), nil
+			}
+		}
+		if off+int64(n) == to {
+			break
+		}
+		off += int64(max(n-2*maxLine, 1))
+	}
+	return to, nil
+}
+
+// damagedLine takes a line of which the date is still to be seen.
+func (w *walker) damagedLine(p *piece) error {
+	b, err := w.read(p.off, maxLine+32)
+	if err != nil {
+		return err
+	}
+	b = bytes.Clone(b)
+	ends := lineEndings(b)
+	if len(ends) == 0 {
 		p.text, p.end = w.s.size, w.s.size // the line itself is torn
 		if int64(len(b)) < w.s.size-p.off {
 			p.text = p.off + min(dateLen, int64(len(b)))
@@ -235,33 +580,86 @@ func (w *walker) damagedLine(p *piece, fault lineFault) error {
 		}
 		return err
 	}
-	p.text = p.off + int64(eol) + 1
-	p.line.date = bytes.Clone(b[:dateLen])
-	if size, ok := parseSize(digits(b[dateLen+1 : max(eol, dateLen+1)])); ok && size > 0 {
-		claim := p.text + size
-		ok, err := w.begins(claim)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			next, err := w.read(claim, maxLine)
+	p.line.date = b[:dateLen]
+	best := -1
+	for _, n := range ends {
+		p.text, p.said = p.off+int64(n), 0
+		if size := parsedSize(b[:n]); size > 0 {
+			ok, err := w.proven(p.text + size)
 			if err != nil {
 				return err
 			}
-			ok = looksDamaged(next) // so is the line behind it
+			if ok {
+				p.claim, p.end = p.text+size, p.text+size
+				return nil
+			}
 		}
-		if ok {
-			p.claim, p.end = claim, claim
-			return nil
+		if best < 0 && startsHeader(b[n:]) {
+			best = n
 		}
+	}
+	p.text = p.off + int64(max(best, 0))
+	if best < 0 {
+		p.text = p.off + int64(ends[0])
+	}
+	if size := parsedSize(b[:p.text-p.off]); size > 0 {
+		p.said = p.text + size
 	}
 	p.end, err = w.toNext(p.text)
 	return err
 }
 
+// parsedSize is the size behind the date of a line.
+func parsedSize(b []byte) int64 {
+	if len(b) <= dateLen+1 {
+		return 0
+	}
+	if size, ok := parseSize(digits(b[dateLen+1:])); ok && size > 0 {
+		return size
+	}
+	return sizeIn(b)
+}
+
+// lineEndings are the places where the text behind a damaged line may begin,
+// the most likely first.
+func lineEndings(b []byte) (ends []int) {
+	add := func(n int) {
+		if n <= len(b) && !slices.Contains(ends, n) {
+			ends = append(ends, n)
+		}
+	}
+	best, at := minTail-1, -1
+	for e := dateLen + tailLen; e <= min(len(b), maxLine+8); e++ {
+		if n := tailFits(b[e-tailLen : e]); n > best {
+			best, at = n, e
+		}
+	}
+	eol := bytes.IndexByte(b[min(dateLen, len(b)):], '\n') + min(dateLen, len(b))
+	if at >= 0 {
+		if eol >= at && eol < at+4 {
+			add(eol + 1)
+		}
+		n := at
+		if n < len(b) && b[n] == '\r' {
+			n++
+		}
+		if n < len(b) && b[n] == '\n' {
+			n++
+		}
+		add(n)
+		add(at + 2)
+		add(at + 1)
+		add(at)
+	}
+	if eol >= min(dateLen, len(b)) {
+		add(eol + 1)
+	}
+	return ends
+}
+
 // wiped takes NULs where a line should be: the text behind them is a message
 // when it begins like one.
-func (w *walker) wiped(p *piece, fault lineFault) error {
+func (w *walker) wiped(p *piece) error {
 	next, err := w.toNext(p.off + 1)
 	if err != nil {
 		return err
@@ -275,9 +673,13 @@ func (w *walker) wiped(p *piece, fault lineFault) error {
 		n := nuls(b)
 		text += int64(n)
 		if n < len(b) {
-			if startsHeader(b[n:]) {
-				p.text, p.end, p.fault, p.wiped = text, next, fault, true
-				return nil
+			rest, err := w.lineRest(text)
+			if err != nil {
+				return err
+			}
+			if rest >= 0 {
+				p.text, p.end, p.wiped = text+int64(rest), next, true
+				return w.measure(p)
 			}
 			break
 		}
@@ -285,13 +687,59 @@ func (w *walker) wiped(p *piece, fault lineFault) error {
 	return w.skip(p)
 }
 
-// toNext returns where the next record begins, or the end of the file.
-func (w *walker) toNext(from int64) (int64, error) {
-	next, err := w.candidate(from)
-	if next < 0 {
-		next = w.s.size
+// lineRest returns how many octets of a line are left at off, behind NULs,
+// before a header; -1 where that is not so.
+func (w *walker) lineRest(off int64) (int, error) {
+	b, err := w.read(off, maxLine+headLook)
+	if err != nil {
+		return -1, err
 	}
-	return next, err
+	if startsHeader(b) {
+		return 0, nil
+	}
+	if eol := bytes.Index(b[:min(len(b), maxLine)], []byte("\r\n")); eol >= 8 && startsHeader(b[eol+2:]) && allHex(b[eol-8:eol]) {
+		return eol + 2, nil
+	}
+	return -1, nil
+}
+
+// toNext returns where the next record begins, or the end of the file. Records
+// that do not lead on are the text of mail that was forwarded as a file, unless
+// there are no others.
+func (w *walker) toNext(from int64) (int64, error) {
+	first := w.s.size
+	for from < w.s.size {
+		next, err := w.candidate(from)
+		if err != nil || next < 0 {
+			return first, err
+		}
+		end, n, err := w.lead(next)
+		if err != nil || n >= manyLinks || end >= w.s.size {
+			return next, err
+		}
+		if ok, err := w.fits(next, end); ok || err != nil {
+			return next, err
+		}
+		first = min(first, next)
+		from = max(end, next+1)
+	}
+	return first, nil
+}
+
+// manyLinks records that follow each other are no text.
+const manyLinks = 16
+
+// lead follows records from off on and returns where they end, or where so many
+// have been seen that they are no text.
+func (w *walker) lead(off int64) (end int64, n int, err error) {
+	for ; n < manyLinks && off < w.s.size; n++ {
+		l, ok, err := w.lineAt(off)
+		if err != nil || !ok {
+			return off, n, err
+		}
+		off += int64(l.length) + l.size
+	}
+	return off, n, nil
 }
 
 // read returns n octets at off, fewer at the end of the file. They are valid

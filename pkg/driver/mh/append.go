@@ -127,7 +127,7 @@ func (t *delivery) add(it mailbox.Item) (a mailbox.Altered, err error) {
 		}
 		i.keywords |= has
 	}
-	mtime, altered := storable(it.Date, t.d.env.Now())
+	mtime, altered := numbered.Mtime(it.Date, t.d.env.Now())
 	if altered {
 		a.Dates++
 	}
@@ -166,22 +166,6 @@ func (t *delivery) text(n uint32, atime, mtime time.Time, it mailbox.Item) (bare
 	return bare, err
 }
 
-// The years that the original can show.
-const firstYear, lastYear = 1970, 2097
-
-// storable returns the modification time that keeps a date, but for its zone.
-// altered says that it keeps another one.
-func storable(d mailbox.Date, now time.Time) (at time.Time, altered bool) {
-	if d.IsZero() {
-		return time.Unix(now.Unix(), 0), false
-	}
-	at = d.Time()
-	if y := at.UTC().Year(); y < firstYear || y > lastYear {
-		return time.Unix(now.Unix(), 0), true
-	}
-	return at, false
-}
-
 // Commit makes the messages part of the mailbox. The numbers that they get are
 // not told: other programs give them again.
 func (t *delivery) Commit() (mailbox.UIDs, error) {
@@ -204,6 +188,9 @@ func (t *delivery) Commit() (mailbox.UIDs, error) {
 
 // commit adds the messages to a mailbox that is locked for writing.
 func (t *delivery) commit(s *state) error {
+	if still, err := t.stage.Still(); !still || err != nil {
+		return errors.Join(err, fmt.Errorf("%w: another mailbox has its name now", mailbox.ErrTemporary))
+	}
 	for _, name := range t.s.keywords {
 		s.create(name) // where there is no room any more, Placed leaves it out
 	}

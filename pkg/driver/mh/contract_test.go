@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"mailutil/pkg/internal/fsx/fsxtest"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/mailbox/mailboxtest"
 )
@@ -14,7 +15,9 @@ func TestContract(t *testing.T) {
 		New: func(t *testing.T) (mailbox.Driver, *mailbox.Env) {
 			env := mailboxtest.NewEnv(t)
 			env.Config.MHPath = "MH"
-			return New(env), env
+			d := New(env)
+			d.FS = fsxtest.Unsynced{} // TestCrash sees to the rest
+			return d, env
 		},
 		Name: func(env *mailbox.Env, name string) mailbox.Name {
 			return mailbox.Name{Text: name, Path: filepath.Join(env.Home, "MH", name)}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -41,8 +40,10 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Lister   = (*Driver)(nil)
 	_ mailbox.Checker  = (*Driver)(nil)
+	_ mailbox.Parent   = (*Driver)(nil)
 )
 
 // New returns the driver.
@@ -125,6 +126,9 @@ func (d *Driver) root() (string, error) {
 	return p.path, p.err
 }
 
+// Place returns the directory of n.
+func (d *Driver) Place(n mailbox.Name) (string, error) { return d.place(n) }
+
 // place returns the directory of n, "" where n is no mh name.
 func (d *Driver) place(n mailbox.Name) (string, error) {
 	if n.Space == "" && !n.Inbox {
@@ -186,7 +190,7 @@ func (d *Driver) isMailbox(path string) (bool, error) {
 	if below, err := d.below(path); below || err != nil {
 		return below, err
 	}
-	fi, err = d.FS.Lstat(filepath.Join(path, sequencesName))
+	fi, err = d.FS.Stat(filepath.Join(path, sequencesName))
 	if node.Gone(err) {
 		return false, nil
 	}
@@ -197,6 +201,17 @@ func (d *Driver) isMailbox(path string) (bool, error) {
 func (d *Driver) below(path string) (bool, error) {
 	root, err := d.root()
 	return root != "" && strings.HasPrefix(filepath.Clean(path), root+"/"), err
+}
+
+// Part reports whether an entry of a mailbox is its own; directories may be
+// mailboxes below it.
+func (d *Driver) Part(entry string) bool {
+	return entry == sequencesName || entry == oldSequences || isBackup(entry) || numbered.IsPart(entry, sequencesName)
+}
+
+// isBackup reports whether a name is that of a message that nmh has removed.
+func isBackup(name string) bool {
+	return len(name) > 1 && name[0] == ',' && numbered.AllDigits(name[1:])
 }
 
 // whyNot says why a path is no mailbox of ours.
@@ -241,7 +256,7 @@ func (d *Driver) newPath(n mailbox.Name) (string, error) {
 	if path == "" {
 		return "", mailbox.Sayf(mailbox.ErrName, "Can't create %s: invalid name", n.Text)
 	}
-	if slices.ContainsFunc(strings.Split(n.Text, "/"), numbered.AllDigits) {
+	if numbered.BadName(n.Text) {
 		return "", mailbox.Sayf(mailbox.ErrName, "Can't create mailbox %s: invalid MH-format name", n.Text)
 	}
 	return path, nil
@@ -317,8 +332,7 @@ func (s *state) delete() error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		backup := len(name) > 1 && name[0] == ',' && numbered.AllDigits(name[1:]) // nmh: a removed message
-		if (backup || name == oldSequences) && e.Type().IsRegular() {
+		if (isBackup(name) || name == oldSequences) && e.Type().IsRegular() {
 			if err := s.d.FS.Remove(filepath.Join(s.dir.Path, name)); err != nil {
 				return err
 			}

@@ -29,16 +29,9 @@ type box struct {
 	validity uint32
 	next     uint32
 
-	known          [2]stamp // of the directory and the sequences, when they were read
+	known          [2]numbered.Stamp // of the directory and the sequences, when they were read
 	recent, unseen uint32
 	texts          numbered.Texts
-}
-
-// A stamp tells whether somebody has written to a file or a directory.
-type stamp struct {
-	size  int64
-	mtime time.Time
-	sure  bool // it was old enough when it was read to tell a later change
 }
 
 var _ mailbox.Prover = (*box)(nil)
@@ -71,7 +64,7 @@ func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mail
 func (b *box) look() error {
 	return b.d.locked(b.ctx, b.path, !b.readOnly, func(s *state) error {
 		now := b.d.env.Now()
-		b.known[0] = b.stampOf(b.path, now)
+		b.known[0] = numbered.StampOf(b.d.FS, b.path, now)
 		msgs := slices.Clone(s.msgs)
 		if !b.readOnly {
 			for i := range s.msgs {
@@ -84,20 +77,10 @@ func (b *box) look() error {
 				return err
 			}
 		}
-		b.known[1] = b.stampOf(filepath.Join(b.path, sequencesName), now)
+		b.known[1] = numbered.StampOf(b.d.FS, filepath.Join(b.path, sequencesName), now)
 		b.take(msgs, s)
 		return nil
 	})
-}
-
-// stampOf looks at a name. Times that are this near may not differ from those of
-// a change to come.
-func (b *box) stampOf(path string, now time.Time) stamp {
-	fi, err := b.d.FS.Stat(path)
-	if err != nil {
-		return stamp{sure: true}
-	}
-	return stamp{fi.Size(), fi.ModTime(), now.Sub(fi.ModTime()) > 2*time.Second}
 }
 
 // take makes msgs what the session knows. Both lists ascend.
@@ -202,8 +185,7 @@ func (b *box) Ping() (bool, error) {
 	now := b.d.env.Now()
 	same := true
 	for i, path := range []string{b.path, filepath.Join(b.path, sequencesName)} {
-		is, was := b.stampOf(path, now), b.known[i]
-		same = same && was.sure && is.size == was.size && is.mtime.Equal(was.mtime)
+		same = same && b.known[i].Unchanged(numbered.StampOf(b.d.FS, path, now))
 	}
 	if same {
 		return false, nil

@@ -107,6 +107,18 @@ func TestList(t *testing.T) {
 	}
 }
 
+func TestPart(t *testing.T) {
+	d := newWorld(t).Driver
+	for entry, want := range map[string]bool{
+		"1": true, "007": true, ",2": true, ".mh_sequences": true, "..mh_sequences.journal": true, ".mailutil-plan": true, ".mh_sequence": true,
+		"sub": false, ",x": false, ".x": false, "1a": false,
+	} {
+		if got := d.Part(entry); got != want {
+			t.Errorf("%s: got %v, want %v", entry, got, want)
+		}
+	}
+}
+
 // Where other mailboxes are below, the directory stays.
 func TestDelete(t *testing.T) {
 	w := newWorld(t)
@@ -156,7 +168,7 @@ func TestSequences(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, want := w.read("box/.mh_sequences"), "cur: 3\nunseen: 7\nreplied: 1 x\nflagged: 1-4\nMine: 2-4\nnonsense\n$Label1:\n"+
-		"notrecent: 1-4 7\ndeleted: 2-3\nLater: 2-3\n"; got != want {
+		"mailutilknown: 1-4 7\ndeleted: 2-3\nLater: 2-3\n"; got != want {
 		t.Errorf("sequences\n got %q\nwant %q", got, want)
 	}
 	for _, k := range []string{"unseen", "FLAGGED", "a:b", "12", "cur"} {

@@ -14,13 +14,17 @@ import (
 // The sequences that are flags. Those of nmh and others come first; unseen may
 // have another name in the profile.
 const (
-	seqUnseen    = "unseen"
-	seqFlagged   = "flagged"
-	seqReplied   = "replied"
-	seqDeleted   = "deleted"
-	seqDraft     = "draft"
-	seqNotRecent = "notrecent" // ours: a session had the mailbox open for writing since
-	seqCurrent   = "cur"       // nmh: the message that one looks at; left alone
+	seqUnseen  = "unseen"
+	seqFlagged = "flagged"
+	seqReplied = "replied"
+	seqDeleted = "deleted"
+	seqDraft   = "draft"
+	seqCurrent = "cur" // nmh: the message that one looks at; left alone
+
+	// Ours: the messages of which the other sequences tell whether they are
+	// seen, and those that no session for writing has seen yet.
+	seqKnown  = "mailutilknown"
+	seqRecent = "mailutilrecent"
 )
 
 // A span is the messages lo to hi.
@@ -173,7 +177,7 @@ func (d *Driver) mayBeKeyword(name string) bool {
 	if !mailbox.ValidKeyword(name) || strings.Contains(name, ":") || numbered.AllDigits(name) {
 		return false
 	}
-	for _, taken := range []string{d.unseen(), seqUnseen, seqFlagged, seqReplied, seqDeleted, seqDraft, seqNotRecent, seqCurrent} {
+	for _, taken := range []string{d.unseen(), seqUnseen, seqFlagged, seqReplied, seqDeleted, seqDraft, seqCurrent, seqKnown, seqRecent} {
 		if strings.EqualFold(name, taken) {
 			return false
 		}

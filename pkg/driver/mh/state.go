@@ -119,11 +119,11 @@ func (d *Driver) openSequences(name string, write bool) (fsx.File, error) {
 		}
 		return f, err
 	}
-	fi, err := d.FS.Lstat(name)
+	fi, err := d.FS.Stat(name)
 	if node.Gone(err) {
 		return nil, nil
 	}
-	if err == nil && !fi.Mode().IsRegular() {
+	if err == nil && !fi.Mode().IsRegular() { // a fifo would make us wait
 		err = &fs.PathError{Op: "open", Path: name, Err: mailbox.ErrFormat}
 	}
 	if err != nil {
@@ -192,7 +192,7 @@ func (s *state) load() (err error) {
 	}
 	s.seqs, _ = parseSequences(s.text)
 	s.name()
-	s.settled = find(s.seqs, seqNotRecent) != nil
+	s.settled = find(s.seqs, seqKnown) != nil
 	in := s.membership()
 	s.msgs = make([]message, 0, len(s.list.Numbers))
 	for _, n := range s.list.Numbers {
@@ -272,13 +272,13 @@ var flagSequences = [...]struct {
 
 // A membership is the sequences that say something of messages, looked up.
 type membership struct {
-	unseen, notRecent *sequence
-	flags             [len(flagSequences)]*sequence
-	keywords          []*sequence
+	unseen, known, recent *sequence
+	flags                 [len(flagSequences)]*sequence
+	keywords              []*sequence
 }
 
 func (s *state) membership() (in membership) {
-	in.unseen, in.notRecent = find(s.seqs, s.d.unseen()), find(s.seqs, seqNotRecent)
+	in.unseen, in.known, in.recent = find(s.seqs, s.d.unseen()), find(s.seqs, seqKnown), find(s.seqs, seqRecent)
 	for i, f := range flagSequences {
 		in.flags[i] = find(s.seqs, f.name)
 	}
@@ -304,19 +304,17 @@ func (s *state) message(n uint32, fi fs.FileInfo, in *membership) message {
 	// The original's sign that a message was read, where no program that knows
 	// sequences has seen it.
 	read := numbered.Accessed(fi).Unix() > fi.ModTime().Unix()
-	unseen, old := in.unseen.has(n), in.notRecent.has(n)
+	unseen, recent := in.unseen.has(n), in.recent.has(n)
 	switch {
 	case len(s.text) == 0:
-		unseen, old = !read, true
-	case !s.settled:
-		old = true
-	case !old:
-		unseen = unseen || !read
+		unseen = !read
+	case s.settled && !in.known.has(n):
+		unseen, recent = unseen || !read, true
 	}
 	if !unseen {
 		m.system |= mailbox.Seen
 	}
-	if !old {
+	if recent {
 		m.system |= mailbox.Recent
 	}
 	return m
@@ -392,7 +390,8 @@ func (s *state) gather() {
 	for i, k := range s.keywords {
 		members(k, true, func(m *message) bool { return m.keywords&(1<<i) != 0 })
 	}
-	members(seqNotRecent, true, func(m *message) bool { return m.system&mailbox.Recent == 0 })
+	members(seqKnown, true, func(*message) bool { return true })
+	members(seqRecent, false, func(m *message) bool { return m.system&mailbox.Recent != 0 })
 }
 
 // settle sees to it that mail to come is told from what is there.

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
@@ -57,7 +56,9 @@ func (t *delivery) begin() (err error) {
 	}
 	t.stage.Dir, t.stage.Mode = t.d.dir(t.path), t.d.env.Config.MailboxMode
 	if t.o.New {
-		t.fresh, err = t.d.createNew(t.ctx, t.n)
+		if t.fresh, err = t.d.createNew(t.ctx, t.n); err == nil {
+			t.stage.Dir, t.stage.Direct = t.fresh.dir, t.fresh.whole != nil
+		}
 		t.ix = t.d.newIndex()
 	} else {
 		err = t.d.locked(t.ctx, t.path, true, func(s *state) error {
@@ -125,7 +126,7 @@ func (t *delivery) add(it mailbox.Item) (a mailbox.Altered, err error) {
 			a.Keywords++
 		}
 	}
-	at, altered := storable(it.Date, t.d.env.Now())
+	at, altered := numbered.Mtime(it.Date, t.d.env.Now())
 	if altered {
 		a.Dates++
 	}
@@ -145,22 +146,6 @@ func (t *delivery) add(it mailbox.Item) (a mailbox.Altered, err error) {
 
 func (t *delivery) keepsUIDs() bool { return t.o.New && t.o.UIDValidity != 0 }
 
-// The years that the original can show.
-const firstYear, lastYear = 1970, 2097
-
-// storable returns the modification time that keeps a date, but for its zone.
-// altered says that it keeps another one.
-func storable(d mailbox.Date, now time.Time) (at time.Time, altered bool) {
-	if d.IsZero() {
-		return time.Unix(now.Unix(), 0), false
-	}
-	at = d.Time()
-	if y := at.UTC().Year(); y < firstYear || y > lastYear {
-		return time.Unix(now.Unix(), 0), true
-	}
-	return at, false
-}
-
 // Commit makes the messages part of the mailbox.
 func (t *delivery) Commit() (uids mailbox.UIDs, err error) {
 	if t.done {
@@ -178,6 +163,9 @@ func (t *delivery) Commit() (uids mailbox.UIDs, err error) {
 			uids, err = t.commit(s)
 			return err
 		})
+		if errors.Is(err, mailbox.ErrNotExist) || errors.Is(err, mailbox.ErrFormat) || errors.Is(err, mailbox.ErrNotMailbox) {
+			err = fmt.Errorf("%w: the mailbox has gone: %v", mailbox.ErrTemporary, err)
+		}
 	}
 	if err = errors.Join(err, t.release()); err != nil {
 		return mailbox.UIDs{}, t.d.fail("append", t.n, err)
@@ -189,6 +177,9 @@ func (t *delivery) Commit() (uids mailbox.UIDs, err error) {
 // records first, by an append to the index, which mean nothing until the files
 // are there.
 func (t *delivery) commit(s *state) (uids mailbox.UIDs, err error) {
+	if still, err := t.stage.Still(); !still || err != nil {
+		return uids, errors.Join(err, fmt.Errorf("%w: another mailbox has its name now", mailbox.ErrTemporary))
+	}
 	base := s.ix.last
 	if uint64(base)+uint64(len(t.items)) > numbered.MaxNumber {
 		return uids, fmt.Errorf("%w: its UIDs are used up", mailbox.ErrUnsupported)
@@ -247,10 +238,11 @@ func (t *delivery) release() error {
 	return err
 }
 
-// commitNew makes the mailbox appear: its messages have hidden names and a plan
-// already when it gets its index, which is the change.
+// commitNew makes the mailbox appear. In a directory that was there before, its
+// messages have hidden names and a plan already when it gets its index, which is
+// the change.
 func (t *delivery) commitNew() (uids mailbox.UIDs, err error) {
-	s := &state{d: t.d, dir: t.d.dir(t.path), ix: t.ix}
+	s := &state{d: t.d, dir: t.fresh.dir, ix: t.ix}
 	s.ix.records = nil
 	bits := t.name(&s.ix)
 	for _, i := range t.items {
@@ -267,28 +259,29 @@ func (t *delivery) commitNew() (uids mailbox.UIDs, err error) {
 	if s.ix.last > numbered.MaxNumber {
 		return uids, fmt.Errorf("%w: UIDs above %d", mailbox.ErrUnsupported, numbered.MaxNumber)
 	}
-	if len(t.items) == 0 {
+	if len(t.items) > 0 {
+		uids = mailbox.UIDs{Validity: s.ix.validity, First: t.items[0].uid, Last: t.items[len(t.items)-1].uid}
+	}
+	if len(t.items) == 0 || t.fresh.whole != nil {
 		return uids, t.fresh.publish(&s.ix)
 	}
-	uids = mailbox.UIDs{Validity: s.ix.validity, First: t.items[0].uid, Last: t.items[len(t.items)-1].uid}
 	if err := t.fresh.begin(&s.ix); err != nil {
 		return uids, err
 	}
 	return uids, t.stage.PlaceNew(s, t.fresh.appear, t.fresh.disappear)
 }
 
-// A fresh is a mailbox that is being made. The lock on its directory keeps
-// others from making it as well.
+// A fresh is a mailbox that is being made: a directory that appears whole, or
+// one that was there before, which its index makes a mailbox.
 type fresh struct {
-	d    *Driver
-	dir  numbered.Dir
-	held *os.File // the directory, locked
-	made bool     // by us
-	f    *fsx.NewFile
+	d     *Driver
+	dir   numbered.Dir
+	whole *numbered.NewDir // nil: the directory was there
+	held  *os.File         // that directory, locked
+	f     *fsx.NewFile     // its index
 }
 
-// createNew makes and locks the directory of a new mailbox. One that is there
-// must have no index, and nothing that would become a message.
+// createNew begins a new mailbox.
 func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (c *fresh, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -297,25 +290,30 @@ func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (c *fresh, err e
 	if err != nil {
 		return nil, err
 	}
-	if path == "" || badName(n.Text) {
+	if path == "" || numbered.BadName(n.Text) {
 		return nil, mailbox.Sayf(mailbox.ErrName, "Can't create mailbox %s: invalid MX-format name", n.Text)
 	}
 	c = &fresh{d: d, dir: d.dir(path)}
-	if err := c.open(); err != nil {
+	fi, err := d.FS.Stat(path)
+	switch {
+	case gone(err):
+		if c.whole, err = numbered.CreateDir(d.FS, path, d.env.Config.DirMode); err == nil {
+			c.dir = c.whole.Dir
+		}
+	case err == nil && !fi.IsDir():
+		err = mailbox.ErrExist
+	case err == nil:
+		err = c.open()
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.release())
 	}
 	return c, nil
 }
 
-func (c *fresh) open() error {
-	_, err := c.d.FS.Lstat(c.dir.Path)
-	c.made = gone(err)
-	if err == nil && c.d.whyNot(c.dir.Path) == mailbox.ErrFormat {
-		return mailbox.ErrExist // a file
-	}
-	if err := fsx.MakeDirs(c.d.FS, c.dir.Path, c.d.env.Config.DirMode); err != nil {
-		return err
-	}
+// open locks the directory, so that nobody else makes it a mailbox as well. It
+// must have no index, and nothing that would become a message.
+func (c *fresh) open() (err error) {
 	if c.held, err = os.Open(c.dir.Path); err != nil {
 		return err
 	}
@@ -323,7 +321,6 @@ func (c *fresh) open() error {
 		return err
 	}
 	if has, err := c.d.hasIndex(c.dir.Path); has || err != nil {
-		c.made = c.made && !has
 		return errors.Join(err, mailbox.ErrExist)
 	}
 	l, err := c.dir.List()
@@ -347,13 +344,7 @@ func (c *fresh) begin(ix *index) (err error) {
 }
 
 // appear gives the index its name: from now on it is a mailbox.
-func (c *fresh) appear() error {
-	if err := c.f.Publish(); err != nil {
-		return err
-	}
-	c.made = false
-	return nil
-}
+func (c *fresh) appear() error { return c.f.Publish() }
 
 // disappear takes the index away again.
 func (c *fresh) disappear() error {
@@ -364,27 +355,29 @@ func (c *fresh) disappear() error {
 	return errors.Join(err, c.d.FS.SyncDir(c.dir.Path))
 }
 
-// publish makes a mailbox without messages.
+// publish makes a mailbox of the index and what has its number already.
 func (c *fresh) publish(ix *index) error {
 	if err := c.begin(ix); err != nil {
 		return err
 	}
-	return c.appear()
+	if err := c.appear(); err != nil || c.whole == nil {
+		return err
+	}
+	return c.whole.Publish()
 }
 
-// release gives up the lock, and removes a directory that did not become a
-// mailbox.
+// release gives up the lock, and what did not become a mailbox.
 func (c *fresh) release() error {
 	var err error
 	if c.f != nil {
 		err = c.f.Abort()
 	}
 	if c.held != nil {
-		if c.made {
-			err = errors.Join(err, c.d.FS.Remove(c.dir.Path))
-		}
 		err = errors.Join(err, c.held.Close())
 	}
-	c.f, c.held = nil, nil
+	if c.whole != nil {
+		err = errors.Join(err, c.whole.Abort())
+	}
+	c.f, c.held, c.whole = nil, nil, nil
 	return err
 }

@@ -32,6 +32,9 @@ var changes = []change{
 	{"new", "", func(w *world) error {
 		return w.deliver("a/new", mailbox.AppendOptions{New: true, UIDValidity: 9, UIDNext: 50, Keywords: []string{"Work"}}, 3)
 	}, false},
+	{"new where a directory is", "dir", func(w *world) error {
+		return w.deliver("dir", mailbox.AppendOptions{New: true, UIDValidity: 9, UIDNext: 50, Keywords: []string{"Work"}}, 2)
+	}, false},
 	{"create", "", func(w *world) error { return w.Create(ctx, w.name("a/new")) }, false},
 	{"expunge two", "mxexpunged", func(w *world) error {
 		return w.session("mxexpunged", func(b mailbox.Mailbox) error {
@@ -131,7 +134,13 @@ func (c change) wrong(got, before, after []string) string {
 func (c change) world(t *testing.T) *world {
 	w := newWorld(t)
 	w.FS = fsxtest.Unsynced{}
-	if c.setup != "" {
+	switch c.setup {
+	case "":
+	case "dir":
+		if err := os.MkdirAll(filepath.Join(w.home, "dir", "child"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	default:
 		w.golden(c.setup)
 	}
 	return w

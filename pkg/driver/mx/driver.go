@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"mailutil/pkg/internal/flocked"
@@ -33,7 +32,9 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Checker  = (*Driver)(nil)
+	_ mailbox.Parent   = (*Driver)(nil)
 )
 
 // New returns the driver.
@@ -41,6 +42,9 @@ func New(env *mailbox.Env) *Driver { return &Driver{FS: fsx.OS{}, env: env} }
 
 // Name returns "mx".
 func (d *Driver) Name() string { return "mx" }
+
+// Place returns the directory of n.
+func (d *Driver) Place(n mailbox.Name) (string, error) { return d.place(n) }
 
 // place returns the directory of the mailbox n; that of INBOX is ~/INBOX.
 func (d *Driver) place(n mailbox.Name) (string, error) {
@@ -77,6 +81,12 @@ func (d *Driver) hasIndex(path string) (bool, error) {
 	return err == nil && fi.Mode().IsRegular(), err
 }
 
+// Part reports whether an entry of a mailbox is its own; others may be mailboxes
+// below it.
+func (d *Driver) Part(entry string) bool {
+	return entry == indexName || numbered.IsPart(entry, indexName)
+}
+
 // whyNot says why a path is no mailbox of ours.
 func (d *Driver) whyNot(path string) error {
 	fi, err := d.FS.Stat(path)
@@ -89,11 +99,6 @@ func (d *Driver) whyNot(path string) error {
 		return mailbox.ErrNotMailbox
 	}
 	return mailbox.ErrFormat
-}
-
-// badName reports whether a name has a part that would be taken for a message.
-func badName(text string) bool {
-	return slices.ContainsFunc(strings.Split(text, "/"), numbered.AllDigits)
 }
 
 // Create makes an empty mailbox, in a directory that may be there already.
@@ -153,7 +158,7 @@ func (s *state) delete() error {
 // INBOX goes away a new one is made.
 func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 	path, err := d.place(from)
-	if err == nil && badName(to.Text) {
+	if err == nil && numbered.BadName(to.Text) {
 		err = mailbox.Sayf(mailbox.ErrName, "Can't rename to mailbox %s: invalid MX-format name", to.Text)
 	}
 	if err == nil {

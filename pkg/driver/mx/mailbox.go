@@ -30,7 +30,7 @@ type box struct {
 	validity uint32
 	last     uint32
 
-	known          [2]stamp // of the directory and the index, when they were read
+	known          [2]numbered.Stamp // of the directory and the index, when they were read
 	recent, unseen uint32
 	texts          numbered.Texts
 }
@@ -43,13 +43,6 @@ type message struct {
 	statted bool
 	size    int64
 	mtime   int64 // Unix seconds
-}
-
-// A stamp tells whether somebody has written to a file or a directory.
-type stamp struct {
-	size  int64
-	mtime time.Time
-	sure  bool // it was old enough when it was read to tell a later change
 }
 
 var _ mailbox.Prover = (*box)(nil)
@@ -82,7 +75,7 @@ func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mail
 func (b *box) look() error {
 	return b.d.locked(b.ctx, b.path, !b.readOnly, func(s *state) error {
 		now := b.d.env.Now()
-		b.known[0] = b.stampOf(b.path, now)
+		b.known[0] = numbered.StampOf(b.d.FS, b.path, now)
 		ix := s.ix
 		ix.records = slices.Clone(s.ix.records)
 		if !b.readOnly {
@@ -96,20 +89,10 @@ func (b *box) look() error {
 				return err
 			}
 		}
-		b.known[1] = b.stampOf(s.f.Name(), now)
+		b.known[1] = numbered.StampOf(b.d.FS, s.f.Name(), now)
 		b.take(&ix)
 		return nil
 	})
-}
-
-// stampOf looks at a name. Times that are this near may not differ from those of
-// a change to come.
-func (b *box) stampOf(path string, now time.Time) stamp {
-	fi, err := b.d.FS.Stat(path)
-	if err != nil {
-		return stamp{}
-	}
-	return stamp{fi.Size(), fi.ModTime(), now.Sub(fi.ModTime()) > 2*time.Second}
 }
 
 // take makes ix what the session knows. Both lists ascend.
@@ -219,8 +202,7 @@ func (b *box) Ping() (bool, error) {
 	now := b.d.env.Now()
 	same := true
 	for i, path := range []string{b.path, filepath.Join(b.path, indexName)} {
-		is, was := b.stampOf(path, now), b.known[i]
-		same = same && was.sure && is.size == was.size && is.mtime.Equal(was.mtime)
+		same = same && b.known[i].Unchanged(numbered.StampOf(b.d.FS, path, now))
 	}
 	if same {
 		return false, nil

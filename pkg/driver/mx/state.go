@@ -23,6 +23,7 @@ type state struct {
 	d     *Driver
 	dir   numbered.Dir
 	f     fsx.File
+	held  lock.Held
 	list  numbered.Listing
 	ix    index // as it is to be
 	was   index // as it is on disk
@@ -45,8 +46,18 @@ func (d *Driver) locked(ctx context.Context, path string, write bool, do func(s 
 // lockedOnce is locked, unless a change was interrupted that has to be finished
 // first, or the index is another file now.
 func (d *Driver) lockedOnce(ctx context.Context, path string, write bool, do func(s *state) error) (again bool, err error) {
+	s, err := d.acquire(ctx, path, write)
+	if s == nil || err != nil {
+		return err == nil, err
+	}
+	return false, errors.Join(do(s), s.release())
+}
+
+// acquire locks the index and reads what there is; nil where it has to be done
+// again.
+func (d *Driver) acquire(ctx context.Context, path string, write bool) (_ *state, err error) {
 	if err := ctx.Err(); err != nil {
-		return false, err
+		return nil, err
 	}
 	name := filepath.Join(path, indexName)
 	flag, mode := os.O_RDONLY, lock.Shared
@@ -55,38 +66,44 @@ func (d *Driver) lockedOnce(ctx context.Context, path string, write bool, do fun
 	}
 	f, err := d.files().Open(name, flag)
 	if node.Gone(err) {
-		return false, d.whyNot(path)
+		return nil, d.whyNot(path)
 	}
 	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	held, err := lock.Flock(d.files().Locks()).Lock(ctx, f.OS(), mode)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, held.Release()) }()
-	if same, err := d.isAt(f, name); !same || err != nil {
-		return true, err
+		return nil, err
 	}
 	s := &state{d: d, dir: d.dir(path), f: f}
+	if s.held, err = lock.Flock(d.files().Locks()).Lock(ctx, f.OS(), mode); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	again, err := s.begin(ctx, name, write)
+	if err != nil || again {
+		return nil, errors.Join(err, s.release())
+	}
+	return s, nil
+}
+
+// begin sees to what a crash left, and reads what there is, under the lock.
+func (s *state) begin(ctx context.Context, name string, write bool) (again bool, err error) {
+	if same, err := s.d.isAt(s.f, name); !same || err != nil {
+		return true, err
+	}
 	pending, err := s.pending()
 	if err != nil {
 		return false, err
 	}
 	if pending && !write {
-		return true, errors.Join(held.Release(), d.finish(ctx, path))
+		return true, errors.Join(s.held.Release(), s.d.finish(ctx, s.dir.Path))
 	}
 	if pending {
 		if err := s.finish(); err != nil {
 			return false, err
 		}
 	}
-	if err := s.load(); err != nil {
-		return false, err
-	}
-	return false, do(s)
+	return false, s.load()
 }
+
+// release gives the lock up.
+func (s *state) release() error { return errors.Join(s.held.Release(), s.f.Close()) }
 
 // isAt reports whether f is the file of that name.
 func (d *Driver) isAt(f fsx.File, name string) (bool, error) {

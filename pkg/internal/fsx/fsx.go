@@ -48,7 +48,11 @@ func (f osFile) OS() *os.File { return f.File }
 
 // OpenFile opens with O_CLOEXEC, as package os does.
 func (OS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
-	f, err := os.OpenFile(name, flag, perm)
+	open := os.OpenFile
+	if guard != nil {
+		open = openGuarded
+	}
+	f, err := open(name, flag, perm)
 	if err != nil {
 		return nil, err
 	}

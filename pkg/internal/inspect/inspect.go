@@ -32,6 +32,7 @@ type File struct {
 	ctx    context.Context
 	report func(mailbox.Finding) error
 	lines  *winread.Lines
+	over   bool // not in a file yet: nothing is beside it
 }
 
 // A Look says how a file is looked at.
@@ -127,3 +128,29 @@ func openQuiet(fsys fsx.FS, path string) (fsx.File, error) {
 	}
 	return f, err
 }
+
+// Over looks at octets that are not in a file yet, of the mailbox at path.
+func Over(ctx context.Context, r io.ReaderAt, size int64, driver, path string, report func(mailbox.Finding) error, look func(*File) error) (mailbox.Inspection, error) {
+	file := &File{
+		File: planned{r: r, path: path}, Size: size, ctx: ctx, report: report, lines: winread.NewLines(r, size), over: true,
+		In: mailbox.Inspection{Driver: driver, Path: path, Size: size},
+	}
+	err := look(file)
+	if file.Err != nil {
+		err = file.Err
+	}
+	return file.In, err
+}
+
+// planned is a file that is still to be written.
+type planned struct {
+	fsx.File
+	r    io.ReaderAt
+	path string
+}
+
+func (p planned) ReadAt(b []byte, off int64) (int, error) { return p.r.ReadAt(b, off) }
+func (p planned) Name() string                            { return p.path }
+
+// Context is that of the caller.
+func (f *File) Context() context.Context { return f.ctx }

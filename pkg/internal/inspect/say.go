@@ -52,6 +52,9 @@ func (f *File) Stopped() bool {
 // lock file when it is older than stale, an unfinished change, lost octets. It
 // returns whether there is an unfinished change.
 func (f *File) Sides(env *mailbox.Env, o journal.Options, prefix string, stale time.Duration) (pending bool) {
+	if f.over {
+		return false
+	}
 	name := f.Name()
 	if stale > 0 {
 		if age := f.age(env, name+".lock"); age > stale {

@@ -6,7 +6,8 @@
 // the mailbox, then the side file is removed, durably. Whoever opens the
 // mailbox next and finds a side file finishes the work (Recover), under the
 // mailbox's exclusive lock. The side file is .NAME.journal beside the mailbox,
-// or in the user's state directory where that directory is not writable.
+// or in the user's state directory where that directory is not writable, or
+// somebody else has made a file of that name in a directory for all.
 //
 // What a power cut leaves, step by step:
 //
@@ -17,10 +18,10 @@
 package journal
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"io/fs"
 	"os"
@@ -63,9 +64,9 @@ func (o Options) away(path string) string {
 	if o.StateDir == "" {
 		return ""
 	}
-	path = real(path)
-	sum := sha256.Sum256([]byte(path))
-	return filepath.Join(o.StateDir, hex.EncodeToString(sum[:16])+".journal")
+	sum := fnv.New128a() // not crypto: that is a tenth of a delivery agent
+	_, _ = io.WriteString(sum, real(path))
+	return filepath.Join(o.StateDir, hex.EncodeToString(sum.Sum(nil))+".journal")
 }
 
 // ErrUnfinished is what Commit's error is when the change is durable but not
@@ -113,13 +114,23 @@ func New(f fsx.File, o Options) (*Journal, error) {
 func create(path string, o Options) (fsx.File, error) {
 	const flags = os.O_RDWR | os.O_CREATE | os.O_EXCL | syscall.O_NOFOLLOW
 	f, err := o.fs().OpenFile(beside(path), flags, 0o600)
-	if !isReadOnlyDir(err) || o.StateDir == "" {
+	if !isReadOnlyDir(err) && !o.inTheWay(err, path) || o.StateDir == "" {
 		return f, err
 	}
 	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
 		return nil, err
 	}
 	return o.fs().OpenFile(o.away(path), flags, 0o600)
+}
+
+// inTheWay reports whether a side file could not be made because of a foreign
+// one.
+func (o Options) inTheWay(err error, path string) bool {
+	if !errors.Is(err, fs.ErrExist) {
+		return false
+	}
+	fi, err := o.fs().Lstat(beside(path))
+	return err == nil && o.foreign(fi, path)
 }
 
 func isReadOnlyDir(err error) bool {

@@ -49,7 +49,10 @@ func find(path string, o Options) (string, error) {
 		if name == "" {
 			continue
 		}
-		_, err := o.fs().Lstat(name)
+		fi, err := o.fs().Lstat(name)
+		if err == nil && o.foreign(fi, path) {
+			continue
+		}
 		if err == nil {
 			return name, nil
 		}
@@ -58,6 +61,35 @@ func find(path string, o Options) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// foreign reports whether a side file is of somebody who has no business with
+// the mailbox at path: in a directory where anybody can make files, one of
+// another user than the mailbox's, root, and ourselves. It is neither believed
+// nor in the way.
+func (o Options) foreign(side fs.FileInfo, path string) bool {
+	owner, known := ownerOf(side)
+	if !known || owner == 0 || int(owner) == os.Geteuid() {
+		return false
+	}
+	dir, err := o.fs().Stat(filepath.Dir(real(path)))
+	if err != nil || dir.Mode()&0o002 == 0 {
+		return false
+	}
+	box, err := o.fs().Stat(path)
+	if err != nil {
+		return true
+	}
+	his, _ := ownerOf(box)
+	return his != owner
+}
+
+func ownerOf(fi fs.FileInfo) (uid uint32, known bool) {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return st.Uid, true
 }
 
 // Recover finishes what an interrupted Commit left. The caller holds the

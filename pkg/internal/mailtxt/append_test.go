@@ -176,22 +176,28 @@ func TestAppendRefuses(t *testing.T) {
 
 // TestHeal appends to mailboxes with torn and with damaged ends.
 func TestHeal(t *testing.T) {
+	const refused, behind = -1, -2
 	each(t, func(t *testing.T, f Format) {
 		for _, tt := range []struct {
 			file   string
-			kept   int // messages; -1 where nothing may be appended
-			before string
+			kept   int    // messages; refused where nothing may be appended, behind where damage is further up
+			behind string // what is behind the mailbox
 		}{
 			{"corrupt-trunc", 4, ""},
 			{"corrupt-garbage-tail", 5, ""},
 			{"corrupt-zero-tail", 5, ""},
-			{"corrupt-no-comma", -1, ""},
-			{"corrupt-sizeshort", -1, ""},
+			{"corrupt-no-comma", behind, ""},
+			{"corrupt-sizeshort", behind, ""},
+			{"corrupt-no-comma", refused, "torn"},
+			{"corrupt-sizeshort", refused, "torn"},
 			{"flags", 8, ""},
 		} {
 			w := newWorld(t, f)
 			n := w.golden(tt.file)
-			before := string(w.read(n))
+			before := string(w.read(n)) + tt.behind
+			if err := os.WriteFile(n.Path, []byte(before), 0o600); err != nil {
+				t.Fatal(err)
+			}
 			d, err := w.Append(context.Background(), n, mailbox.AppendOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -200,7 +206,14 @@ func TestHeal(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = d.Commit()
-			if tt.kept < 0 {
+			if tt.kept == behind {
+				after, same := strings.CutPrefix(string(w.read(n)), before)
+				if err != nil || !same || !strings.HasSuffix(after, "A: new"+f.EOL+f.EOL) {
+					t.Errorf("%s: got %v; behind the old octets, which must stay: %q", tt.file, err, after)
+				}
+				continue
+			}
+			if tt.kept == refused {
 				if err == nil || !strings.Contains(err.Error(), "with messages behind the damage") || string(w.read(n)) != before {
 					t.Errorf("%s: got %v, or the file changed", tt.file, err)
 				}

@@ -54,7 +54,8 @@
 // below zero. Digits 8 and 9 in the flags are no octal ones, which the original
 // does not mind; nor do we. Where a record should begin and nothing readable
 // is, opening fails with the words of the original, and the offset. An append
-// finds out first whether the file ends with a whole record: what a killed
+// finds out first whether the file ends with a whole record, from its end
+// (damage with whole records behind it is not seen): what a killed
 // append of the original or garbage left behind the last one is moved to
 // NAME.lost, unless messages may be behind it.
 //
@@ -68,4 +69,10 @@
 //     lock: of two sessions that change different flags none is undone.
 //   - Two sessions that begin within one second have one UIDVALIDITY, though
 //     messages may have been removed in between; so it is in the original.
+//
+// # Findings of a deep check, and repair
+//
+// Damage: line, size-long, size-short, torn-tail, gap, junk-tail, journal.
+// Doubt: text-start, lost. All with the format's name before. Each has a place
+// in the plan of a repair, which is made by the same walk.
 package mailtxt

@@ -28,6 +28,7 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Counter  = (*Driver)(nil)
 )
 
@@ -46,9 +47,9 @@ func (d *Driver) files() flocked.Files { return flocked.Files{FS: d.FS, Env: d.e
 // fail makes err an *Error about n.
 func (d *Driver) fail(op string, n mailbox.Name, err error) error { return d.files().Fail(op, n, err) }
 
-// place returns the path of the mailbox n. INBOX is ~/INBOX where that has
+// Place returns the path of the mailbox n. INBOX is ~/INBOX where that has
 // mail of this format, else a file of the format's own.
-func (d *Driver) place(n mailbox.Name) (string, error) {
+func (d *Driver) Place(n mailbox.Name) (string, error) {
 	if !n.Inbox {
 		return n.Path, nil
 	}
@@ -66,7 +67,7 @@ func (d *Driver) place(n mailbox.Name) (string, error) {
 // Probe reports whether n is a file that begins with an internal line. An empty
 // file is ours only as INBOX.
 func (d *Driver) Probe(n mailbox.Name) (ok bool, err error) {
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err == nil {
 		ok, err = d.probe(path, n.Inbox)
 	}
@@ -124,7 +125,7 @@ func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (*fsx.NewFile, e
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +149,7 @@ func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
 // goes away a new one is made.
 func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 	err := d.alone(ctx, from, func(path string) error {
-		target, err := d.place(to)
+		target, err := d.Place(to)
 		if err != nil {
 			return err
 		}
@@ -163,7 +164,7 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 
 // alone calls do while nobody else has the mailbox open.
 func (d *Driver) alone(ctx context.Context, n mailbox.Name, do func(path string) error) error {
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return err
 	}

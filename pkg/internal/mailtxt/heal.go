@@ -14,10 +14,16 @@ import (
 // heal looks whether f ends with a whole record, and cuts off what a killed
 // append of the original left, or garbage, after saving it in NAME.lost: mail
 // that is added behind it would be swallowed. Where messages may be in there
-// the file is left alone. The caller holds the temp lock.
+// the file is left alone. Only where the end itself does not show that it is
+// whole are the records walked through: a delivery takes no longer into a large
+// mailbox. The caller holds the temp lock.
 func (d *Driver) heal(f fsx.File) error {
 	fi, err := f.Stat()
 	if err != nil {
+		return err
+	}
+	whole, err := flocked.EndsWhole(f, 0, fi.Size(), d.format.EOL, maxLine, d.format.lineAndSize)
+	if whole || err != nil {
 		return err
 	}
 	s := d.scanner(f, 0, fi.Size())
@@ -106,4 +112,18 @@ func lineEndingAt(b []byte, end int) int {
 		return -1
 	}
 	return start
+}
+
+// lineAndSize returns where the line begins that ends at b[:end], with its EOL,
+// -1 where none does, and the size of the text that it tells.
+func (f *Format) lineAndSize(b []byte, end int) (start int, size int64) {
+	end -= len(f.EOL)
+	if start = lineEndingAt(b, end); start < 0 {
+		return -1, 0
+	}
+	size, ok := parseSize(b[start+flocked.DateLen+1 : end-flagsLen-1])
+	if !ok {
+		return -1, 0
+	}
+	return start, size
 }

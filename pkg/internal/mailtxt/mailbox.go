@@ -25,6 +25,7 @@ type box struct {
 	path     string
 	f        fsx.File
 	readOnly bool
+	held     lock.Held // of Hold, nil elsewhere: nobody else gets at the file
 
 	validity uint32 // UIDVALIDITY: when the session began
 	uidLast  uint32 // highest UID given in it
@@ -52,7 +53,7 @@ const windowSize = 1 << 20
 
 // Open opens n.
 func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
-	path, err := d.place(n)
+	path, err := d.Place(n)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +236,7 @@ func (b *box) Ping() (bool, error) {
 }
 
 func (b *box) ping(ctx context.Context) (bool, error) {
-	if b.broken != nil {
+	if b.held != nil || b.broken != nil {
 		return false, b.broken
 	}
 	fi, err := b.f.Stat()
@@ -277,7 +278,11 @@ func (b *box) Close() error {
 	if b.f == nil {
 		return nil
 	}
-	err := b.f.Close()
+	var err error
+	if b.held != nil {
+		err = b.held.Release()
+	}
+	err = errors.Join(err, b.f.Close())
 	b.f = nil
 	return b.d.fail("close", b.name, err)
 }

@@ -22,9 +22,14 @@ const (
 func Begin(head []byte) (what Beginning, at int64) {
 	rest := bytes.TrimLeft(head, "\x00\r\n \t")
 	skipped := int64(len(head) - len(rest))
-	from := len(rest) >= 5 && bytes.EqualFold(rest[:5], []byte("From ")) || bytes.HasPrefix(rest, []byte(">From "))
-	if !from && !isField(rest) && !bytes.HasPrefix(head, []byte("\x00")) {
+	first := rest[:bytes.IndexByte(rest, '\n')+1]
+	_, whole := ParseFrom(first)
+	from := nearFrom(first)
+	switch {
+	case !from && !isField(rest) && !bytes.HasPrefix(head, []byte("\x00")):
 		return Foreign, 0
+	case from && !whole && isField(rest[len(first):]), !from && hasStatus(rest):
+		return BadFrom, skipped
 	}
 	for b := rest; len(b) > 0; {
 		eol := bytes.IndexByte(b, '\n') + 1
@@ -37,11 +42,37 @@ func Begin(head []byte) (what Beginning, at int64) {
 			return Junk, int64(len(head) - len(b) - len(line))
 		}
 	}
-	eol := bytes.IndexByte(rest, '\n') + 1
-	if from && eol > 0 && isField(rest[eol:]) {
-		return BadFrom, skipped
-	}
 	return Foreign, 0
+}
+
+// nearFrom reports whether a line is nearly a From_ line.
+func nearFrom(line []byte) bool {
+	if bytes.HasPrefix(line, []byte(">From ")) {
+		return true
+	}
+	const from = "From "
+	same := 0
+	for i := range min(len(from), len(line)) {
+		if line[i]|0x20 == from[i]|0x20 {
+			same++
+		}
+	}
+	if same >= 4 {
+		return true
+	}
+	for n := 3; n <= 6 && n <= len(line); n++ {
+		if _, ok := ParseFrom(append([]byte(from), line[n:]...)); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// hasStatus reports whether b begins with a header that has status fields: the
+// message was in a mailbox.
+func hasStatus(b []byte) bool {
+	end := bytes.Index(b, []byte("\n\n"))
+	return isField(b) && end >= 0 && bytes.Contains(b[:end], []byte("\nX-UID: "))
 }
 
 // BeginMMDF looks at the beginning of a file that may be of MMDF. at is where

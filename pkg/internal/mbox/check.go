@@ -31,6 +31,9 @@ type Check struct {
 	based   bool  // UIDs were believed
 	badBase int64 // the first X-IMAPbase of the message that cannot be read, -1 for none
 	buf     []byte
+
+	last  uint32     // UID of the message before, 0 for none
+	inner []innerUID // what stands in its body
 }
 
 // NewCheck returns a check of a file of the format f that reports to r.
@@ -176,6 +179,10 @@ func (c *Check) message(s *Scanner, m *Message) error {
 	if err := c.header(s, m, seq); err != nil {
 		return err
 	}
+	if err := c.lost(s, m.UID); err != nil {
+		return err
+	}
+	c.last = m.UID
 	if err := c.body(s, m, seq); err != nil {
 		return err
 	}
@@ -190,7 +197,15 @@ func (c *Check) message(s *Scanner, m *Message) error {
 // from looks at the From_ line.
 func (c *Check) from(s *Scanner, m *Message, seq uint32) error {
 	if m.Header == 0 {
-		c.doubt("from-missing", m.From, seq, "message has no From_ line: its date is that of the file")
+		bad, err := c.badFrom(m)
+		if err != nil {
+			return err
+		}
+		if bad {
+			c.damage("from-bad", m.From, seq, "first line of the message is no From_ line, but status headers of a mailbox follow: its date is lost, and it is shown")
+		} else {
+			c.doubt("from-missing", m.From, seq, "message has no From_ line: its date is that of the file")
+		}
 		return nil
 	}
 	ln := make([]byte, m.Header)

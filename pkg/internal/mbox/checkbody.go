@@ -48,6 +48,8 @@ func (c *Check) after(s *Scanner, m *Message, seq uint32) {
 	switch {
 	case m.Bits&BitTornFrom != 0:
 		c.damage("torn-tail", s.W.End()-1, seq, "file ends with a From_ line that has no line end: adding a message was interrupted")
+	case m.Bits&BitOpen != 0 && c.tornFrom(m, s.W.End()):
+		c.damage("torn-tail", s.W.End()-1, seq, "file ends within a From_ line that has no line end: adding a message was interrupted")
 	case m.Bits&BitOpen != 0:
 		c.doubt("no-newline", s.W.End()-1, seq, "file does not end with a line end")
 	}
@@ -109,9 +111,10 @@ func (c *Check) contentLength(s *Scanner, m *Message, seq uint32, last bool) {
 
 // A bodyCheck is what is to be said about a body.
 type bodyCheck struct {
-	first, nuls int64 // the first long run of NULs
-	runAt, run  int64 // the run that goes on
-	bareAt      int64 // the first CR without LF
+	uids        []innerUID // X-UID lines
+	first, nuls int64      // the first long run of NULs
+	runAt, run  int64      // the run that goes on
+	bareAt      int64      // the first CR without LF
 	bares       int64
 	crlfAt      int64 // the first CR LF
 	crlfs, lfs  int64
@@ -120,7 +123,7 @@ type bodyCheck struct {
 
 // overlap is how much of a part of the body is looked at again with the next,
 // for what lies across.
-const overlap = 8
+const overlap = 24
 
 // body looks at the octets of a body.
 func (c *Check) body(s *Scanner, m *Message, seq uint32) error {
@@ -142,6 +145,7 @@ func (c *Check) body(s *Scanner, m *Message, seq uint32) error {
 	}
 	tail := b.run
 	b.flush()
+	c.inner = b.uids
 	c.say(&b, s, m, seq, tail)
 	return nil
 }
@@ -181,6 +185,7 @@ func (k *bodyCheck) add(f Format, b []byte, new int, off int64) {
 	if bytes.IndexByte(b, '\r') >= 0 {
 		k.addCRs(b, new, off)
 	}
+	k.addUIDs(b, new, off)
 	before, is := "\n\n", garbled
 	begin := "From "
 	if f == MMDF {

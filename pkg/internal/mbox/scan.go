@@ -38,8 +38,7 @@ func (s *Scanner) Run() error {
 			return err
 		}
 	}
-	s.finish()
-	return nil
+	return s.finish()
 }
 
 // Next reads messages of a stream up to one that is for people, into ix, whose
@@ -60,12 +59,16 @@ func (s *Scanner) Next() (bool, error) {
 			return true, nil
 		}
 	}
-	s.finish()
-	return false, nil
+	return false, s.finish()
 }
 
 // finish is called at the end of the window.
-func (s *Scanner) finish() {
+func (s *Scanner) finish() error {
+	if s.Check != nil {
+		if err := s.Check.lost(s, 0); err != nil {
+			return err
+		}
+	}
 	s.Ix.End = s.W.End()
 	if s.Ix.Validity == 0 {
 		s.Ix.Validity = uint32(s.Env.Now().Unix())
@@ -74,6 +77,7 @@ func (s *Scanner) finish() {
 			s.Env.Notify(mailbox.Info, "Assigning new unique identifiers to all messages")
 		}
 	}
+	return nil
 }
 
 // blanks passes over what may stand before the first message.

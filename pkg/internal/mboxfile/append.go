@@ -145,23 +145,43 @@ type addition struct {
 
 func (d *Driver) appendOld(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (_ mailbox.Delivery, err error) {
 	a := &addition{d: d, ctx: ctx, n: n}
-	path := d.path(n)
-	a.f, err = d.FS.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
-	if node.Gone(err) && n.Inbox {
-		a.f, err = d.newInbox(path)
+	if err := a.open(); err != nil {
+		return nil, err
 	}
-	if node.Gone(err) {
-		return nil, d.fail("append", n.Text, mailbox.ErrNotExist)
-	}
-	if err != nil {
-		return nil, mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrTemporary, err), "Can't open append mailbox: %s", node.Reason(err))
-	}
-	a.spool.Dir = filepath.Dir(path)
+	a.spool.Dir = filepath.Dir(d.path(n))
 	a.form = d.format.NewFormatter(d.env, &a.spool)
+	if len(o.Keywords) == 0 && a.isOurs() == nil {
+		return a, nil // nothing to learn, for which others would have to wait
+	}
 	if err := a.sniff(o.Keywords); err != nil {
 		return nil, errors.Join(err, a.Abort())
 	}
 	return a, nil
+}
+
+// open opens the mailbox. INBOX is made where there is none.
+func (a *addition) open() (err error) {
+	path := a.d.path(a.n)
+	a.f, err = a.d.FS.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if node.Gone(err) && a.n.Inbox {
+		a.f, err = a.d.newInbox(path)
+	}
+	if node.Gone(err) {
+		return a.d.fail("append", a.n.Text, mailbox.ErrNotExist)
+	}
+	if err != nil {
+		return mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrTemporary, err), "Can't open append mailbox: %s", node.Reason(err))
+	}
+	return nil
+}
+
+// isOurs returns an error unless the file is of this format, or empty.
+func (a *addition) isOurs() error {
+	ok, err := a.d.ours(a.f)
+	if !ok && err == nil {
+		err = a.d.fail("append", a.n.Text, mailbox.ErrFormat)
+	}
+	return err
 }
 
 func (d *Driver) newInbox(path string) (fsx.File, error) {
@@ -186,8 +206,8 @@ func (a *addition) sniff(want []string) error {
 		if err != nil || fi.Size() == 0 {
 			return err
 		}
-		if ok, err := a.d.format.Probe(a.f); !ok || err != nil {
-			return errors.Join(err, a.d.fail("append", a.n.Text, mailbox.ErrFormat))
+		if err := a.isOurs(); err != nil {
+			return err
 		}
 		quiet := *a.d.env // warnings are for who opens the mailbox
 		quiet.Notify = func(mailbox.Level, string) {}
@@ -267,21 +287,70 @@ func (a *addition) commit() error {
 	if a.session != nil {
 		return a.session.exclusive(func(bool) error { return a.rewrite(a.session) })
 	}
-	held, err := a.d.lock(a.ctx, a.f, lock.Exclusive)
+	held, err := a.lockCurrent()
 	if err != nil {
 		return err
 	}
 	return errors.Join(a.append(a.spooled), held.Release())
 }
 
+// lockCurrent locks the file that has the name of the mailbox now: other
+// programs remove or replace it, and mail that is added to the old one is lost.
+func (a *addition) lockCurrent() (lock.Held, error) {
+	for {
+		held, err := a.d.lock(a.ctx, a.f, lock.Exclusive)
+		if err != nil {
+			return nil, err
+		}
+		current, err := a.isCurrent()
+		if current && err == nil {
+			return held, nil
+		}
+		old := a.f
+		a.f = nil
+		if err := errors.Join(err, held.Release(), old.Close()); err != nil {
+			return nil, err
+		}
+		if err := a.open(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// isCurrent reports whether the file still has the name of the mailbox.
+func (a *addition) isCurrent() (bool, error) {
+	mine, err := a.f.Stat()
+	if err != nil {
+		return false, err
+	}
+	now, err := a.d.FS.Stat(a.d.path(a.n))
+	if node.Gone(err) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(mine, now), err
+}
+
 // rewrite adds keywords and messages in one change.
 func (a *addition) rewrite(b *box) error {
+	if err := a.stillThere(); err != nil {
+		return err
+	}
 	b.ix.Keywords = a.table.Names
 	if len(b.ix.Msgs) > 0 {
 		b.ix.Msgs[0].Bits |= mbox.BitChanged
 	}
 	b.tail = &a.spool
 	return b.update(mailbox.Set{})
+}
+
+// stillThere returns an error where the file has lost its name while we waited
+// for its lock: what is added to it now, nobody would see.
+func (a *addition) stillThere() error {
+	same, err := a.d.isAt(a.f)
+	if err == nil && !same {
+		err = a.d.fail("append", a.n.Text, fmt.Errorf("%w: %w: it was replaced by another file", mailbox.ErrTemporary, mailbox.ErrChanged))
+	}
+	return err
 }
 
 // spooled writes the messages that wait.
@@ -292,12 +361,18 @@ func (a *addition) spooled(w io.Writer) error {
 
 // append adds what messages writes behind the end of the file.
 func (a *addition) append(messages func(io.Writer) error) error {
+	if err := a.stillThere(); err != nil {
+		return err
+	}
 	did, err := journal.Recover(a.f, a.d.journal())
 	if err != nil {
 		return err
 	}
 	if did != "" {
 		a.d.env.Notify(mailbox.Warn, did)
+	}
+	if err := a.isOurs(); err != nil {
+		return err
 	}
 	glue, err := a.glue()
 	if err != nil {
@@ -423,5 +498,8 @@ func (a *addition) Abort() error {
 	if a.session != nil {
 		err = a.session.session.Release()
 	}
-	return errors.Join(err, a.spool.Close(), a.f.Close())
+	if a.f != nil {
+		err = errors.Join(err, a.f.Close())
+	}
+	return errors.Join(err, a.spool.Close())
 }

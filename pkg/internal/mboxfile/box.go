@@ -32,6 +32,7 @@ type box struct {
 	name    mailbox.Name
 	f       fsx.File
 	session *lock.Session // nil: read-only
+	held    []lock.Held   // of Hold: nobody else gets at the file
 	silent  bool          // nobody looks at it: recent messages stay recent in the file
 	tail    io.WriterTo   // octets for the end of the file, at the next rewrite
 	ix      mbox.Index
@@ -84,6 +85,13 @@ func (b *box) open(m mailbox.Mode) (err error) {
 		if err := b.takeSession(); err != nil {
 			return err
 		}
+		if same, err := b.d.isAt(b.f); !same { // it was replaced before we had the lock
+			if err := errors.Join(err, b.release()); err != nil {
+				return err
+			}
+			b.f = nil
+			return b.open(m)
+		}
 	}
 	b.w = winread.New(b.f, windowSize, 0)
 	if err := b.shared(b.scan); err != nil {
@@ -106,6 +114,9 @@ func (b *box) takeSession() error {
 // shared calls do under the lock for reading, after any interrupted change was
 // finished.
 func (b *box) shared(do func() error) error {
+	if b.held != nil {
+		return do()
+	}
 	for {
 		held, err := b.d.lock(b.ctx, b.f, lock.Shared)
 		if err != nil {
@@ -402,6 +413,9 @@ func (b *box) Ping() (changed bool, err error) {
 	if b.broken != nil {
 		return false, b.broken
 	}
+	if b.held != nil {
+		return false, b.renew()
+	}
 	if b.session != nil && b.session.Asked() {
 		if err := b.yield(); err != nil {
 			return false, err
@@ -577,6 +591,9 @@ func (b *box) release() error {
 	if b.session != nil {
 		err = b.session.Release()
 		b.session = nil
+	}
+	for _, h := range slices.Backward(b.held) {
+		err = errors.Join(err, h.Release())
 	}
 	if b.f != nil {
 		err = errors.Join(err, b.f.Close())

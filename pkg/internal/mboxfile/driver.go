@@ -35,6 +35,7 @@ var (
 	_ mailbox.Deleter  = (*Driver)(nil)
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 )
 
 // New returns the driver of a format.
@@ -60,6 +61,9 @@ func (d *Driver) path(n mailbox.Name) string {
 	}
 	return d.env.Spool
 }
+
+// Place returns the path of the mailbox n.
+func (d *Driver) Place(n mailbox.Name) (string, error) { return d.path(n), nil }
 
 func (d *Driver) journal() journal.Options {
 	return journal.Options{FS: d.FS, StateDir: d.env.StateDir}

@@ -59,6 +59,14 @@ func (d Inbox) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptio
 	return d.Driver.Append(ctx, n, o)
 }
 
+// Inspect looks at INBOX.
+func (d Inbox) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
+	if !n.Inbox {
+		return mailbox.Inspection{}, d.fail("check", n.Text, mailbox.ErrFormat)
+	}
+	return d.Driver.Inspect(ctx, n, report)
+}
+
 func notInbox(n mailbox.Name) error {
 	return mailbox.Sayf(mailbox.ErrUnsupported, "Can't create non-INBOX name as mbox: %s", n.Text)
 }

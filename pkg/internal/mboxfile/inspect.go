@@ -27,20 +27,31 @@ func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 }
 
 func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
-	path := d.path(n)
-	fi, err := d.FS.Stat(path)
-	if node.Gone(err) {
-		return mailbox.Inspection{}, mailbox.ErrNotExist
-	}
+	look, err := d.looking(n, report)
 	if err != nil {
 		return mailbox.Inspection{}, err
 	}
+	return inspect.Run(ctx, look, d.look)
+}
+
+// looking says how n is looked at.
+func (d *Driver) looking(n mailbox.Name, report func(mailbox.Finding) error) (inspect.Look, error) {
+	if d.spool != nil && !n.Inbox {
+		return inspect.Look{}, mailbox.ErrFormat // it has no other mailboxes
+	}
+	path := d.path(n)
+	fi, err := d.FS.Stat(path)
+	if node.Gone(err) {
+		return inspect.Look{}, mailbox.ErrNotExist
+	}
+	if err != nil {
+		return inspect.Look{}, err
+	}
 	if !fi.Mode().IsRegular() {
-		return mailbox.Inspection{}, mailbox.ErrNotMailbox
+		return inspect.Look{}, mailbox.ErrNotMailbox
 	}
 	o := d.locks()
-	look := inspect.Look{FS: d.FS, Driver: d.Name(), Path: path, Lock: lock.Chain(lock.Fcntl(o), lock.Flock(o)), Report: report}
-	return inspect.Run(ctx, look, d.look)
+	return inspect.Look{FS: d.FS, Driver: d.Name(), Path: path, Lock: lock.Chain(lock.Fcntl(o), lock.Flock(o)), Report: report}, nil
 }
 
 // look looks at an open file.

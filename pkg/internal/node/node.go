@@ -127,3 +127,24 @@ func Rename(fsys fsx.FS, old, new mailbox.Name, from string, c mailbox.Config) e
 	}
 	return mailbox.Sayf(kind(err), "Can't rename mailbox %s to %s: %s", old.Text, new.Text, Reason(err))
 }
+
+// An ID tells files apart, whatever their names.
+type ID struct{ dev, ino uint64 }
+
+// IDOf returns the ID of a file that package os has looked at.
+func IDOf(fi fs.FileInfo) ID {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ID{}
+	}
+	return ID{uint64(st.Dev), uint64(st.Ino)}
+}
+
+// String writes an ID so that ParseID can read it.
+func (id ID) String() string { return fmt.Sprintf("%x:%x", id.dev, id.ino) }
+
+// ParseID reads what String wrote.
+func ParseID(s string) (id ID, ok bool) {
+	n, err := fmt.Sscanf(s, "%x:%x", &id.dev, &id.ino)
+	return id, err == nil && n == 2 && id.String() == s
+}

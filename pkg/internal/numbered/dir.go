@@ -66,8 +66,25 @@ func Number(name string) (uint32, bool) {
 	return uint32(n), err == nil && n <= MaxNumber
 }
 
+// BadName reports whether a name of a mailbox has a part that would be taken for
+// a message. Of a name that begins elsewhere only the last part can be that: who
+// wrote it did not choose the others.
+func BadName(text string) bool {
+	text = strings.TrimRight(text, "/")
+	if strings.HasPrefix(text, "/") || strings.HasPrefix(text, "~") || strings.HasPrefix(text, "./") || strings.HasPrefix(text, "../") {
+		text = text[strings.LastIndexByte(text, '/')+1:]
+	}
+	return slices.ContainsFunc(strings.Split(text, "/"), AllDigits)
+}
+
 // IsWork reports whether a name is that of a work file.
 func IsWork(name string) bool { return strings.HasPrefix(name, prefix) }
+
+// IsPart reports whether an entry of a directory belongs to the format as a
+// message, a work file, or what a change of the state file needs.
+func IsPart(entry, state string) bool {
+	return AllDigits(entry) || IsWork(entry) || strings.HasPrefix(entry, "."+state+".")
+}
 
 // List reads the directory, some names at a time.
 func (d Dir) List() (Listing, error) {

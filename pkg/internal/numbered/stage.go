@@ -62,7 +62,7 @@ func (s *Stage) Add(n uint32, atime, mtime time.Time, write func(io.Writer) erro
 	if err = write(s.buf); err == nil {
 		err = s.buf.Flush()
 	}
-	if err == nil {
+	if err == nil && s.Mode&^0o600 != 0 {
 		err = f.Chmod(s.Mode) // whatever the umask
 	}
 	if err == nil {
@@ -86,6 +86,19 @@ func (c *counter) Write(p []byte) (int, error) {
 	c.n += int64(n)
 	c.behind.Wrote(c.n)
 	return n, err
+}
+
+// Still reports whether the hidden files are there: the directory may have been
+// replaced by another of its name, or removed, since they were made.
+func (s *Stage) Still() (bool, error) {
+	if len(s.nums) == 0 || s.Direct {
+		return true, nil
+	}
+	_, err := s.FS.Lstat(s.hidden(s.tag, s.nums[0]))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Sync makes the texts durable, not yet their names.
@@ -206,6 +219,9 @@ func (s *Stage) undo(p *Plan) error {
 // Abort removes what has no number yet; safe at any time.
 func (s *Stage) Abort() error {
 	errs := []error{s.closeAll()}
+	if s.Direct { // they go with the directory
+		s.nums = nil
+	}
 	for _, n := range s.nums {
 		if err := s.FS.Remove(s.hidden(s.tag, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)

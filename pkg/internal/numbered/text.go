@@ -60,6 +60,10 @@ func (t *Texts) Open(n uint32) (mailbox.Content, error) {
 }
 
 func (t *Texts) open(n uint32) error {
+	if c := &t.c; c.f != nil && c.fresh && c.n == n { // it was measured just now
+		c.fresh, c.off, c.cr, c.out = false, 0, false, nil
+		return nil
+	}
 	if err := t.Close(); err != nil {
 		return err
 	}
@@ -73,7 +77,7 @@ func (t *Texts) open(n uint32) error {
 	if t.Same != nil && !t.Same(n, fi) {
 		return errors.Join(fmt.Errorf("%w: message %d is another one", mailbox.ErrChanged, n), f.Close())
 	}
-	t.c = content{f: f, end: fi.Size(), crlf: t.CRLF, raw: t.c.raw, conv: t.c.conv, head: t.c.head[:0], hbuf: t.c.hbuf}
+	t.c = content{f: f, n: n, end: fi.Size(), crlf: t.CRLF, raw: t.c.raw, conv: t.c.conv, head: t.c.head[:0], hbuf: t.c.hbuf}
 	return nil
 }
 
@@ -87,7 +91,8 @@ func (t *Texts) Close() error {
 	return err
 }
 
-// Measure returns how many octets message n has when it is read.
+// Measure returns how many octets message n has when it is read. Who opens it
+// next need not wait for the disk again.
 func (t *Texts) Measure(n uint32) (int64, error) {
 	if err := t.open(n); err != nil {
 		return 0, err
@@ -103,21 +108,25 @@ func (t *Texts) Measure(n uint32) (int64, error) {
 		cr = crlf.EndsCR(p, cr)
 		c.off += int64(len(p))
 	}
-	return size, t.Close()
+	c.fresh = true
+	return size, nil
 }
 
 // A content is the text of one message.
 type content struct {
-	f    *os.File
-	off  int64 // of the next octet on disk
-	end  int64
-	crlf bool
-	cr   bool   // the octet before is CR
-	out  []byte // not yet read
-	raw  []byte
-	conv []byte // backs out where it is converted
-	head []byte
-	hbuf []byte // conv while a header is read
+	f     *os.File
+	n     uint32
+	off   int64 // of the next octet on disk
+	end   int64
+	crlf  bool
+	fresh bool   // it was measured, and nothing was read yet
+	all   int    // how many octets of raw are the whole file, 0 where they are not
+	cr    bool   // the octet before is CR
+	out   []byte // not yet read
+	raw   []byte
+	conv  []byte // backs out where it is converted
+	head  []byte
+	hbuf  []byte // conv while a header is read
 }
 
 // read reads a piece of the file.
@@ -128,7 +137,13 @@ func (c *content) read(off int64) ([]byte, error) {
 	if c.f == nil {
 		return nil, os.ErrClosed
 	}
+	if c.all > 0 {
+		return c.raw[off:c.all], nil
+	}
 	n, err := c.f.ReadAt(c.raw[:min(pieceSize, c.end-off)], off)
+	if int64(n) == c.end {
+		c.all = n
+	}
 	if n > 0 {
 		return c.raw[:n], nil
 	}
@@ -197,8 +212,8 @@ func (c *content) Header() ([]byte, error) {
 		c.off -= int64(len(c.out))
 		c.out = nil
 	}
-	h := content{f: c.f, end: c.end, crlf: c.crlf, raw: c.raw, conv: c.hbuf}
-	defer func() { c.raw, c.hbuf = h.raw, h.conv }()
+	h := content{f: c.f, end: c.end, crlf: c.crlf, all: c.all, raw: c.raw, conv: c.hbuf}
+	defer func() { c.all, c.raw, c.hbuf = h.all, h.raw, h.conv }()
 	for len(c.head) < mailbox.MaxHeader {
 		err := h.fill()
 		if err == io.EOF {

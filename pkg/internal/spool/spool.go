@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"mailutil/pkg/internal/fsx"
 )
 
 // inMemory is how much is kept in memory.
@@ -39,15 +41,15 @@ func (s *Spool) Write(p []byte) (int, error) {
 }
 
 func (s *Spool) open() error {
-	f, err := os.CreateTemp(s.Dir, ".mailutil-*")
+	f, err := fsx.Unnamed(s.Dir)
 	if err != nil {
-		f, err = os.CreateTemp("", ".mailutil-*")
+		f, err = fsx.Unnamed(os.TempDir())
 	}
 	if err != nil {
 		return err
 	}
 	s.f, s.w = f, bufio.NewWriterSize(f, inMemory)
-	return os.Remove(f.Name())
+	return nil
 }
 
 // Size is how many octets were written.

@@ -36,6 +36,7 @@ type Harness struct {
 	Shared      bool // two read-write sessions may be open at once
 	Busy        bool // a mailbox that is open cannot be deleted or renamed
 	Alone       bool // nor can messages be removed while another session has it open
+	Unlocked    bool // deliveries and sessions take no lock: nobody can keep them out
 	Numbers     bool // UIDs are kept, but other programs give numbers again: UIDVALIDITY is each session's own, UIDNEXT one above the highest
 	Bare        bool // nothing but messages is kept: each session makes UIDs up, and an empty mailbox has no format
 }
@@ -93,6 +94,8 @@ func Run(t *testing.T, h Harness) {
 		{"Delete", true, testDelete},
 		{"Rename", true, testRename},
 		{"Busy", true, testBusy},
+		{"Hold", true, testHold},
+		{"HoldReplaced", true, testHoldReplaced},
 	} {
 		if tt.writes && h.Fixture != nil {
 			continue

@@ -1,0 +1,5 @@
+package deliver
+
+import "golang.org/x/sys/unix"
+
+const lookFlags = unix.O_PATH // a directory need not be readable

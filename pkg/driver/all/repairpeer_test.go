@@ -1,0 +1,98 @@
+package all_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mailutil/pkg/driver/all"
+	"mailutil/pkg/mailbox"
+	"mailutil/pkg/mailbox/mailboxtest"
+)
+
+// The original opens every mailbox that was repaired without a complaint, and
+// sees as many messages as were accounted for.
+func TestRepairedForTheOriginal(t *testing.T) {
+	if _, err := os.Stat("/usr/bin/mailutil"); err != nil {
+		t.Skip("the original mailutil is not installed here")
+	}
+	a := newArena(t)
+	files, _ := filepath.Glob("../../../testdata/mbx-corrupt/*.mbx")
+	for _, dir := range []string{"unix", "mmdf", "mtx", "tenex"} {
+		more, _ := filepath.Glob("../../../testdata/" + dir + "/*")
+		files = append(files, more...)
+	}
+	repaired := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, ".json") {
+			continue
+		}
+		name := filepath.Base(file)
+		if messages, ok := repairIn(t, a, file); ok {
+			repaired++
+			if said := a.originalCheck(name); strings.Contains(said, "rror") || strings.Contains(said, "nable") || strings.Contains(said, "Invalid") || strings.Contains(said, "nexpected") {
+				t.Errorf("%s of %d messages: the original says %s", name, messages, said)
+			}
+		}
+	}
+	t.Logf("%d mailboxes were repaired and opened", repaired)
+	if repaired < 57 {
+		t.Errorf("%d mailboxes were repaired, want 57 at least", repaired)
+	}
+}
+
+// repairIn repairs a copy of a file in the arena; ok is false where nothing was
+// wrong.
+func repairIn(t *testing.T, a *arena, file string) (messages uint32, ok bool) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(a.home, filepath.Base(file))
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := mailboxtest.NewEnv(t)
+	env.Home = a.home
+	n := mailbox.Name{Text: path, Path: path}
+	for _, d := range all.Drivers(env) {
+		p, is := d.(mailbox.Repairer)
+		if !is || n.Inbox {
+			continue
+		}
+		r, err := p.PlanRepair(context.Background(), n, mailbox.RepairOptions{}, nil)
+		if err != nil {
+			continue // of another format
+		}
+		defer r.Close()
+		if !r.Needed() {
+			return 0, false
+		}
+		if _, _, err := r.CarryOut(context.Background()); err != nil {
+			t.Errorf("%s: %v", path, err)
+			return 0, false
+		}
+		if a.cred != nil {
+			os.Chown(path, int(a.cred.Uid), int(a.cred.Gid))
+		}
+		return r.Account().Messages, true
+	}
+	return 0, false
+}
+
+// originalCheck is what mailutil check of the original says.
+func (a *arena) originalCheck(name string) string {
+	cmd := exec.Command("/usr/bin/mailutil", "check", name)
+	cmd.Dir, cmd.Env = a.home, []string{"HOME=" + a.home, "TZ=UTC"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: a.cred}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "Error: " + err.Error() + ": " + string(out)
+	}
+	return string(out)
+}

@@ -1,0 +1,232 @@
+package mix
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/mailbox"
+)
+
+const (
+	windowSize  = 1 << 20
+	firstHeader = 8 << 10 // what is read for a header at first
+)
+
+// A data reads data files through a window. One file is open at a time.
+type data struct {
+	h    *hold
+	f    fsx.File // nil for none
+	file uint32   // its number
+
+	buf  []byte
+	base int64 // offset in the file of buf[0]
+	n    int   // octets in buf
+	hdr  []byte
+}
+
+// use opens data file number file.
+func (w *data) use(file uint32) error {
+	if w.f != nil && w.file == file {
+		return nil
+	}
+	if err := w.close(); err != nil {
+		return err
+	}
+	f, err := w.h.d.open(filepath.Join(w.h.dir, dataName(file)), os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	w.f, w.file = f, file
+	return nil
+}
+
+// close closes the data file, of which the window is forgotten.
+func (w *data) close() error {
+	w.n = 0
+	if w.f == nil {
+		return nil
+	}
+	f := w.f
+	w.f = nil
+	return f.Close()
+}
+
+// at returns octets of data file number file from offset off on, at least one
+// and at most need. They are valid until the next call.
+func (w *data) at(file uint32, off, need int64) ([]byte, error) {
+	if err := w.use(file); err != nil {
+		return nil, err
+	}
+	if i := off - w.base; i < 0 || i >= int64(w.n) {
+		if err := w.fill(off, need); err != nil {
+			return nil, err
+		}
+	}
+	p := w.buf[off-w.base : w.n]
+	return p[:min(int64(len(p)), need)], nil
+}
+
+// fill reads octets from off on: need, or as many as fit where reading goes on
+// from where the window ended, or begins with the file.
+func (w *data) fill(off, need int64) error {
+	if w.buf == nil {
+		w.buf = make([]byte, windowSize)
+	}
+	end := w.base + int64(w.n)
+	buf := w.buf
+	if inOrder := off == 0 || w.n > 0 && off >= end && off <= end+2*tokenLen; !inOrder {
+		buf = buf[:min(int64(len(buf)), max(need, 4<<10))]
+	}
+	w.n = 0
+	n, err := w.f.ReadAt(buf, off)
+	if n > 0 {
+		w.base, w.n = off, n
+		return nil
+	}
+	if err == io.EOF {
+		return fmt.Errorf("%w: %s became shorter", mailbox.ErrChanged, dataName(w.file))
+	}
+	return err
+}
+
+// A content is the text of one message.
+type content struct {
+	b   *box
+	m   message
+	seq uint32
+	pos int64 // octets read
+}
+
+// Open streams message seq.
+func (b *box) Open(seq uint32) (mailbox.Content, error) {
+	c, err := b.open(seq)
+	if err != nil {
+		return nil, b.d.fail("read", b.name, err)
+	}
+	return c, nil
+}
+
+func (b *box) open(seq uint32) (*content, error) {
+	if b.hold == nil {
+		return nil, os.ErrClosed
+	}
+	if seq == 0 || seq > uint32(len(b.view)) {
+		return nil, fmt.Errorf("no message %d", seq)
+	}
+	c := &content{b: b, m: b.view[seq-1], seq: seq}
+	return c, b.checkToken(&c.m)
+}
+
+// checkToken compares the line in front of a message with what the index says.
+func (b *box) checkToken(m *message) error {
+	line := make([]byte, 0, 2*tokenLen)
+	for want := int64(m.lead); int64(len(line)) < min(want, int64(cap(line))); {
+		p, err := b.data.at(m.file, m.pos+int64(len(line)), want-int64(len(line)))
+		if err != nil {
+			return err
+		}
+		line = append(line, p[:min(len(p), cap(line)-len(line))]...)
+	}
+	t, length, ok := parseToken(line)
+	if !ok || t.uid != m.uid || length != int(m.lead) {
+		first, _, _ := bytes.Cut(line, []byte("\r"))
+		return corrupt(dataName(m.file), m.pos, "Error reading mix message header, uid=%x, s=%x, h=%.100s", m.uid, m.size, first)
+	}
+	if t.size != m.size {
+		b.warn(fmt.Sprintf("Inconsistency in mix message size, uid=%x (%d != %d)", m.uid, m.size, t.size))
+	}
+	return nil
+}
+
+// next returns more of the text, at least one octet or io.EOF.
+func (c *content) next() ([]byte, error) {
+	left := c.m.size - c.pos
+	if left == 0 {
+		return nil, io.EOF
+	}
+	if c.b.hold == nil {
+		return nil, os.ErrClosed
+	}
+	p, err := c.b.data.at(c.m.file, c.m.text()+c.pos, left)
+	if err == nil && c.b.wit != nil {
+		if err = c.b.wit.see(c.seq, c.pos, p); err == nil { // which may have moved the window
+			p, err = c.b.data.at(c.m.file, c.m.text()+c.pos, left)
+		}
+	}
+	if err != nil {
+		return nil, c.b.d.fail("read", c.b.name, err)
+	}
+	return p, nil
+}
+
+// Read reads the text.
+func (c *content) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	from, err := c.next()
+	if err != nil {
+		return 0, err
+	}
+	n := copy(p, from)
+	c.pos += int64(n)
+	return n, nil
+}
+
+// WriteTo writes the text in large pieces.
+func (c *content) WriteTo(w io.Writer) (int64, error) {
+	var done int64
+	for {
+		p, err := c.next()
+		if err == io.EOF {
+			return done, nil
+		}
+		if err != nil {
+			return done, err
+		}
+		n, err := w.Write(p)
+		c.pos += int64(n)
+		done += int64(n)
+		if err != nil {
+			return done, err
+		}
+	}
+}
+
+// Header returns the header block, which ends with the first empty line.
+func (c *content) Header() ([]byte, error) {
+	limit := min(c.m.size, mailbox.MaxHeader)
+	h := c.b.data.hdr[:0]
+	for want := min(limit, firstHeader); ; want = min(limit, 4*want) {
+		for int64(len(h)) < want {
+			p, err := c.b.data.at(c.m.file, c.m.text()+int64(len(h)), want-int64(len(h)))
+			if err != nil {
+				return nil, c.b.d.fail("read", c.b.name, err)
+			}
+			h = append(h, p...)
+		}
+		c.b.data.hdr = h
+		if n := headerLen(h); n > 0 {
+			return h[:n], nil
+		}
+		if want == limit {
+			return h, nil
+		}
+	}
+}
+
+// headerLen is the length of a header with its empty line, 0 where h does not
+// hold its end.
+func headerLen(h []byte) int {
+	if bytes.HasPrefix(h, crlf) {
+		return 2
+	}
+	if i := bytes.Index(h, []byte("\r\n\r\n")); i >= 0 {
+		return i + 4
+	}
+	return 0
+}

@@ -1,0 +1,173 @@
+package mailtxt
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/inspect"
+	"mailutil/pkg/lock"
+	"mailutil/pkg/mailbox"
+)
+
+var _ mailbox.Checker = (*Driver)(nil)
+
+// Inspect looks at every octet of n. A file that has lost its beginning is known
+// by records that follow each other behind it.
+func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
+	look, err := d.looking(n, report)
+	if err != nil {
+		return mailbox.Inspection{}, d.fail("check", n, err)
+	}
+	in, err := inspect.Run(ctx, look, func(f *inspect.File) error {
+		return (&inspection{File: f, d: d}).run()
+	})
+	return in, d.fail("check", n, err)
+}
+
+// looking says how n is looked at.
+func (d *Driver) looking(n mailbox.Name, report func(mailbox.Finding) error) (inspect.Look, error) {
+	path, err := d.Place(n)
+	if err != nil {
+		return inspect.Look{}, err
+	}
+	fi, err := d.FS.Stat(path)
+	if err != nil {
+		return inspect.Look{}, err
+	}
+	if !fi.Mode().IsRegular() {
+		return inspect.Look{}, mailbox.ErrNotMailbox
+	}
+	// Side files are found by the file's own name, whatever links lead there.
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return inspect.Look{}, err
+	}
+	return inspect.Look{FS: d.FS, Driver: d.Name(), Path: path, Lock: lock.Flock(d.files().Locks()), Report: report}, nil
+}
+
+// An inspection looks at one file.
+type inspection struct {
+	*inspect.File
+	d       *Driver
+	pending bool // an interrupted change has to be finished
+	seq     uint32
+	take    func(p *piece) error // gets each piece, may be nil
+}
+
+// run looks at what is beside the file, and at all records.
+func (i *inspection) run() error {
+	w := &walker{s: i.d.scanner(i, 0, i.Size)}
+	if ok, err := i.recognise(w); !ok || err != nil {
+		if err == nil {
+			err = mailbox.ErrFormat
+		}
+		return err
+	}
+	i.pending = i.Sides(i.d.env, i.d.files().Journal(), i.d.Name(), 0)
+	for !i.Stopped() {
+		p, ok, err := w.step()
+		if err != nil || !ok {
+			return err
+		}
+		if err := i.piece(&p); err != nil {
+			return err
+		}
+		if i.take != nil {
+			if err := i.take(&p); err != nil {
+				return err
+			}
+		}
+	}
+	return i.Err
+}
+
+// recognise reports whether the file is of the format, or was.
+func (i *inspection) recognise(w *walker) (bool, error) {
+	b, err := w.read(0, maxLine)
+	if err != nil {
+		return false, err
+	}
+	if foreign(b) {
+		return false, nil
+	}
+	if ok, err := w.begins(0); i.Size > 0 && ok || err != nil {
+		return ok, err
+	}
+	if i.d.format.owns(b) {
+		return true, nil
+	}
+	// Two records that follow each other are no text.
+	at, err := w.find(0, min(i.Size, 1<<20))
+	if err != nil || at < 0 || !bytes.ContainsAny(b, "\x00,;") {
+		return false, err
+	}
+	l, ok, err := w.lineAt(at)
+	if err != nil || !ok {
+		return false, err
+	}
+	_, ok, err = w.lineAt(at + int64(l.length) + l.size)
+	return ok, err
+}
+
+// foreign reports whether b begins with the line of an mbx file.
+func foreign(b []byte) bool {
+	eol := bytes.IndexAny(b, "\r\n")
+	return eol > minLine && b[eol-9] == '-' && bytes.IndexByte(b[:eol-9], ';') > flocked.DateLen
+}
+
+func (i *inspection) damage(code string, off int64, seq uint32, format string, args ...any) {
+	i.Damage(i.d.Name()+"."+code, off, seq, format, args...)
+}
+
+// piece reports what is wrong with a piece.
+func (i *inspection) piece(p *piece) error {
+	switch {
+	case p.junk && p.end == i.Size:
+		i.damage("junk-tail", p.off, 0, "%s stand behind the last message that are no message", octetsOf(p.end-p.off))
+		return nil
+	case p.junk:
+		i.damage("gap", p.off, 0, "%s stand between messages that are no message", octetsOf(p.end-p.off))
+		return nil
+	case p.text == p.end:
+		i.damage("torn-tail", p.off, 0, "internal line has no text: adding a message was interrupted")
+		return nil
+	}
+	i.seq++
+	i.In.Messages++
+	if p.bad {
+		i.damage("line", p.off, i.seq, "internal line is damaged: readers stop here")
+	}
+	switch {
+	case p.claim == 0 || p.claim == p.end:
+	case p.end == i.Size && p.claim > p.end:
+		i.damage("torn-tail", p.off, i.seq, "size is %d octets, but the file ends after %d of them", p.claim-p.text, p.end-p.text)
+	case p.claim > p.end:
+		i.damage("size-long", p.off, i.seq, "size is %d octets, %d too many: it swallows the internal line of the next message", p.claim-p.text, p.claim-p.end)
+	default:
+		i.damage("size-short", p.off, i.seq, "size is %d octets, %d too few: readers look for the next message within this one", p.claim-p.text, p.end-p.claim)
+	}
+	return i.text(p)
+}
+
+// text looks at the text of a message.
+func (i *inspection) text(p *piece) error {
+	b := make([]byte, min(p.end-p.text, 256))
+	if _, err := i.ReadAt(b, p.text); err != nil && err != io.EOF {
+		return err
+	}
+	if !startsHeader(b) {
+		i.Doubt(i.d.Name()+".text-start", p.text, i.seq, "text does not begin with a header field: %.20q", b)
+	}
+	return nil
+}
+
+// octetsOf says how many.
+func octetsOf(n int64) string {
+	if n == 1 {
+		return "1 octet"
+	}
+	return fmt.Sprintf("%d octets", n)
+}

@@ -1,0 +1,320 @@
+package mboxfile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"mailutil/pkg/internal/fsx/fsxtest"
+	"mailutil/pkg/internal/mbox"
+	"mailutil/pkg/internal/mend/damage"
+	"mailutil/pkg/mailbox"
+)
+
+// repairAll plans a repair of n and carries it out.
+func repairAll(t testing.TB, d *Driver, n mailbox.Name, o mailbox.RepairOptions) (r mailbox.Repair, made mailbox.RepairFiles, err error) {
+	t.Helper()
+	for again := true; again; {
+		if r, err = d.PlanRepair(context.Background(), n, o, nil); err != nil || !r.Needed() {
+			return r, made, err
+		}
+		if made, again, err = r.CarryOut(context.Background()); err != nil {
+			return r, made, err
+		}
+	}
+	return r, made, nil
+}
+
+// Damaged golden files become sound, and what readers had of them is there
+// still; the others are left as they are.
+func TestRepairGolden(t *testing.T) {
+	for _, format := range both {
+		for _, g := range readGolden(t, format).Files {
+			if g.Driver != format.Name() {
+				continue
+			}
+			t.Run(g.File, func(t *testing.T) {
+				env, _ := goldenEnv(t)
+				n := put(t, env, g.File)
+				before := readFile(t, g.File)
+				d := inspectedBy(t, env, n)
+				r, made, err := repairAll(t, d, n, mailbox.RepairOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				after, err := os.ReadFile(n.Path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if damaged[g.File] == "" {
+					if r.Needed() || !bytes.Equal(before, after) {
+						t.Error("changed without need")
+					}
+					return
+				}
+				for s := range r.Steps() {
+					t.Log(s)
+				}
+				t.Log(r.Account())
+				if kept, err := os.ReadFile(made.Original); err != nil || !bytes.Equal(kept, before) {
+					t.Errorf("the original was not kept: %v", err)
+				}
+				if in, all := inspectAll(t, env, n); !in.Sound() {
+					t.Errorf("not sound afterwards: %v", all)
+				}
+				var got []string
+				mb := open(t, env, n, mailbox.ReadOnly)
+				for _, m := range messages(t, mb) {
+					got = append(got, m.SHA256)
+				}
+				mb.Close()
+				for k, m := range g.Messages {
+					if !slices.Contains(got, m.SHA256) && !cut[g.File] {
+						t.Errorf("message %d is lost", k+1)
+					}
+				}
+				if again, _, err := repairAll(t, d, n, mailbox.RepairOptions{}); err != nil || again.Needed() {
+					t.Errorf("a second repair: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// cut are files in which a message does not stay what readers took it for.
+var cut = map[string]bool{
+	"after-header-only.mbox": true, "foreign-header-only.mbox": true, // it swallowed the next
+	"foreign-truncated-header.mbox":   true,
+	"foreign-pseudo-lowercase.mbox":   true, // the pseudo-message is hidden again
+	"foreign-no-final-delimiter.mmdf": true,
+}
+
+// own is the damage of these formats.
+var own = []damage.Class{
+	{Name: "From_ line garbled", Do: func(f *damage.File) { m := f.Msgs[f.Rand(len(f.Msgs))]; f.Set(m.Line+8, []byte("\x00\x01 1 Jan")) }},
+	{Name: "From_ line without a date", Do: func(f *damage.File) {
+		m := f.Msgs[f.Rand(len(f.Msgs))]
+		f.Cut(m.Line+20, m.Text-m.Line-21)
+	}},
+	{Name: "X-UID changed", Do: func(f *damage.File) {
+		m := f.Msgs[f.Rand(len(f.Msgs))]
+		if i := bytes.Index(f.Octets[m.Text:m.End], []byte("X-UID: ")); i >= 0 {
+			f.Set(m.Text+i+7, []byte("9"))
+		}
+	}},
+	{Name: "X-IMAPbase garbled", Do: func(f *damage.File) {
+		if i := bytes.Index(f.Octets, []byte("X-IMAP")); i >= 0 {
+			f.Set(bytes.IndexByte(f.Octets[i:], ' ')+i+1, []byte("x"))
+		}
+	}},
+	{Name: "rewrite interrupted, file longer", Do: func(f *damage.File) { f.Insert(len(f.Octets), make([]byte, 2000)) }},
+}
+
+// makeMailbox makes a mailbox of n messages in the way of the original.
+func makeMailbox(t *testing.T, d *Driver, n mailbox.Name, count int, seed uint64) (msgs []damage.Message, octets []byte, sums []goldenMessage) {
+	t.Helper()
+	del, err := d.Append(context.Background(), n, mailbox.AppendOptions{New: true, Keywords: []string{"Work"}, UIDValidity: 7, UIDNext: 500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer del.Abort()
+	for i := range count {
+		text := fmt.Sprintf("Received: from a\r\n\tby b; Mon, 1 Jan 2001 10:%02d:00 +0000\r\nSubject: %d.%d\r\nFrom: x@y\r\n\r\n", i, seed, i)
+		text += strings.Repeat(fmt.Sprintf("A line of text %d.%d, not much of one.\r\n", seed, i), 1+int(seed+uint64(i)*7)%60)
+		it := mailbox.Item{Text: strings.NewReader(text), Sender: "a@b", Message: mailbox.Message{UID: uint32(i*3 + 2), Size: int64(len(text)), Date: mailbox.Date{Year: 2001, Month: 1, Day: 2, Hour: uint8(i)}}}
+		it.Flags.System = mailbox.SystemFlags(uint64(i) * seed % 4)
+		if _, err := del.Add(it); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := del.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	mb, err := d.Open(context.Background(), n, mailbox.ReadOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mb.Close()
+	octets, err = os.ReadFile(n.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mb.(*box).ix.Msgs {
+		msgs = append(msgs, damage.Message{Line: int(m.From), Text: int(m.From) + int(m.Header), End: int(m.End)})
+	}
+	return msgs, octets, messages(t, mb)
+}
+
+// swallowed are the classes that add octets between messages, which belong to
+// the message before them now: nothing tells them from its text.
+var swallowed = map[string]bool{
+	"line end between messages": true, "garbage between messages": true, "NULs between messages": true,
+	"garbage at the end": true, "editor: LF at the end": true,
+}
+
+func TestDamage(t *testing.T) {
+	for _, format := range both {
+		t.Run(format.Name(), func(t *testing.T) {
+			var back, intact, invented int
+			for k, c := range slices.Concat(damage.Classes, own) {
+				b, i, v := damageClass(t, format, c, uint64(k*100))
+				t.Logf("%-34s intact %d/%d, invented %d", c.Name, b, i, v)
+				back, intact, invented = back+b, intact+i, invented+v
+			}
+			t.Logf("%-34s intact %d/%d, invented %d", "all", back, intact, invented)
+			if back*100 < intact*99 {
+				t.Errorf("got %d of %d intact messages back", back, intact)
+			}
+		})
+	}
+}
+
+var tries = flag.Int("damages", 1, "how many mailboxes each class of damage is tried on")
+
+func damageClass(t *testing.T, format mbox.Format, c damage.Class, seed uint64) (back, intact, invented int) {
+	for k := range uint64(*tries) {
+		env, _ := goldenEnv(t)
+		d := New(format, env)
+		n := mailbox.Name{Text: "box", Path: env.Home + "/box"}
+		msgs, octets, truth := makeMailbox(t, d, n, 6, seed+k)
+		f := damage.New(octets, msgs, seed+k)
+		c.Do(f)
+		if err := os.WriteFile(n.Path, f.Octets, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := repairAll(t, d, n, mailbox.RepairOptions{})
+		if errors.Is(err, mailbox.ErrFormat) {
+			t.Logf("%s, seed %d: %v", c.Name, seed+k, err)
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s, seed %d: %v", c.Name, seed+k, err)
+			continue
+		}
+		if in, all := inspectAll(t, env, n); !in.Sound() {
+			t.Errorf("%s, seed %d: not sound afterwards: %v", c.Name, seed+k, all)
+		}
+		if again, _, err := repairAll(t, d, n, mailbox.RepairOptions{}); err != nil || again.Needed() {
+			t.Errorf("%s, seed %d: a second repair: %v", c.Name, seed+k, err)
+		}
+		mb, err := d.Open(context.Background(), n, mailbox.ReadOnly)
+		if err != nil {
+			t.Errorf("%s, seed %d: %v", c.Name, seed+k, err)
+			continue
+		}
+		got := messages(t, mb)
+		mb.Close()
+		at := 0
+		for i, m := range msgs {
+			if swallowed[c.Name] && !f.Alone(i) {
+				continue
+			}
+			if f.Gone(i) || !f.Left(i).Text || m.Line < 0 {
+				continue
+			}
+			intact++
+			j := slices.IndexFunc(got[at:], func(g goldenMessage) bool { return g.SHA256 == truth[i].SHA256 })
+			if j < 0 {
+				t.Logf("%s, seed %d: message %d is lost", c.Name, seed+k, i+1)
+				continue
+			}
+			back++
+			at += j + 1
+		}
+		invented += max(0, len(got)-len(msgs))
+	}
+	return back, intact, invented
+}
+
+// Killed anywhere, the original or the result is there, and the next repair
+// gives the result.
+func TestRepairCrashes(t *testing.T) {
+	for _, file := range []string{"foreign-uid-backwards.mbox", "foreign-header-only.mbox", "foreign-uid-backwards.mmdf"} {
+		t.Run(file, func(t *testing.T) {
+			env, _ := goldenEnv(t)
+			n := put(t, env, file)
+			d := inspectedBy(t, env, n)
+			before := readFile(t, file)
+			rec := fsxtest.Record(t, env.Home)
+			d.FS = rec
+			if _, _, err := repairAll(t, d, n, mailbox.RepairOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			after, err := os.ReadFile(n.Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec.Crashes(t, func(t *testing.T, dir string, done bool) {
+				env, _ := goldenEnv(t)
+				env.Home = dir
+				n := mailbox.Name{Text: file, Path: filepath.Join(dir, file)}
+				now, err := os.ReadFile(n.Path)
+				if err != nil || done && !bytes.Equal(now, after) {
+					t.Fatalf("it was done, but the result is not there: %v", err)
+				}
+				if !bytes.Equal(now, before) && !bytes.Equal(now, after) {
+					if names, _ := filepath.Glob(filepath.Join(dir, "*.orig-*")); len(names) == 0 {
+						t.Error("the original is not there any more")
+					}
+				}
+				if _, _, err := repairAll(t, New(d.format, env), n, mailbox.RepairOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				if now, _ = os.ReadFile(n.Path); !bytes.Equal(now, after) {
+					t.Error("the next repair gives another result")
+				}
+			})
+		})
+	}
+}
+
+// A repair is refused while a session has the mailbox, and says who.
+func TestRepairBusy(t *testing.T) {
+	env, _ := goldenEnv(t)
+	n := put(t, env, "foreign-uid-backwards.mbox")
+	d := inspectedBy(t, env, n)
+	r, err := d.PlanRepair(context.Background(), n, mailbox.RepairOptions{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.LockTimeout = -1
+	mb := open(t, env, n, mailbox.ReadWrite)
+	if _, _, err := r.CarryOut(context.Background()); !errors.Is(err, mailbox.ErrBusy) || !strings.Contains(err.Error(), "pid") {
+		t.Errorf("got %v, want busy", err)
+	}
+	if err := mb.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Doubtful From_ lines are split or quoted where that is asked for.
+func TestRepairFromLines(t *testing.T) {
+	text := fromLine + "Subject: 1\n\nbody\n\nFrom a@b 1 Jan\nSubject: 2\n\nbody\n\n" + fromLine + "this is text\n\n" + fromLine + "Subject: 3\n\nbody\n"
+	for _, tt := range []struct {
+		o    mailbox.RepairOptions
+		want int
+	}{
+		{mailbox.RepairOptions{}, 3},
+		{mailbox.RepairOptions{SplitFrom: true}, 4},
+		{mailbox.RepairOptions{QuoteFrom: true}, 2},
+	} {
+		env, _ := goldenEnv(t)
+		n := putBytes(t, env, "box", []byte(text))
+		d := New(mbox.Unix, env)
+		if _, _, err := repairAll(t, d, n, tt.o); err != nil {
+			t.Fatal(err)
+		}
+		mb := open(t, env, n, mailbox.ReadOnly)
+		if got := int(mb.Status().Messages); got != tt.want {
+			t.Errorf("%+v: got %d messages, want %d", tt.o, got, tt.want)
+		}
+		mb.Close()
+	}
+}

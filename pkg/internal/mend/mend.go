@@ -1,0 +1,174 @@
+package mend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/mailbox"
+)
+
+// A Lost is some octets of a file that have no place in its new content.
+type Lost struct {
+	Off, End int64
+	Why      string
+	Salvage  bool        // they may be part of a message: show them as one
+	From     io.ReaderAt // what the offsets are about; nil: the file
+}
+
+// A Job gives a file its new content.
+type Job struct {
+	FS      fsx.FS
+	Journal journal.Options
+	File    fsx.File // open for reading and writing; the caller has it to himself
+	Image   *Image
+	Lost    []Lost
+	From    io.ReaderAt // of the octets of Lost; nil: the file
+	KeepIn  string      // directory for the original, "" for that of the file
+	Now     time.Time
+
+	// Verify looks at the new content and compares it with what was planned.
+	Verify func(ctx context.Context, r io.ReaderAt, size int64) error
+}
+
+// Run keeps the original, verifies the new content, sets aside what was lost
+// and replaces the content in place (shape: replace, through a journal). Mode,
+// owner and times of the file stay. After an error the file is as it was, or
+// the next opener finishes the change (journal.ErrUnfinished).
+func (j *Job) Run(ctx context.Context) (made mailbox.RepairFiles, err error) {
+	fi, err := j.File.Stat()
+	if err != nil {
+		return made, err
+	}
+	accessed := accessTime(j.File)
+	j.Image.Source(j.File)
+	if err := j.Verify(ctx, j.Image, j.Image.Size()); err != nil {
+		return made, fmt.Errorf("the repaired mailbox does not stand the test, nothing was changed: %w", err)
+	}
+	if made.Original, err = j.keep(ctx, fi, accessed); err != nil {
+		return made, err
+	}
+	if err := j.setAside(&made, filepath.Base(made.Original)); err != nil {
+		return made, err
+	}
+	if err := ctx.Err(); err != nil {
+		return made, err
+	}
+	if err := j.replace(); err != nil {
+		return made, err
+	}
+	// That times cannot be set does no harm to mail.
+	j.FS.Chtimes(j.File.Name(), accessed, fi.ModTime())
+	return made, nil
+}
+
+// replace writes what differs, through a journal.
+func (j *Job) replace() error {
+	jo, err := journal.New(j.File, j.Journal)
+	if err != nil {
+		return err
+	}
+	if err := j.Image.write(jo); err != nil {
+		return errors.Join(err, jo.Abort())
+	}
+	return jo.Commit(j.Image.Size())
+}
+
+// keep copies the file to NAME.orig-TIMESTAMP, with its mode, owner and times.
+func (j *Job) keep(ctx context.Context, fi fs.FileInfo, accessed time.Time) (string, error) {
+	dir := j.KeepIn
+	if dir == "" {
+		dir = filepath.Dir(j.File.Name())
+	}
+	base := filepath.Base(j.File.Name()) + ".orig-" + j.Now.UTC().Format("20060102T150405Z")
+	for n := 1; ; n++ {
+		path := filepath.Join(dir, base)
+		if n > 1 {
+			path = fmt.Sprintf("%s-%d", path, n)
+		}
+		err := j.copyTo(ctx, path, fi, accessed)
+		if !errors.Is(err, fs.ErrExist) || n > 1000 {
+			return path, err
+		}
+	}
+}
+
+func (j *Job) copyTo(ctx context.Context, path string, fi fs.FileInfo, accessed time.Time) error {
+	to, err := fsx.CreateNew(j.FS, path, fi.Mode().Perm(), 0o700)
+	if err != nil {
+		return err
+	}
+	if !j.clone(to) {
+		if err := j.copyOctets(ctx, to, fi.Size()); err != nil {
+			return errors.Join(err, to.Abort())
+		}
+	}
+	if st, ok := owner(fi); ok {
+		to.OS().Chown(int(st.Uid), int(st.Gid)) // only root may
+	}
+	if err := to.Publish(); err != nil {
+		return errors.Join(err, to.Abort())
+	}
+	j.FS.Chtimes(path, accessed, fi.ModTime())
+	return to.Abort()
+}
+
+// copyOctets copies the file in large pieces.
+func (j *Job) copyOctets(ctx context.Context, to io.WriterAt, size int64) error {
+	buf := make([]byte, 1<<20)
+	for off := int64(0); off < size; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := j.File.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
+		if n == 0 {
+			if err == io.EOF {
+				err = mailbox.ErrChanged
+			}
+			return err
+		}
+		if _, err := to.WriteAt(buf[:n], off); err != nil {
+			return err
+		}
+		off += int64(n)
+	}
+	return nil
+}
+
+// clone lets the copy share the octets on the disk, where the file system can.
+func (j *Job) clone(to fsx.File) bool {
+	if _, real := j.FS.(fsx.OS); !real { // others want to see what is written
+		return false
+	}
+	return clone(to.OS(), j.File.OS()) == nil
+}
+
+func accessTime(f fsx.File) time.Time {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.OS().Fd()), &st); err != nil {
+		return time.Time{}
+	}
+	return time.Unix(st.Atim.Unix())
+}
+
+// add opens the file at path to add to its end.
+func (j *Job) add(path string, mode fs.FileMode) (fsx.File, int64, error) {
+	f, err := j.FS.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, mode)
+	if err != nil {
+		return nil, 0, err
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, fi.Size(), nil
+}

@@ -1,0 +1,113 @@
+package mend
+
+import (
+	"slices"
+	"sort"
+)
+
+// A UID is that of one message in a plan.
+type UID struct {
+	Now  uint32 // as it is in the file, 0 for none that could be read
+	Then uint32 // as it is to be, 0 where readers give it
+	Lost bool   // the message had one, or must get one
+}
+
+// Number gives numbers to messages so that they ascend. Where exactly as many
+// numbers are free between two messages as are wanted there, they are these.
+// Where more are free it is a guess, and where there are too few, all from there
+// on get new ones above last, the highest that was ever given: both change what
+// is known of messages (changed). Messages without a number behind the last one
+// that has one, or must get one, get theirs from readers.
+func Number(all []UID, last uint32) (highest uint32, changed bool) {
+	distrust(all)
+	for i := range all {
+		if u := &all[i]; u.Now != 0 && !u.Lost {
+			u.Then = u.Now
+			last = max(last, u.Now)
+		}
+	}
+	before := uint32(0)
+	for i := 0; i < len(all); {
+		if all[i].Then != 0 {
+			before = all[i].Then
+			i++
+			continue
+		}
+		end := i
+		for end < len(all) && all[end].Then == 0 {
+			end++
+		}
+		switch {
+		case end == len(all):
+			last = tail(all[i:], before, last)
+		case int64(all[end].Then)-int64(before)-1 >= int64(end-i):
+			changed = changed || int64(all[end].Then)-int64(before)-1 > int64(end-i)
+			for k := i; k < end; k++ {
+				before++
+				all[k].Then = before
+			}
+		default:
+			for k := i; k < len(all); k++ {
+				last++
+				all[k].Then = last
+			}
+			return last, true
+		}
+		i = end
+	}
+	return last, changed
+}
+
+// tail numbers messages behind the last one that has a number, which is before.
+func tail(all []UID, before, last uint32) uint32 {
+	known := 0
+	for k := range all {
+		if all[k].Lost {
+			known = k + 1
+		}
+	}
+	next := last
+	if known > 0 && int64(last)-int64(before) == int64(known) {
+		next = before // exactly those that are missing
+	}
+	for k := range known {
+		next++
+		all[k].Then = next
+	}
+	return max(last, next)
+}
+
+// distrust takes their numbers from those messages that keep the others from
+// ascending: as few as possible, and of two with the same number the second.
+func distrust(all []UID) {
+	var tops []int // the message with the lowest number that ends a list of that length
+	before := make([]int, len(all))
+	for i, u := range all {
+		if u.Now == 0 || u.Lost {
+			continue
+		}
+		k := sort.Search(len(tops), func(k int) bool { return all[tops[k]].Now >= u.Now })
+		before[i] = -1
+		if k > 0 {
+			before[i] = tops[k-1]
+		}
+		switch {
+		case k == len(tops):
+			tops = append(tops, i)
+		case all[tops[k]].Now > u.Now:
+			tops[k] = i
+		}
+	}
+	var keep []int
+	if len(tops) > 0 {
+		for i := tops[len(tops)-1]; i >= 0; i = before[i] {
+			keep = append(keep, i)
+		}
+		slices.Reverse(keep)
+	}
+	for i := range all {
+		if _, ok := slices.BinarySearch(keep, i); !ok && all[i].Now != 0 {
+			all[i].Lost = true
+		}
+	}
+}

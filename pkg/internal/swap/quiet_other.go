@@ -1,0 +1,8 @@
+//go:build !linux
+
+package swap
+
+import "os"
+
+// openElsewhere cannot tell here.
+func openElsewhere(*os.File) (open, known bool) { return false, false }

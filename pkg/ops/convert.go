@@ -1,0 +1,499 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"mailutil/pkg/internal/node"
+	"mailutil/pkg/internal/swap"
+	"mailutil/pkg/lock"
+	"mailutil/pkg/mailbox"
+)
+
+// ConvertOptions say how to convert.
+type ConvertOptions struct {
+	To           string // format
+	DropOriginal bool   // do not keep the original as NAME.orig
+
+	// KeywordFields puts keywords that the format has no room for into a field
+	// X-Keywords of the messages. Without it such a mailbox is left alone.
+	KeywordFields bool
+
+	Progress func(Progress)  // as in CopyOptions
+	Except   func(Exception) // as in CopyOptions
+}
+
+// A Conversion is what became of one mailbox.
+type Conversion struct {
+	Account          // its Target is the name, its Source the path
+	From, To  string // formats
+	Already   bool   // it had the format
+	Kept      string // path of the original, "" where it was not kept
+	Recovered string // what an interrupted conversion had left, and what was done about it
+	Late      uint32 // messages that others put into the original meanwhile, moved to the new one
+}
+
+// Why a mailbox is not converted.
+var (
+	errOwnPlace = errors.New(`INBOX has another place in each format: use move --keep-uids INBOX "#driver.FORMAT/INBOX"`)
+	errNoHold   = errors.New("deliveries cannot be kept out of mailboxes of this format: use copy or transfer")
+	errLinked   = errors.New("it has other names (hard links), which would stay with the original")
+	errChildren = errors.New("there are other mailboxes in its directory: convert or move these first")
+	errKeywords = errors.New("it has more keywords than the format has room for: see --keywords-overflow")
+	errNotWhole = errors.New("the format cannot hold all messages")
+)
+
+// Convert changes the format of a mailbox in place. Its locks are held all the
+// time, so that deliveries wait. The new mailbox is made beside it, with its
+// UIDs, UIDVALIDITY, UIDNEXT, flags, keywords, dates, owner, group, mode and
+// times, is read back and compared, and only then gets the name (package swap).
+// Any error before that leaves the mailbox as it was. ErrBusy names who has it
+// open.
+func (s *Session) Convert(ctx context.Context, name string, o ConvertOptions) (c Conversion, err error) {
+	c = Conversion{To: o.To, Account: Account{Target: name}}
+	n, err := s.Env.Resolve(name)
+	switch {
+	case err != nil:
+		return c, err
+	case n.Inbox:
+		return c, unsupported(name, errOwnPlace)
+	case n.Space != "":
+		return c, unsupported(name, errNoHold)
+	}
+	if real, err := filepath.EvalSymlinks(n.Path); err == nil {
+		n.Path = real
+	}
+	n.Path = strings.TrimRight(n.Path, "/")
+	c.Source = n.Path
+	cv := &converter{s: s, o: o, n: n, c: &c}
+	if s.DryRun {
+		return c, cv.pretend(ctx)
+	}
+	return c, cv.run(ctx)
+}
+
+func unsupported(name string, why error) error {
+	return fail("convert", name, fmt.Errorf("%w: %w", mailbox.ErrUnsupported, why))
+}
+
+// A converter is one conversion under way.
+type converter struct {
+	s    *Session
+	o    ConvertOptions
+	n    mailbox.Name // its Path is no symbolic link
+	c    *Conversion
+	from mailbox.Driver
+	to   mailbox.Appender
+	held mailbox.Mailbox
+	look fs.FileInfo // of the original, once others were waited for
+	read stamps      // its times before it was read
+	swap *swap.Swap
+}
+
+// pretend looks whether the mailbox could be converted.
+func (v *converter) pretend(ctx context.Context) error {
+	if err := v.formats(); err != nil || v.c.Already {
+		return err
+	}
+	if err := v.possible(); err != nil {
+		return err
+	}
+	mb, err := v.from.Open(ctx, v.n, mailbox.ReadOnly)
+	if err != nil {
+		return err
+	}
+	defer mb.Close() // only read
+	v.c.Found = mb.Status().Messages
+	c := &copier{from: mb, acc: &v.c.Account, chosen: mailbox.Range(1, v.c.Found)}
+	return c.pretend(ctx)
+}
+
+func (v *converter) run(ctx context.Context) (err error) {
+	if !exists(v.n.Path) && !swap.Left(v.n.Path) {
+		return fail("open", v.n.Text, mailbox.ErrNotExist)
+	}
+	// Most mailboxes of a site that is converted once more need nothing: they
+	// are not written beside.
+	if err := v.formats(); err != nil && !errors.Is(err, mailbox.ErrNotExist) || v.c.Already && !swap.Left(v.n.Path) {
+		return err
+	}
+	v.swap, v.c.Recovered, err = swap.Begin(v.n.Path)
+	if errors.Is(err, swap.ErrUnderWay) {
+		return fail("convert", v.n.Text, fmt.Errorf("%w: %w", mailbox.ErrBusy, err))
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.swap.End()) }()
+	for _, path := range v.swap.Interrupted() {
+		if err := v.clearLock(ctx, path); err != nil {
+			return err
+		}
+	}
+	for tries := 0; ; tries++ {
+		if err := v.formats(); err != nil || v.c.Already {
+			return err
+		}
+		// The first mail for an empty file gives it a format.
+		if err = v.convert(ctx); !errors.Is(err, errNotHeld) || tries == maxTries || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// clearLock removes the lock file of a dead process, by taking it and giving it
+// up: the new format may have no use for it, but others would wait.
+func (v *converter) clearLock(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // only read
+	env := v.s.Env
+	held, err := lock.Dot(lock.Options{
+		Timeout: deadLock, Stale: env.Config.DotLockTimeout, Mode: env.Config.LockMode, NoWarn: true,
+		Notify: func(text string) { env.Notify(mailbox.Warn, text) },
+	}).Lock(ctx, f, lock.Exclusive)
+	if errors.Is(err, lock.ErrBusy) { // by somebody who lives
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return held.Release()
+}
+
+// deadLock is how long the lock of a process that may be dead is waited for.
+const deadLock = 10 * time.Second
+
+// maxTries is how often the format of a mailbox is found anew.
+const maxTries = 5
+
+// errNotHeld means that the mailbox was another when its locks were to be had.
+var errNotHeld = errors.New("it was changed before its locks were to be had")
+
+// formats finds the drivers.
+func (v *converter) formats() (err error) {
+	if v.from, err = v.s.Drivers.Find(v.n); err != nil {
+		return err
+	}
+	v.c.From = v.from.Name()
+	v.c.Already = v.from.Name() == v.o.To
+	fi, err := os.Stat(v.n.Path)
+	if err != nil {
+		return err
+	}
+	if v.from.Name() == "phile" || v.from.Name() == "dummy" && fi.IsDir() {
+		return fail("convert", v.n.Text, mailbox.ErrNotMailbox)
+	}
+	var ok bool
+	if v.to, ok = v.s.Drivers.Named(v.o.To).(mailbox.Appender); !ok {
+		return fail("convert", "#driver."+v.o.To+"/", mailbox.ErrUnsupported)
+	}
+	return nil
+}
+
+// possible returns why the mailbox cannot be replaced by another.
+func (v *converter) possible() error {
+	if _, ok := v.from.(mailbox.Holder); !ok {
+		return unsupported(v.n.Text, errNoHold)
+	}
+	fi, err := os.Stat(v.n.Path)
+	if err != nil {
+		return err
+	}
+	if !fi.IsDir() {
+		if links(fi) > 1 {
+			return unsupported(v.n.Text, errLinked)
+		}
+		return nil
+	}
+	w := &walker{ctx: context.Background(), s: v.s, seen: map[node.ID]bool{}}
+	w.dir(v.n.Path, v.n.Text+"/", "", partOf(v.from, v.n.Path))
+	if len(w.all) > 0 {
+		return unsupported(v.n.Text, errChildren)
+	}
+	return errors.Join(w.unread...)
+}
+
+// convert does the work with the mailbox held.
+func (v *converter) convert(ctx context.Context) (err error) {
+	if err := v.possible(); err != nil {
+		return err
+	}
+	fi, err := os.Stat(v.n.Path)
+	if err != nil {
+		return err
+	}
+	v.held, err = v.from.(mailbox.Holder).Hold(ctx, v.n)
+	if errors.Is(err, mailbox.ErrChanged) || errors.Is(err, mailbox.ErrFormat) {
+		return fmt.Errorf("%w: %w", errNotHeld, err)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if v.held != nil {
+			v.read.restore(v.n.Path)
+			err = errors.Join(err, v.held.Close())
+		}
+	}()
+	if v.look, err = os.Stat(v.n.Path); err != nil {
+		return err
+	}
+	v.read = stamps{timesOf(fi).access, v.look.ModTime()}
+	st := v.held.Status()
+	v.c.Found, v.c.Failed = st.Messages, st.Messages
+	if err := v.build(ctx, st); err != nil {
+		v.c.Copied, v.c.Skipped, v.c.Failed = 0, 0, v.c.Found
+		return err
+	}
+	if v.c.Already {
+		return nil
+	}
+	kept, err := v.replace()
+	if err != nil {
+		v.c.Copied, v.c.Failed = 0, v.c.Found
+		return err
+	}
+	v.read.restore(kept)
+	v.c.Kept = kept
+	held := v.held
+	v.held = nil
+	if err := held.Close(); err != nil {
+		return err
+	}
+	quiet, err := swap.Quiet(ctx, kept, quietWait)
+	if err == nil {
+		err = v.late(ctx, st.UIDNext)
+	}
+	if err != nil {
+		return fmt.Errorf("it is converted, but mail may have arrived in %s meanwhile: %w", kept, err)
+	}
+	if !quiet {
+		v.s.Env.Notify(mailbox.Warn, fmt.Sprintf("%s is still open in another program, and is kept: what that adds to it is not in the new mailbox", kept))
+		return nil
+	}
+	return v.drop()
+}
+
+// build makes the new mailbox under its hidden name and compares it.
+func (v *converter) build(ctx context.Context, st mailbox.Status) error {
+	all := v.newCopier(st, KeepAll)
+	if err := v.fill(ctx, all); err != nil {
+		return err
+	}
+	if all.acc.Altered.Keywords > 0 { // perhaps for keywords that nothing bears
+		all = v.newCopier(st, KeepBorne)
+		if err := v.fill(ctx, all); err != nil {
+			return err
+		}
+	}
+	if all.acc.Altered.Keywords > 0 {
+		lost, err := v.withoutRoom(ctx, all)
+		if err != nil {
+			return err
+		}
+		all = v.newCopier(st, KeepBorne)
+		all.lost = lost
+		if err := v.fill(ctx, all); err != nil {
+			return err
+		}
+	}
+	if err := v.check(ctx, all, st); err != nil || v.c.Already {
+		return err
+	}
+	for _, e := range all.acc.Exceptions {
+		if v.o.Except != nil {
+			v.o.Except(e)
+		}
+	}
+	return dress(v.swap.Hidden, v.look, v.read)
+}
+
+// newCopier begins the account anew.
+func (v *converter) newCopier(st mailbox.Status, k KeywordMode) *copier {
+	at := v.n
+	at.Path = v.swap.Hidden
+	v.c.Account = Account{Source: v.c.Source, Target: v.c.Target, Found: st.Messages, Failed: st.Messages}
+	c := &copier{s: v.s, from: v.held, status: st, acc: &v.c.Account, at: &at, chosen: mailbox.Range(1, st.Messages)}
+	c.o = CopyOptions{Create: true, KeepUIDs: true, Verify: true, Keywords: k, Progress: v.o.Progress}
+	renewed := time.Now()
+	c.tick = func() error {
+		if time.Since(renewed) < renewEvery {
+			return nil
+		}
+		renewed = time.Now()
+		_, err := v.held.Ping()
+		return err
+	}
+	return c
+}
+
+// renewEvery is how often locks are kept from growing stale.
+const renewEvery = 20 * time.Second
+
+// fill writes the hidden mailbox.
+func (v *converter) fill(ctx context.Context, c *copier) (err error) {
+	if err := os.RemoveAll(v.swap.Hidden); err != nil {
+		return err
+	}
+	ao := mailbox.AppendOptions{New: true, UIDValidity: c.status.UIDValidity, UIDNext: c.status.UIDNext}
+	if ao.Keywords, err = c.keywords(); err != nil {
+		return err
+	}
+	c.names = ao.Keywords
+	if c.to, err = v.to.Append(ctx, *c.at, ao); err != nil {
+		return err
+	}
+	defer c.to.Abort() // a no-op after Commit
+	if err := c.run(ctx, v.n.Text); err != nil {
+		return err
+	}
+	switch {
+	case c.acc.SourceGrew > 0:
+		return fail("convert", v.n.Text, fmt.Errorf("%w: somebody wrote to it without its locks", mailbox.ErrChanged))
+	case c.acc.Copied != c.acc.Found:
+		return unsupported(v.n.Text, errNotWhole)
+	}
+	return nil
+}
+
+// withoutRoom returns the keywords that the new mailbox has no room for, as
+// bits of the old one.
+func (v *converter) withoutRoom(ctx context.Context, c *copier) (lost uint64, err error) {
+	if !v.o.KeywordFields {
+		return 0, unsupported(v.n.Text, errKeywords)
+	}
+	mb, err := c.reopenTarget(ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	there := map[string]bool{}
+	for _, name := range mb.Status().Keywords {
+		there[strings.ToLower(name)] = true
+	}
+	for i, name := range c.status.Keywords {
+		if !there[strings.ToLower(name)] {
+			lost |= 1 << i
+		}
+	}
+	return lost, mb.Close()
+}
+
+// check compares the new mailbox with the old one, message by message.
+func (v *converter) check(ctx context.Context, c *copier, st mailbox.Status) error {
+	d, err := v.s.Drivers.Find(*c.at)
+	if err != nil {
+		return err
+	}
+	if st.Messages == 0 && d.Name() == v.c.From { // an empty file stays one
+		v.c.Already = true
+		return nil
+	}
+	if d.Name() != v.o.To && st.Messages > 0 {
+		return fmt.Errorf("%w: the new mailbox reads as %s", ErrUnproven, d.Name())
+	}
+	if err := c.verify(ctx, ""); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnproven, err)
+	}
+	mb, err := d.Open(ctx, *c.at, mailbox.ReadOnly)
+	if err != nil {
+		return err
+	}
+	got := mb.Status()
+	if err := mb.Close(); err != nil {
+		return err
+	}
+	c.acc.UIDsLost = got.UIDValidity != st.UIDValidity
+	switch {
+	case c.uids.Validity != 0 && c.acc.UIDsLost:
+		return fmt.Errorf("%w: UIDVALIDITY is %d, not %d", ErrUnproven, got.UIDValidity, st.UIDValidity)
+	case got.Messages != st.Messages:
+		return fmt.Errorf("%w: there are %d messages, not %d", ErrUnproven, got.Messages, st.Messages)
+	case !c.acc.UIDsLost && got.UIDNext < st.UIDNext:
+		return fmt.Errorf("%w: UIDNEXT is %d, not %d", ErrUnproven, got.UIDNext, st.UIDNext)
+	}
+	return nil
+}
+
+// replace gives the new mailbox the name, unless somebody changed the old one.
+func (v *converter) replace() (kept string, err error) {
+	now, err := os.Stat(v.n.Path)
+	if err != nil {
+		return "", err
+	}
+	if !os.SameFile(now, v.look) || now.Size() != v.look.Size() || !now.ModTime().Equal(v.look.ModTime()) {
+		return "", fail("convert", v.n.Text, fmt.Errorf("%w: somebody wrote to it without its locks", mailbox.ErrChanged))
+	}
+	return v.swap.Swap(v.o.DropOriginal)
+}
+
+// quietWait is how long is waited for those who have the original open, to see
+// what they add to it.
+const quietWait = 10 * time.Second
+
+// late copies messages that are in the original now and were not before, whose
+// UIDs would begin at next: some programs wait for the locks of a file that is
+// open already, and do not look whether it has kept its name; those that deliver
+// into a Maildir take none.
+func (v *converter) late(ctx context.Context, next uint32) (err error) {
+	at := v.n
+	at.Path = v.c.Kept
+	mb, err := v.from.(mailbox.Holder).Hold(ctx, at)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		v.read.restore(v.c.Kept)
+		err = errors.Join(err, mb.Close())
+	}()
+	var acc Account
+	var came mailbox.Set
+	for m, err := range mb.Messages(mailbox.All) {
+		if err != nil {
+			return err
+		}
+		if m.UID >= next {
+			came.Add(m.Seq)
+			acc.Found++
+		}
+	}
+	if acc.Found == 0 {
+		return nil
+	}
+	acc.Failed = acc.Found
+	c := &copier{s: v.s, from: mb, status: mb.Status(), acc: &acc, chosen: came, o: CopyOptions{Verify: true}}
+	if err := c.openTarget(ctx, v.n.Text); err != nil {
+		return err
+	}
+	defer c.to.Abort() // a no-op after Commit
+	if err := c.run(ctx, v.n.Text); err != nil {
+		return err
+	}
+	v.c.Late = acc.Copied
+	return c.verify(ctx, v.n.Text)
+}
+
+// drop removes the original where it is not wanted.
+func (v *converter) drop() error {
+	if !v.o.DropOriginal {
+		return nil
+	}
+	err := os.RemoveAll(v.c.Kept)
+	if err == nil {
+		v.c.Kept = ""
+	}
+	return err
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

@@ -1,0 +1,157 @@
+package ops
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"strings"
+
+	"mailutil/pkg/mailbox"
+)
+
+// A Transfer is one mailbox of a hierarchy and the name that it is to have.
+type Transfer struct {
+	Source, Target string
+}
+
+// A Hierarchy is what a transfer has to do.
+type Hierarchy struct {
+	Transfers []Transfer
+	Flat      bool    // the delimiter of the destination is not known, so that none was translated
+	Unread    []error // directories of the source that could not be read
+}
+
+// Hierarchy lists the mailboxes whose names begin with src and what each is
+// called below dst: dst and the name, one behind the other, nothing in between.
+// The host of a remote name is left out. Where the two places have different
+// delimiters, each takes the place of the other.
+func (s *Session) Hierarchy(ctx context.Context, src, dst string) (h Hierarchy, err error) {
+	to, known, err := s.delimiter(ctx, dst)
+	if err != nil {
+		return h, err
+	}
+	all, unread, err := s.Mailboxes(ctx, src)
+	if err != nil {
+		return h, err
+	}
+	h.Flat, h.Unread = !known, unread
+	for _, e := range all {
+		name := e.Name
+		if i := strings.IndexByte(name, '}'); name[0] == '{' && i > 0 {
+			name = name[i+1:]
+		}
+		if known {
+			name = translate(name, e.Delimiter, to)
+		}
+		h.Transfers = append(h.Transfers, Transfer{e.Name, dst + name})
+	}
+	return h, nil
+}
+
+// translate writes a name with another delimiter. What is the new one, and was
+// none, becomes the old one, or an x where there was none.
+func translate(name string, from, to byte) string {
+	if from == to {
+		return name
+	}
+	b := []byte(name)
+	for i, c := range b {
+		switch {
+		case c == from && from != 0 && to != 0:
+			b[i] = to
+		case c == to && from != 0:
+			b[i] = from
+		case c == to:
+			b[i] = 'x'
+		}
+	}
+	return string(b)
+}
+
+// delimiter returns what stands between the levels of names that begin with
+// dst.
+func (s *Session) delimiter(ctx context.Context, dst string) (delimiter byte, known bool, err error) {
+	n, err := s.Env.ResolveTarget(dst + "x") // a prefix alone may be no name
+	if err != nil {
+		return 0, false, err
+	}
+	if n.Space == "" {
+		return '/', true, nil
+	}
+	l, ok := s.Drivers.Named(n.Space).(mailbox.Lister)
+	if !ok {
+		return 0, false, nil
+	}
+	// What there is below the prefix knows, or what there is at all.
+	root := dst[:strings.IndexByte(dst, '}')+1]
+	for _, prefix := range []string{dst, root} {
+		at, err := s.Env.Resolve(prefix)
+		if prefix == "" || errors.Is(err, mailbox.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, false, err
+		}
+		for e, err := range l.List(ctx, at) {
+			return e.Delimiter, err == nil, err
+		}
+	}
+	return 0, false, nil
+}
+
+// A fingerprint tells messages apart by what every format keeps of them.
+type fingerprint [16]byte
+
+func fingerprintOf(mb mailbox.Mailbox, seq uint32) (f fingerprint, err error) {
+	text, err := mb.Open(seq)
+	if err != nil {
+		return f, err
+	}
+	sum := sha256.New()
+	if err := writeEssence(sum, text); err != nil {
+		return f, err
+	}
+	return fingerprint(sum.Sum(nil)[:len(f)]), nil
+}
+
+// leaveOut takes the messages that the target has already from those that are
+// to be copied. One that is there once and here twice is copied once.
+func (c *copier) leaveOut(ctx context.Context, dst string) error {
+	mb, err := c.reopenTarget(ctx, dst)
+	if err != nil {
+		return err
+	}
+	defer mb.Close() // only read
+	there := map[fingerprint]uint32{}
+	for m, err := range mb.Messages(mailbox.All) {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		f, err := fingerprintOf(mb, m.Seq)
+		if err != nil {
+			return err
+		}
+		there[f]++
+	}
+	var missing mailbox.Set
+	n := uint32(0)
+	for m, err := range c.from.Messages(c.chosen) {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		f, err := fingerprintOf(c.from, m.Seq)
+		if err != nil {
+			return err
+		}
+		if there[f] > 0 {
+			there[f]--
+			continue
+		}
+		missing.Add(m.Seq)
+		n++
+	}
+	c.chosen = missing
+	c.acc.Present = c.acc.Found - n
+	c.acc.Found, c.acc.Failed = n, n
+	return nil
+}

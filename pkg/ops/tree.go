@@ -1,0 +1,263 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mailutil/pkg/internal/node"
+	"mailutil/pkg/internal/swap"
+	"mailutil/pkg/mailbox"
+)
+
+// Mailboxes lists the mailboxes whose names begin with prefix, as a user would
+// write them, sorted by their octets, INBOX last. The list is complete before
+// anything is done with it. Where a place has names of its own (a server, a
+// namespace), its driver lists them; else the directories are walked:
+//
+//   - each directory once, however many symbolic links lead to it;
+//   - regular files only, so that no FIFO or device is ever opened;
+//   - a directory that a driver knows as a mailbox is one, and what is in it
+//     and not its own (mailbox.Parent) may be one, too;
+//   - files that belong to another mailbox (locks, journals, what was saved) are
+//     none.
+//
+// unread are directories that could not be read.
+func (s *Session) Mailboxes(ctx context.Context, prefix string) (all []mailbox.Entry, unread []error, err error) {
+	n, err := s.prefixName(prefix)
+	if err != nil {
+		return nil, nil, err
+	}
+	if n.Space != "" {
+		all, err = s.listed(ctx, n)
+		return all, nil, err
+	}
+	w := &walker{ctx: ctx, s: s, seen: map[node.ID]bool{}}
+	dir, base := n.Path, ""
+	if i := strings.LastIndexByte(prefix, '/'); !n.Inbox && !strings.HasSuffix(n.Path, "/") {
+		dir, base = filepath.Dir(n.Path), prefix[i+1:]
+	}
+	w.dir(dir, prefix[:len(prefix)-len(base)], base, nil)
+	sortEntries(w.all)
+	if strings.HasPrefix("INBOX", strings.ToUpper(prefix)) && w.err == nil {
+		w.inbox()
+	}
+	return w.all, w.unread, w.err
+}
+
+// prefixName resolves the beginning of names: nothing is the home directory,
+// and INBOX is a name like others there.
+func (s *Session) prefixName(prefix string) (mailbox.Name, error) {
+	if prefix == "" || strings.EqualFold(prefix, "INBOX") {
+		n, err := s.Env.Resolve("~/" + prefix)
+		n.Text = prefix
+		return n, err
+	}
+	return s.Env.Resolve(prefix)
+}
+
+// listed asks the driver that alone knows the names.
+func (s *Session) listed(ctx context.Context, n mailbox.Name) (all []mailbox.Entry, err error) {
+	l, ok := s.Drivers.Named(n.Space).(mailbox.Lister)
+	if !ok {
+		return nil, fail("list", n.Text, mailbox.ErrUnsupported)
+	}
+	for e, err := range l.List(ctx, n) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Selectable {
+			all = append(all, e)
+		}
+	}
+	sortEntries(all)
+	return all, nil
+}
+
+func sortEntries(all []mailbox.Entry) {
+	slices.SortFunc(all, func(a, b mailbox.Entry) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// A walker is one walk through directories.
+type walker struct {
+	ctx    context.Context
+	s      *Session
+	seen   map[node.ID]bool // directories
+	left   bool             // also mailboxes without a name, whose conversion was interrupted
+	all    []mailbox.Entry
+	unread []error
+	err    error
+}
+
+// maxPath ends walks in file systems that do not know their own directories.
+const maxPath = 4096
+
+// dir looks through a directory; text is what stands before the names in it,
+// and they must begin with base. part says which entries belong to the mailbox
+// that the directory is; nil where it is none.
+func (w *walker) dir(dir, text, base string, part func(entry string) bool) {
+	if w.err = errors.Join(w.err, w.ctx.Err()); w.err != nil || !w.enter(dir) {
+		return
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		if !node.Gone(err) {
+			w.unread = append(w.unread, err)
+		}
+		return
+	}
+	names := map[string]bool{}
+	for _, e := range entries {
+		names[e.Name()] = true
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if of, ok := swap.Of(name); ok && w.left && !names[of] {
+			w.add(text + of)
+		}
+		if strings.HasPrefix(name, base) && !sideFile(name, names) && (part == nil || !part(name)) {
+			w.entry(filepath.Join(dir, name), text+name, part != nil)
+		}
+	}
+}
+
+// enter reports whether a directory has not been looked through yet.
+func (w *walker) enter(dir string) bool {
+	fi, err := os.Stat(dir)
+	if err != nil || !fi.IsDir() || len(dir) > maxPath {
+		return false
+	}
+	id := node.IDOf(fi)
+	known := w.seen[id]
+	w.seen[id] = true
+	return !known
+}
+
+// entry looks at a file or a directory.
+func (w *walker) entry(path, text string, inside bool) {
+	fi, err := os.Stat(path)
+	switch {
+	case err != nil: // gone meanwhile, or a link to nowhere
+	case fi.Mode().IsRegular():
+		if !strings.EqualFold(text, "INBOX") { // a name that means something else
+			w.add(text)
+		}
+	case fi.IsDir():
+		w.directory(path, text, inside)
+	}
+}
+
+// directory looks at a directory, and at what is below it.
+func (w *walker) directory(path, text string, inside bool) {
+	d, err := w.s.Drivers.Find(mailbox.Name{Text: text, Path: path})
+	if err != nil && !errors.Is(err, mailbox.ErrNotExist) {
+		w.unread = append(w.unread, err)
+		return
+	}
+	var part func(string) bool
+	if is := err == nil && holdsMail(d); is {
+		w.add(text)
+		part = partOf(d, path)
+	} else if inside {
+		part = filesOf(path)
+	}
+	w.dir(path, text+"/", "", part)
+}
+
+func (w *walker) add(text string) {
+	w.all = append(w.all, mailbox.Entry{Name: text, Delimiter: '/', Selectable: true})
+}
+
+// inbox adds INBOX where mail has arrived.
+func (w *walker) inbox() {
+	if d, err := w.s.Drivers.Find(mailbox.Name{Text: "INBOX", Inbox: true}); err == nil && holdsMail(d) {
+		w.add("INBOX")
+	}
+}
+
+// holdsMail reports whether a driver knows what it owns as a mailbox. phile
+// and dummy take what is none.
+func holdsMail(d mailbox.Driver) bool { return d.Name() != "phile" && d.Name() != "dummy" }
+
+// partOf returns what tells the entries of a mailbox from others in its
+// directory: where its driver does not say, all but other directories.
+func partOf(d mailbox.Driver, dir string) func(entry string) bool {
+	if p, ok := d.(mailbox.Parent); ok {
+		return p.Part
+	}
+	return filesOf(dir)
+}
+
+func filesOf(dir string) func(entry string) bool {
+	return func(entry string) bool {
+		fi, err := os.Stat(filepath.Join(dir, entry))
+		return err != nil || !fi.IsDir() || entry == "cur" || entry == "new" || entry == "tmp"
+	}
+}
+
+// sideFile reports whether a name in a directory that has these names belongs
+// to another mailbox: its lock, what was saved of it, what is being made of it.
+func sideFile(name string, names map[string]bool) bool {
+	for _, suffix := range []string{".lock", ".lost"} {
+		if of, ok := strings.CutSuffix(name, suffix); ok && names[of] {
+			return true
+		}
+	}
+	if i := strings.Index(name, ".lock."); i > 0 && names[name[:i]] { // a post of a lock
+		return true
+	}
+	if i := strings.LastIndex(name, swap.OriginalSuffix); i > 0 && names[name[:i]] && strings.Trim(name[i+len(swap.OriginalSuffix):], ".0123456789") == "" {
+		return true
+	}
+	return swap.IsSide(name) || strings.HasPrefix(name, ".mailutil-") ||
+		strings.HasPrefix(name, ".") && (strings.HasSuffix(name, ".journal") || strings.HasSuffix(name, ".copy") || strings.HasSuffix(name, ".new"))
+}
+
+// Below lists the mailboxes that a name stands for: itself, and where it is a
+// directory those in it, sorted. What no format knows is left out, and so is
+// what could not be looked through, which is in unread.
+func (s *Session) Below(ctx context.Context, name string) (names []string, unread []error, err error) {
+	n, err := s.Env.Resolve(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	fi, err := os.Stat(n.Path)
+	if n.Inbox || n.Space != "" || err != nil && swap.Left(n.Path) || err == nil && !fi.IsDir() {
+		return []string{name}, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fail("open", name, fmt.Errorf("%w: %w", mailbox.ErrNotExist, err))
+	}
+	w := &walker{ctx: ctx, s: s, seen: map[node.ID]bool{}, left: true}
+	w.directory(strings.TrimRight(n.Path, "/"), strings.TrimRight(name, "/"), false)
+	sortEntries(w.all)
+	files := map[node.ID]bool{}
+	for _, e := range w.all {
+		if s.known(e.Name, files) {
+			names = append(names, e.Name)
+		}
+	}
+	return names, w.unread, w.err
+}
+
+// known reports whether a format knows a mailbox, or nobody can tell, and it is
+// not another name of one of the files that it has seen.
+func (s *Session) known(name string, files map[node.ID]bool) bool {
+	n, err := s.Env.Resolve(name)
+	if err != nil {
+		return true
+	}
+	if fi, err := os.Stat(n.Path); err == nil {
+		id := node.IDOf(fi)
+		if files[id] {
+			return false
+		}
+		files[id] = true
+	}
+	d, err := s.Drivers.Find(n)
+	return err != nil || d.Name() != "phile"
+}
