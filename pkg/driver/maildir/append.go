@@ -84,6 +84,15 @@ func (s *stage) add(it mailbox.Item, st staged) (a mailbox.Altered, err error) {
 	if err := s.d.fs.Chtimes(path, time.Now(), date); err != nil {
 		return a, err
 	}
+	if date.Unix() != int64(int32(date.Unix())) { // not all file systems keep it
+		fi, err := f.Stat()
+		if err != nil {
+			return a, err
+		}
+		if !fi.ModTime().Equal(date) {
+			a.Dates++
+		}
+	}
 	if len(s.open) == inFlight {
 		return a, s.sync()
 	}

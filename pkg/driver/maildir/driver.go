@@ -27,6 +27,9 @@ var (
 	_ mailbox.Renamer  = (*Driver)(nil)
 	_ mailbox.Appender = (*Driver)(nil)
 	_ mailbox.Claimer  = (*Driver)(nil)
+	_ mailbox.Holder   = (*Driver)(nil)
+	_ mailbox.Parent   = (*Driver)(nil)
+	_ mailbox.Placer   = (*Driver)(nil)
 )
 
 // New returns the driver.
