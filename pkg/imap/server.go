@@ -224,6 +224,13 @@ func (s *Server) answer(c *command) error {
 // invalidLogin is what the original says of a wrong password.
 const invalidLogin = "Invalid login credentials"
 
+var errLogin = refusal(invalidLogin)
+
+// A refusal is what NO says.
+type refusal string
+
+func (e refusal) Error() string { return string(e) }
+
 // A fatalError ends the session.
 type fatalError struct{ err error }
 
@@ -575,7 +582,7 @@ func (s *Server) loggedIn(user, how string, proof func(password string) bool) (s
 			s.untagged("BYE Too many login failures")
 			s.bye = true
 		}
-		return "", errors.New(invalidLogin)
+		return "", errLogin
 	}
 	s.User = user
 	if how == "LOGIN" {
