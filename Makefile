@@ -7,7 +7,6 @@ FUZZTIME ?= 60s
 BENCH    ?= .
 BENCH_MB ?= 100
 SOAK     ?= 10m
-SOAK     ?= 10m
 
 GOFUMPT     = $(GO) run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2

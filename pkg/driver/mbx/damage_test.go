@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"mailutil/pkg/internal/mend/damage"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -72,7 +73,7 @@ func makeMailbox(all []string, n int, seed uint64) (file []byte, msgs []damage.M
 		m.End = blockSize + len(body)
 		msgs = append(msgs, m)
 		sum := sha256.Sum256([]byte(text))
-		names := mailbox.Flags{System: toSystem(flags)}.Names(nil)
+		names := mailbox.Flags{System: sysbits.Flags(flags)}.Names(nil)
 		for i := range names {
 			names[i] = strings.TrimPrefix(names[i], `\`)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -130,10 +131,10 @@ func (b *box) apply(s mailbox.Set, op mailbox.FlagOp, with mailbox.Flags) (chang
 		if err := b.readFlagsOf(&r, seq); err != nil {
 			return nil, err
 		}
-		old := mailbox.Flags{System: toSystem(r.flags), Keywords: uint64(r.keywords)}
+		old := mailbox.Flags{System: sysbits.Flags(r.flags), Keywords: uint64(r.keywords)}
 		now := old.Apply(op, with)
 		keywords := uint32(now.Keywords)&named | r.keywords&^named // bits without a name stay
-		flags := fromSystem(now.System) | bitOld | r.flags&bitExpunged
+		flags := sysbits.Bits[uint16](now.System) | bitOld | r.flags&bitExpunged
 		if keywords == r.keywords && flags == r.flags {
 			b.index[seq-1] = r
 			continue

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -25,46 +26,15 @@ const (
 
 // The flags of a record, as they are stored.
 const (
-	bitSeen     = 0x0001
-	bitDeleted  = 0x0002
-	bitFlagged  = 0x0004
-	bitAnswered = 0x0008
-	bitOld      = 0x0010
-	bitDraft    = 0x0020
+	bitSeen     = sysbits.Seen
+	bitDeleted  = sysbits.Deleted
+	bitFlagged  = sysbits.Flagged
+	bitAnswered = sysbits.Answered
+	bitOld      = sysbits.Old
+	bitDraft    = sysbits.Draft
 	bitExpunged = 0x8000
 	bitsKnown   = bitSeen | bitDeleted | bitFlagged | bitAnswered | bitOld | bitDraft | bitExpunged
 )
-
-var systemBits = [...]struct {
-	bit  uint16
-	flag mailbox.SystemFlags
-}{
-	{bitSeen, mailbox.Seen},
-	{bitDeleted, mailbox.Deleted},
-	{bitFlagged, mailbox.Flagged},
-	{bitAnswered, mailbox.Answered},
-	{bitDraft, mailbox.Draft},
-}
-
-// toSystem returns the flags of stored bits, without Recent.
-func toSystem(bits uint16) (f mailbox.SystemFlags) {
-	for _, s := range systemBits {
-		if bits&s.bit != 0 {
-			f |= s.flag
-		}
-	}
-	return f
-}
-
-// fromSystem is the reverse.
-func fromSystem(f mailbox.SystemFlags) (bits uint16) {
-	for _, s := range systemBits {
-		if f&s.flag != 0 {
-			bits |= s.bit
-		}
-	}
-	return bits
-}
 
 // A line is a parsed internal line.
 type line struct {

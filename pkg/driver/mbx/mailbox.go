@@ -11,6 +11,7 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
@@ -160,7 +161,7 @@ func (b *box) Messages(s mailbox.Set) iter.Seq2[mailbox.Message, error] {
 func (b *box) message(seq, named uint32) mailbox.Message {
 	r := &b.index[seq-1]
 	m := mailbox.Message{Seq: seq, UID: r.uid, Date: r.date, Size: r.size}
-	m.Flags.System = toSystem(r.flags)
+	m.Flags.System = sysbits.Flags(r.flags)
 	m.Flags.Keywords = uint64(r.keywords & named)
 	if r.recent {
 		m.Flags.System |= mailbox.Recent

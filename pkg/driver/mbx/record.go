@@ -7,6 +7,7 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/spool"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -116,7 +117,7 @@ func (r *recorder) writeLine(it mailbox.Item) (a mailbox.Altered, err error) {
 			a.Keywords++
 		}
 	}
-	r.line = appendLine(r.line[:0], date, now, it.Size, keywords, fromSystem(it.Flags.System), uid)
+	r.line = appendLine(r.line[:0], date, now, it.Size, keywords, sysbits.Bits[uint16](it.Flags.System), uid)
 	_, err = r.out.Write(r.line)
 	return a, err
 }

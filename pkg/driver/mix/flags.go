@@ -1,6 +1,7 @@
 package mix
 
 import (
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
@@ -89,10 +90,10 @@ func (b *box) apply(s *state, set mailbox.Set, op mailbox.FlagOp, with mailbox.F
 		if m == nil {
 			continue
 		}
-		old := mailbox.Flags{System: toSystem(m.flags), Keywords: uint64(m.keywords)}
+		old := mailbox.Flags{System: sysbits.Flags(m.flags), Keywords: uint64(m.keywords)}
 		now := old.Apply(op, with)
 		keywords := uint32(now.Keywords)&named | m.keywords&^named // bits without a name stay
-		flags := fromSystem(now.System) | bitOld | m.flags&^(bitSeen|bitDeleted|bitFlagged|bitAnswered|bitDraft)
+		flags := sysbits.Bits[uint16](now.System) | bitOld | m.flags&^(bitSeen|bitDeleted|bitFlagged|bitAnswered|bitDraft)
 		if keywords == m.keywords && flags == m.flags {
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
@@ -223,7 +224,7 @@ func (b *box) Messages(set mailbox.Set) iter.Seq2[mailbox.Message, error] {
 		for seq := range b.seqs(set) {
 			m := &b.view[seq-1]
 			out := mailbox.Message{Seq: seq, UID: m.uid, Date: m.date, Size: m.size}
-			out.Flags.System = toSystem(m.flags)
+			out.Flags.System = sysbits.Flags(m.flags)
 			out.Flags.Keywords = uint64(m.keywords & named)
 			if m.recent {
 				out.Flags.System |= mailbox.Recent
@@ -259,7 +260,7 @@ func (b *box) Ping() (bool, error) {
 // looksSame reports whether two messages look the same in Messages.
 func looksSame(m, n message) bool {
 	return m.uid == n.uid && m.size == n.size && m.date == n.date && m.recent == n.recent &&
-		m.keywords == n.keywords && toSystem(m.flags) == toSystem(n.flags)
+		m.keywords == n.keywords && sysbits.Flags(m.flags) == sysbits.Flags(n.flags)
 }
 
 // Close reclaims space, as far as nobody else has the mailbox open, and gives

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -21,44 +22,13 @@ const (
 
 // The flags of a status record, as they are stored.
 const (
-	bitSeen     = 0x01
-	bitDeleted  = 0x02
-	bitFlagged  = 0x04
-	bitAnswered = 0x08
-	bitOld      = 0x10
-	bitDraft    = 0x20
+	bitSeen     = sysbits.Seen
+	bitDeleted  = sysbits.Deleted
+	bitFlagged  = sysbits.Flagged
+	bitAnswered = sysbits.Answered
+	bitOld      = sysbits.Old
+	bitDraft    = sysbits.Draft
 )
-
-var systemBits = [...]struct {
-	bit  uint16
-	flag mailbox.SystemFlags
-}{
-	{bitSeen, mailbox.Seen},
-	{bitDeleted, mailbox.Deleted},
-	{bitFlagged, mailbox.Flagged},
-	{bitAnswered, mailbox.Answered},
-	{bitDraft, mailbox.Draft},
-}
-
-// toSystem returns the flags of stored bits, without Recent.
-func toSystem(bits uint16) (f mailbox.SystemFlags) {
-	for _, s := range systemBits {
-		if bits&s.bit != 0 {
-			f |= s.flag
-		}
-	}
-	return f
-}
-
-// fromSystem is the reverse.
-func fromSystem(f mailbox.SystemFlags) (bits uint16) {
-	for _, s := range systemBits {
-		if f&s.flag != 0 {
-			bits |= s.bit
-		}
-	}
-	return bits
-}
 
 // A message is what index and status say of it.
 type message struct {

@@ -6,6 +6,7 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/spool"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -99,7 +100,7 @@ func (r *recorder) take(it mailbox.Item) (alt mailbox.Altered, err error) {
 
 // describe keeps what is known of an item, as far as the format can hold it.
 func (r *recorder) describe(it mailbox.Item) (a added, alt mailbox.Altered, err error) {
-	a = added{size: it.Size, date: it.Date, flags: fromSystem(it.Flags.System)}
+	a = added{size: it.Size, date: it.Date, flags: sysbits.Bits[uint16](it.Flags.System)}
 	if r.o.New && r.o.UIDValidity != 0 {
 		if it.UID <= r.last {
 			return a, alt, fmt.Errorf("UID %d after UID %d", it.UID, r.last)

@@ -12,6 +12,7 @@ import (
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/numbered"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
@@ -109,7 +110,7 @@ func (t *delivery) add(it mailbox.Item) (a mailbox.Altered, err error) {
 	if err := t.ctx.Err(); err != nil {
 		return a, err
 	}
-	i := item{uid: uint32(len(t.items)) + 1, flags: fromSystem(it.Flags.System) | bitNew}
+	i := item{uid: uint32(len(t.items)) + 1, flags: sysbits.Bits[uint16](it.Flags.System) | bitNew}
 	if t.keepsUIDs() {
 		if n := len(t.items); it.UID == 0 || n > 0 && it.UID <= t.items[n-1].uid {
 			return a, fmt.Errorf("UID %d does not ascend", it.UID)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -24,46 +25,17 @@ const maxKeywords = 30
 
 // The flags of a record.
 const (
-	bitSeen     = 0x01
-	bitDeleted  = 0x02
-	bitFlagged  = 0x04
-	bitAnswered = 0x08
-	bitOld      = 0x10 // in other formats of the original; not written here
-	bitDraft    = 0x20
+	bitSeen     = sysbits.Seen
+	bitDeleted  = sysbits.Deleted
+	bitFlagged  = sysbits.Flagged
+	bitAnswered = sysbits.Answered
+	bitOld      = sysbits.Old // in other formats of the original; not written here
+	bitDraft    = sysbits.Draft
 	bitNew      = 0x4000 // ours: no session has had the mailbox open for writing since; the original drops it when it has
 )
 
 // systemBitsKnown are the bits of system flags.
 const systemBitsKnown uint16 = bitSeen | bitDeleted | bitFlagged | bitAnswered | bitDraft
-
-var systemBits = [...]struct {
-	bit    uint16
-	system mailbox.SystemFlags
-}{
-	{bitSeen, mailbox.Seen},
-	{bitDeleted, mailbox.Deleted},
-	{bitFlagged, mailbox.Flagged},
-	{bitAnswered, mailbox.Answered},
-	{bitDraft, mailbox.Draft},
-}
-
-func toSystem(bits uint16) (f mailbox.SystemFlags) {
-	for _, b := range systemBits {
-		if bits&b.bit != 0 {
-			f |= b.system
-		}
-	}
-	return f
-}
-
-func fromSystem(f mailbox.SystemFlags) (bits uint16) {
-	for _, b := range systemBits {
-		if f&b.system != 0 {
-			bits |= b.bit
-		}
-	}
-	return bits
-}
 
 // A record is what the index says of a message.
 type record struct {

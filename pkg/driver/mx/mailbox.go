@@ -13,6 +13,7 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/numbered"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -174,7 +175,7 @@ func (b *box) message(seq uint32) (mailbox.Message, error) {
 		r.statted, r.size, r.mtime = true, fi.Size(), fi.ModTime().Unix()
 	}
 	m := mailbox.Message{Seq: seq, UID: r.uid, Size: r.size, Date: mailbox.DateOf(time.Unix(r.mtime, 0).UTC())}
-	m.Flags.System = toSystem(r.flags)
+	m.Flags.System = sysbits.Flags(r.flags)
 	m.Flags.Keywords = uint64(r.keywords) & (1<<len(b.keywords) - 1)
 	if r.recent {
 		m.Flags.System |= mailbox.Recent

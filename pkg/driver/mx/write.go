@@ -3,6 +3,7 @@ package mx
 import (
 	"fmt"
 
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -80,8 +81,8 @@ func (s *state) toFlags(any bool, op mailbox.FlagOp, f mailbox.FlagList) (g mail
 
 // apply changes the flags of a record. Bits that mean nothing here stay.
 func (r *record) apply(op mailbox.FlagOp, with mailbox.Flags, named uint32) {
-	now := mailbox.Flags{System: toSystem(r.flags), Keywords: uint64(r.keywords)}.Apply(op, with)
-	r.flags = r.flags&^systemBitsKnown | fromSystem(now.System)
+	now := mailbox.Flags{System: sysbits.Flags(r.flags), Keywords: uint64(r.keywords)}.Apply(op, with)
+	r.flags = r.flags&^systemBitsKnown | sysbits.Bits[uint16](now.System)
 	r.keywords = r.keywords&^named | uint32(now.Keywords)&named
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -94,10 +95,10 @@ func (b *box) apply(s mailbox.Set, op mailbox.FlagOp, with mailbox.Flags) (chang
 		if err := b.readFlagsOf(&r, seq); err != nil {
 			return nil, err
 		}
-		old := mailbox.Flags{System: toSystem(r.flags), Keywords: uint64(r.keywords)}
+		old := mailbox.Flags{System: sysbits.Flags(r.flags), Keywords: uint64(r.keywords)}
 		now := old.Apply(op, with)
 		keywords := uint32(now.Keywords)&named | r.keywords&^named
-		flags := fromSystem(now.System) | bitOld
+		flags := sysbits.Bits[uint8](now.System) | bitOld
 		if keywords == r.keywords && flags == r.flags {
 			b.index[seq-1] = r
 			continue

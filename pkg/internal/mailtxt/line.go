@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -24,45 +25,14 @@ const (
 
 // The flags of a record, as they are stored.
 const (
-	bitSeen     = 0o01
-	bitDeleted  = 0o02
-	bitFlagged  = 0o04
-	bitAnswered = 0o10
-	bitOld      = 0o20 // a read-write session has seen it: it is not recent
-	bitDraft    = 0o40
+	bitSeen     = sysbits.Seen
+	bitDeleted  = sysbits.Deleted
+	bitFlagged  = sysbits.Flagged
+	bitAnswered = sysbits.Answered
+	bitOld      = sysbits.Old // a read-write session has seen it: it is not recent
+	bitDraft    = sysbits.Draft
 	bitsKnown   = 0o77
 )
-
-var systemBits = [...]struct {
-	bit  uint8
-	flag mailbox.SystemFlags
-}{
-	{bitSeen, mailbox.Seen},
-	{bitDeleted, mailbox.Deleted},
-	{bitFlagged, mailbox.Flagged},
-	{bitAnswered, mailbox.Answered},
-	{bitDraft, mailbox.Draft},
-}
-
-// toSystem returns the flags of stored bits, without Recent.
-func toSystem(bits uint8) (f mailbox.SystemFlags) {
-	for _, s := range systemBits {
-		if bits&s.bit != 0 {
-			f |= s.flag
-		}
-	}
-	return f
-}
-
-// fromSystem is the reverse.
-func fromSystem(f mailbox.SystemFlags) (bits uint8) {
-	for _, s := range systemBits {
-		if f&s.flag != 0 {
-			bits |= s.bit
-		}
-	}
-	return bits
-}
 
 // A line is a parsed internal line.
 type line struct {

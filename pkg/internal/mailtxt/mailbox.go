@@ -12,6 +12,7 @@ import (
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -220,7 +221,7 @@ func (b *box) within(s mailbox.Set) iter.Seq[uint32] {
 func (b *box) message(seq uint32) mailbox.Message {
 	r := &b.index[seq-1]
 	m := mailbox.Message{Seq: seq, UID: r.uid, Date: r.date, Size: r.crlf}
-	m.Flags.System = toSystem(r.flags)
+	m.Flags.System = sysbits.Flags(r.flags)
 	m.Flags.Keywords = uint64(r.keywords & b.d.named())
 	if r.recent {
 		m.Flags.System |= mailbox.Recent

@@ -8,6 +8,7 @@ import (
 	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/spool"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -127,7 +128,7 @@ func (r *recorder) writeLine(it mailbox.Item, size int64) (a mailbox.Altered, er
 			a.Keywords++
 		}
 	}
-	r.line = r.d.format.appendLine(r.line[:0], date, now, size, keywords, fromSystem(it.Flags.System))
+	r.line = r.d.format.appendLine(r.line[:0], date, now, size, keywords, sysbits.Bits[uint8](it.Flags.System))
 	_, err = r.out.Write(r.line)
 	return a, err
 }
