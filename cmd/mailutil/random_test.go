@@ -25,7 +25,7 @@ type randomCase struct {
 // and runs it again: target and source are then, octet for octet, what one run
 // that nobody disturbed leaves; but for what the clock makes.
 func TestKilledAtRandom(t *testing.T) {
-	kills, sizes := 200, []int{12, 1500}
+	kills, sizes := 256, []int{12, 1500}
 	if testing.Short() {
 		kills, sizes = 8, []int{60}
 	}
