@@ -3,7 +3,7 @@
 // compressed by gzip, bzip2 or zstd.
 //
 // Recognition: "-"; a regular file that begins with the mark of one of the
-// compressions, below; and a pipe under /dev, which is how shells pass the
+// compressions, below, and has an mbox in it; and a pipe under /dev, which is how shells pass the
 // output of a command as a file.
 //
 //	1F 8B        gzip, RFC 1952, one member or many

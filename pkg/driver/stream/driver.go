@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func Dialects() []string { return mbox.Dialects[1:] }
 // Name returns "stream".
 func (d *Driver) Name() string { return "stream" }
 
-// Probe reports whether n is "-", a compressed file, or a pipe under /dev.
+// Probe reports whether n is "-", a compressed mbox, or a pipe under /dev.
 func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 	if n.Space != "" {
 		return n.Space == d.Name(), nil
@@ -90,7 +91,28 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 			return ok, err
 		}
 	}
-	return compressionOf(mark[:k]) != None, nil
+	return compressionOf(mark[:k]) != None && packsMbox(f), nil
+}
+
+// probeLen is how much of an archive is looked at to see what is in it: more than
+// the first block of bzip2 may have, which cannot be unpacked in part.
+const probeLen = 1 << 20
+
+// packsMbox reports whether what is compressed in f begins as an mbox, or is
+// nothing. Other compressed files are like any other file.
+func packsMbox(f io.ReaderAt) bool {
+	unpacked, stop, err := unpack(io.NewSectionReader(f, 0, probeLen))
+	if err != nil {
+		return false
+	}
+	defer stop()
+	head := make([]byte, 1024)
+	n, err := io.ReadFull(unpacked, head)
+	if n == 0 {
+		return err == io.EOF
+	}
+	ok, err := mbox.Probe(bytes.NewReader(head[:n]))
+	return ok && err == nil
 }
 
 func (d *Driver) fail(op string, n mailbox.Name, err error) error {

@@ -290,6 +290,31 @@ func TestNotMbox(t *testing.T) {
 	}
 }
 
+// A compressed file is ours when there is an mbox in it.
+func TestProbe(t *testing.T) {
+	env := mailboxtest.NewEnv(t)
+	d := New(env, nil, nil)
+	n := mailbox.Name{Text: "x", Path: filepath.Join(env.Home, "x")}
+	whole := gzipped(t, strings.Repeat(threeLetters+"\n\n", 1000))
+	for what, tt := range map[string]struct {
+		in   []byte
+		want bool
+	}{
+		"mbox":         {gzipped(t, threeLetters), true},
+		"nothing":      {gzipped(t, ""), true},
+		"cut mbox":     {whole[:len(whole)/2], true},
+		"other text":   {gzipped(t, "hello\n"), false},
+		"damaged":      {[]byte("\x1f\x8bxyz"), false},
+		"bzip2's mark": {[]byte("BZh9, he said"), false},
+		"plain":        {[]byte(threeLetters), false},
+	} {
+		write(t, n.Path, tt.in)
+		if is, err := d.Probe(n); is != tt.want || err != nil {
+			t.Errorf("%s: got %v, %v; want %v", what, is, err, tt.want)
+		}
+	}
+}
+
 // What is written is read the same, in every compression, to a file and to
 // standard output.
 func TestDelivery(t *testing.T) {
