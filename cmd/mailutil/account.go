@@ -36,10 +36,10 @@ func (c *cli) account(acc ops.Account, err error) {
 		c.warn("mailutil: " + mapped(acc.Mapped))
 	}
 	if acc.NotSelected > 0 {
-		c.warn(fmt.Sprintf("mailutil: %d messages were not selected", acc.NotSelected))
+		c.warn(fmt.Sprintf("mailutil: %s not selected", messages(acc.NotSelected)))
 	}
 	if acc.Present > 0 {
-		c.warn(fmt.Sprintf("mailutil: %d messages were in %s already", acc.Present, acc.Target))
+		c.warn(fmt.Sprintf("mailutil: %s already in %s", messages(acc.Present), acc.Target))
 	}
 	if d := acc.Dates; acc.DateFrom != ops.DateInternal {
 		c.warn(fmt.Sprintf("mailutil: %d dates from Date, %d from Received, %d internal dates, %d none", d.Header, d.Received, d.Internal, d.None))
@@ -52,12 +52,20 @@ func (c *cli) account(acc ops.Account, err error) {
 
 // mapped says what was made of the header fields of another program.
 func mapped(m ops.Mapped) string {
-	text := fmt.Sprintf("header fields of %d messages: %d seen, %d answered, %d flagged, %d deleted, %d drafts, %d keywords",
-		m.Messages, m.Seen, m.Answered, m.Flagged, m.Deleted, m.Drafts, m.Keywords)
+	text := fmt.Sprintf("header fields of %s: %d seen, %d answered, %d flagged, %d deleted, %d drafts, %d keywords",
+		messages(m.Messages), m.Seen, m.Answered, m.Flagged, m.Deleted, m.Drafts, m.Keywords)
 	if len(m.Names) > 0 {
 		text += "; new keywords: " + strings.Join(m.Names, " ")
 	}
 	return text
+}
+
+// messages counts messages in words.
+func messages(n uint32) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return fmt.Sprintf("%d messages", n)
 }
 
 // otherwise says what the target gives back otherwise than it was added.

@@ -245,7 +245,7 @@ func (c *cli) sayConverted(name string, res ops.Conversion, err error) {
 	case err != nil:
 		return
 	case c.session.DryRun && !res.Already:
-		c.would(fmt.Sprintf("convert %s from %s to %s: %d messages, %d octets", name, res.From, res.To, res.Copied, res.Octets))
+		c.would(fmt.Sprintf("convert %s from %s to %s: %s, %d octets", name, res.From, res.To, messages(res.Copied), res.Octets))
 		return
 	case c.opt.verbose && res.Already:
 		c.say(fmt.Sprintf("%s: %s already, nothing to do", name, res.From))
@@ -255,10 +255,10 @@ func (c *cli) sayConverted(name string, res ops.Conversion, err error) {
 		if res.Kept != "" {
 			kept = "kept as " + res.Kept
 		}
-		c.say(fmt.Sprintf("%s: %s to %s, %d messages, the original is %s", name, res.From, res.To, res.Copied, kept))
+		c.say(fmt.Sprintf("%s: %s to %s, %s, the original is %s", name, res.From, res.To, messages(res.Copied), kept))
 	}
 	if res.Late > 0 {
-		c.warn(fmt.Sprintf("mailutil: %d messages arrived in the original of %s meanwhile, and are in the new one, too", res.Late, name))
+		c.warn(fmt.Sprintf("mailutil: %s arrived in the original of %s meanwhile, now in the new one, too", messages(res.Late), name))
 	}
 	if !res.Already {
 		c.account(res.Account, nil)

@@ -180,7 +180,7 @@ func (c *cli) copy(ctx context.Context, command, src, dst string, o ops.CopyOpti
 	case !started:
 		c.targetFailed(acc, dst, o, err)
 	case c.session.DryRun && err == nil:
-		c.would(fmt.Sprintf("%s %d messages, %d octets, from %s to %s", command, acc.Copied, acc.Octets, src, dst))
+		c.would(fmt.Sprintf("%s %s, %d octets, from %s to %s", command, messages(acc.Copied), acc.Octets, src, dst))
 	default:
 		c.sayCopied(acc, err)
 		c.failCopy(src, dst, acc, err)

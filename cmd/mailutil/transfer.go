@@ -239,7 +239,7 @@ func (a *attempt) finish(c *cli) (ops.Account, int, bool) {
 			a.complain(c)
 		}
 	case c.session.DryRun && a.err == nil:
-		c.would(fmt.Sprintf("copy %d messages, %d octets, from %s to %s", a.acc.Copied, a.acc.Octets, a.t.Source, a.target))
+		c.would(fmt.Sprintf("copy %s, %d octets, from %s to %s", messages(a.acc.Copied), a.acc.Octets, a.t.Source, a.target))
 	default:
 		c.sayCopied(a.acc, a.err)
 		c.failCopy(a.t.Source, a.target, a.acc, a.err)
