@@ -50,8 +50,11 @@ cross: ## that it compiles elsewhere, tests included
 		echo "cross: $$os" && GOOS=$$os $(GO) build -o /dev/null ./... && GOOS=$$os $(GO) vet ./... || exit 1; \
 	done
 
-race:
-	@if command -v gcc >/dev/null || command -v clang >/dev/null; then CGO_ENABLED=1 $(GO) test -race -short ./...; \
+race: ## the packages, and of the program what has several goroutines; its scripts take too long
+	@if command -v gcc >/dev/null || command -v clang >/dev/null; then export CGO_ENABLED=1; \
+	$(GO) test -race -short $$($(GO) list ./... | grep -v -e /cmd/ -e /driver/all) && \
+	$(GO) test -race -short -run 'TestReadAll|TestInterrupt|TestProgressOnATerminal|TestClosedPipe' ./cmd/mailutil && \
+	$(GO) test -race -short -run 'TestFind|TestFirstMail|TestInbox' ./pkg/driver/all; \
 	else echo "race: no C compiler, not run"; fi
 
 kills: ## the program killed at every system call that changes something, and at random; minutes

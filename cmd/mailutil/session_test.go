@@ -100,6 +100,7 @@ var (
 	hosts    = regexp.MustCompile(`@hh\b`)
 	numbers  = regexp.MustCompile(`\b[0-9]{10}\b`)
 	hexes    = regexp.MustCompile(`\b[0-9a-f]{8}`)
+	ages     = regexp.MustCompile(` since [0-9]{1,2} s\b|,"seconds":[0-9]{1,2}\b`) // of locks, on a slow machine
 	mixFiles = regexp.MustCompile(`\.mix[0-9a-f]{8}\b`)
 	ctimes   = regexp.MustCompile(`[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d \d{4}`)
 	rfcs     = regexp.MustCompile(`([A-Z][a-z]{2}, {1,2})?\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000( \(UTC\))?`)
@@ -120,6 +121,7 @@ func mask(text, home string) string {
 		n, err := strconv.ParseInt(s, 16, 64)
 		return time.Unix(n, 0), err
 	})
+	text = ages.ReplaceAllString(text, "")
 	text = mixFiles.ReplaceAllString(text, ".mix<HEXV>")
 	text = replaceNow(text, ctimes, "<CTIME>", func(s string) (time.Time, error) { return time.Parse(time.ANSIC, s) })
 	return replaceNow(text, rfcs, "<NOW>", func(s string) (time.Time, error) {
