@@ -257,6 +257,7 @@ func TestAppendAgain(t *testing.T) {
 	for breakAt := 1; breakAt < 50; breakAt += 7 {
 		for _, answered := range []bool{true, false} {
 			f := newFake(t)
+			f.oneByOne = true
 			appends := 0
 			f.answer = func(session int, command string) (string, bool) {
 				if !strings.HasPrefix(command, "APPEND") {

@@ -25,10 +25,20 @@ type fake struct {
 	texts []string // of the messages
 	caps  string
 
+	// oneByOne makes a connection wait until what the one before it has sent is
+	// done with. A server that is still busy then may store messages that the
+	// next connection does not see: doc.go tells of it.
+	oneByOne bool
+	turn     sync.Mutex
+
 	// answer returns what is to be sent for a command, before which "TAG" stands
 	// for its tag, and whether the test takes it at all. "HANGUP" at its end ends
 	// the connection.
 	answer func(n int, command string) (string, bool)
+
+	listener net.Listener
+	running  sync.WaitGroup
+	once     sync.Once
 
 	mu       sync.Mutex
 	sessions int
@@ -43,30 +53,40 @@ func newFake(t *testing.T, texts ...string) *fake {
 		t.Fatal(err)
 	}
 	f := &fake{
-		t: t, port: l.Addr().(*net.TCPAddr).Port, texts: texts, caps: "IMAP4rev1 LITERAL+ UIDPLUS UNSELECT",
+		t: t, listener: l, port: l.Addr().(*net.TCPAddr).Port, texts: texts, caps: "IMAP4rev1 LITERAL+ UIDPLUS UNSELECT",
 		answer: func(int, string) (string, bool) { return "", false },
 	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { f.serve(c) })
-		}
-	})
 	t.Cleanup(func() {
 		l.Close()
-		all.Wait()
+		f.running.Wait()
 	})
 	return f
+}
+
+// start begins to answer. The test has said by then what it wants: the fields
+// that it sets must not change any more.
+func (f *fake) start() {
+	f.once.Do(func() {
+		f.running.Go(func() {
+			for {
+				c, err := f.listener.Accept()
+				if err != nil {
+					return
+				}
+				f.running.Go(func() { f.serve(c) })
+			}
+		})
+	})
 }
 
 var literal = regexp.MustCompile(`\{(\d+)\+?\}$`)
 
 func (f *fake) serve(c net.Conn) {
 	defer c.Close()
+	if f.oneByOne {
+		f.turn.Lock()
+		defer f.turn.Unlock()
+	}
 	f.mu.Lock()
 	f.sessions++
 	f.mu.Unlock()
@@ -203,6 +223,7 @@ func inSet(set string, n int) bool {
 
 // driver returns a driver in new surroundings, whose notices are kept.
 func (f *fake) driver(o ...func(*remote.Options)) (*imap.Driver, *mailbox.Env, *[]string) {
+	f.start()
 	env := mailboxtest.NewEnv(f.t)
 	var notices []string
 	env.Notify = func(l mailbox.Level, text string) {

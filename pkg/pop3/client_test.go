@@ -28,6 +28,10 @@ type fake struct {
 	caps   string
 	answer func(session int, command string) (string, bool) // ends in HANGUP to end the connection
 
+	listener net.Listener
+	running  sync.WaitGroup
+	once     sync.Once
+
 	mu       sync.Mutex
 	sessions int
 	commands []string
@@ -39,23 +43,28 @@ func newFake(t *testing.T, texts ...string) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{port: l.Addr().(*net.TCPAddr).Port, texts: texts, caps: "TOP\r\nUIDL\r\nUSER\r\nPIPELINING\r\n"}
+	f := &fake{listener: l, port: l.Addr().(*net.TCPAddr).Port, texts: texts, caps: "TOP\r\nUIDL\r\nUSER\r\nPIPELINING\r\n"}
 	f.answer = func(int, string) (string, bool) { return "", false }
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { f.serve(c) })
-		}
-	})
 	t.Cleanup(func() {
 		l.Close()
-		all.Wait()
+		f.running.Wait()
 	})
 	return f
+}
+
+// start begins to answer. The test has said by then what it wants.
+func (f *fake) start() {
+	f.once.Do(func() {
+		f.running.Go(func() {
+			for {
+				c, err := f.listener.Accept()
+				if err != nil {
+					return
+				}
+				f.running.Go(func() { f.serve(c) })
+			}
+		})
+	})
 }
 
 func (f *fake) serve(c net.Conn) {
@@ -135,6 +144,7 @@ func stuff(text string) string {
 
 func (f *fake) open(t *testing.T, m mailbox.Mode) (mailbox.Mailbox, error) {
 	t.Helper()
+	f.start()
 	env := mailboxtest.NewEnv(t)
 	d := pop3.New(env, remote.Options{Password: func(mailbox.Remote, bool) (string, error) { return "secret", nil }})
 	r := mailbox.Remote{Host: "127.0.0.1", Port: f.port, Service: "pop3", User: "alice"}
