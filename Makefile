@@ -57,6 +57,9 @@ race: ## the packages, and of the program what has several goroutines; its scrip
 	$(GO) test -race -short -run 'TestFind|TestFirstMail|TestInbox' ./pkg/driver/all; \
 	else echo "race: no C compiler, not run"; fi
 
+test-peers: ## our client at Dovecot, mail clients at our endpoint; each where it is installed
+	$(GO) test -count=1 -run 'TestPeer' ./pkg/serve
+
 kills: ## the program killed at every system call that changes something, and at random; a quarter of an hour
 	$(GO) test -run TestKilled -timeout 60m ./cmd/mailutil
 
