@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,7 +48,7 @@ func Run(ctx context.Context, l Look, look func(*File) error) (mailbox.Inspectio
 	if err := ctx.Err(); err != nil {
 		return mailbox.Inspection{}, err
 	}
-	f, err := openQuiet(l.FS, l.Path)
+	f, err := fsx.OpenQuiet(l.FS, l.Path)
 	if err != nil {
 		return mailbox.Inspection{}, err
 	}
@@ -117,16 +115,6 @@ func accessTime(f fsx.File) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(st.Atim.Unix())
-}
-
-// openQuiet opens a file for reading so that its access time stays, where the
-// system lets us.
-func openQuiet(fsys fsx.FS, path string) (fsx.File, error) {
-	f, err := fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|noAtime, 0)
-	if noAtime != 0 && errors.Is(err, fs.ErrPermission) { // not our file
-		return fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	}
-	return f, err
 }
 
 // Over looks at octets that are not in a file yet, of the mailbox at path.

@@ -73,7 +73,7 @@ func (b *box) open(m mailbox.Mode) (err error) {
 		}
 	}
 	if m == mailbox.ReadOnly {
-		b.f, err = openQuiet(b.d.FS, path)
+		b.f, err = fsx.OpenQuiet(b.d.FS, path)
 	}
 	if node.Gone(err) {
 		return b.d.fail("open", b.name.Text, mailbox.ErrNotExist)

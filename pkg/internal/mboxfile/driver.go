@@ -113,7 +113,7 @@ func (d *Driver) probe(path string) (bool, error) {
 	if err != nil || !fi.Mode().IsRegular() {
 		return false, err
 	}
-	f, err := openQuiet(d.FS, path)
+	f, err := fsx.OpenQuiet(d.FS, path)
 	if node.Gone(err) {
 		return false, nil
 	}
@@ -140,16 +140,6 @@ func (d *Driver) interrupted(f fsx.File) (bool, error) {
 		return false, err
 	}
 	return string(mark) != "*mbx*", nil
-}
-
-// openQuiet opens a file for reading so that its access time stays, where the
-// system lets us.
-func openQuiet(fsys fsx.FS, path string) (fsx.File, error) {
-	f, err := fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|noAtime, 0)
-	if noAtime != 0 && errors.Is(err, fs.ErrPermission) { // not our file
-		return fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	}
-	return f, err
 }
 
 // Create makes a new mailbox, which holds only the pseudo-message. A name that

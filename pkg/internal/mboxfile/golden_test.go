@@ -70,7 +70,7 @@ func formatOf(b []byte) mbox.Format {
 // driverOf is the driver of the mailbox n, unix where there is none.
 func driverOf(t testing.TB, env *mailbox.Env, n mailbox.Name) *Driver {
 	t.Helper()
-	f, err := openQuiet(fsx.OS{}, n.Path)
+	f, err := fsx.OpenQuiet(fsx.OS{}, n.Path)
 	if errors.Is(err, os.ErrNotExist) {
 		return New(mbox.Unix, env)
 	}

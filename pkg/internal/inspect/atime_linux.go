@@ -1,5 +1,0 @@
-package inspect
-
-import "syscall"
-
-const noAtime = syscall.O_NOATIME

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package inspect
-
-const noAtime = 0

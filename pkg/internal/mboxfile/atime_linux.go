@@ -1,5 +1,0 @@
-package mboxfile
-
-import "syscall"
-
-const noAtime = syscall.O_NOATIME

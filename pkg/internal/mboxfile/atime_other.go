@@ -1,5 +1,0 @@
-//go:build !linux
-
-package mboxfile
-
-const noAtime = 0
