@@ -81,6 +81,9 @@ func (p *planner) begin(i *inspection, head []byte, start int64) (done bool, err
 		p.acc.Gone = true
 		p.step("write-block", 0, int64(len(head)), 0, "write the first %d octets anew: an empty mailbox", blockSize)
 	}
+	if i.shifted > 0 {
+		p.setAside(&piece{off: 0, end: i.shifted}, false, "they stand before the file block")
+	}
 	p.readBlock()
 	return false, nil
 }
@@ -330,7 +333,7 @@ func section(r io.ReaderAt, off, end int64) *io.SectionReader {
 // restoreLines writes CR LF for each LF, if that gives the size.
 func (p *planner) restoreLines(c *piece, m *planned, f *fix, seq uint32) (bool, error) {
 	missing := c.claim - c.end
-	n, err := bareLFs(p.from, c.text, c.end, missing)
+	n, err := mend.BareLFs(p.from, c.text, c.end, missing)
 	if err != nil || n != missing || p.converted {
 		return false, err
 	}
@@ -347,26 +350,6 @@ func (p *planner) restoreLines(c *piece, m *planned, f *fix, seq uint32) (bool, 
 	p.step("line-ends", c.text, c.end-c.text, seq, "end %d lines in CR LF again, which makes its size right", n)
 	m.digest, err = digestOf(section(s, f.scratch, f.scratch+f.made))
 	return true, err
-}
-
-// bareLFs counts LFs without CR, up to a little more than most.
-func bareLFs(r io.ReaderAt, off, end, most int64) (n int64, err error) {
-	buf := make([]byte, 64<<10)
-	last := byte(0)
-	for off < end && n <= most {
-		k, err := r.ReadAt(buf[:min(int64(len(buf)), end-off)], off)
-		if k == 0 {
-			return 0, err
-		}
-		for i := range k {
-			if buf[i] == '\n' && last != '\r' {
-				n++
-			}
-			last = buf[i]
-		}
-		off += int64(k)
-	}
-	return n, nil
 }
 
 // minDoubled is how many octets in a row must be there twice to be no accident.

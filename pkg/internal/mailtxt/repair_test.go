@@ -147,79 +147,95 @@ func TestRepairCrashes(t *testing.T) {
 	})
 }
 
-var tries = flag.Int("damages", 1, "how many mailboxes each class of damage is tried on")
-
-func TestDamage(t *testing.T) {
+// A mailbox of which all lines were made to end as those of the other format do
+// is one of that, with sizes that are wrong: no message is lost.
+func TestRepairConverted(t *testing.T) {
 	each(t, func(t *testing.T, f Format) {
-		var back, intact, invented int
-		for k, c := range damage.Classes {
-			var b, i, v int
-			for n := range *tries {
-				db, di, dv := damageOnce(t, f, c, uint64(k*100+n))
-				b, i, v = b+db, i+di, v+dv
-			}
-			t.Logf("%-34s intact %d/%d, invented %d", c.Name, b, i, v)
-			back, intact, invented = back+b, intact+i, invented+v
+		w := newWorld(t, f)
+		n := w.golden("flags")
+		want := w.sums(n)
+		b := bytes.ReplaceAll(w.read(n), []byte("\r\n"), []byte("\n"))
+		other := newWorld(t, Tenex)
+		if f.EOL == "\n" {
+			b, other = bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")), newWorld(t, MTX)
 		}
-		t.Logf("%-34s intact %d/%d, invented %d", "all", back, intact, invented)
-		if back*100 < intact*97 {
-			t.Errorf("got %d of %d intact messages back", back, intact)
+		box := other.file("box", b)
+		if _, _, err := other.repairAll(box); err != nil {
+			t.Fatal(err)
+		}
+		if got := other.sums(box); !slices.Equal(got, want) {
+			t.Errorf("got %q\nwant %q", got, want)
 		}
 	})
 }
 
-func damageOnce(t *testing.T, f Format, c damage.Class, seed uint64) (back, intact, invented int) {
-	w := newWorld(t, f)
-	n := w.name("box")
-	var items []mailbox.Item
-	for i := range 6 {
-		text := fmt.Sprintf("Subject: %d.%d\r\nFrom: x@y\r\n\r\n", seed, i)
-		text += strings.Repeat(fmt.Sprintf("A line of text %d.%d, not much of one.\r\n", seed, i), 1+int(seed+uint64(i)*7)%60)
-		it := item(text)
-		it.Date = mailbox.Date{Year: 2001, Month: 1, Day: uint8(10 + i), Hour: uint8(i)}
-		items = append(items, it)
+var tries = flag.Int("damages", 1, "how many mailboxes each class of damage is tried on")
+
+// benchOf has the format f.
+func benchOf(f Format) *damage.Bench {
+	b := &damage.Bench{
+		New: func(t testing.TB) (damage.Driver, mailbox.Name) {
+			w := newWorld(t, f)
+			w.FS = fsxtest.Unsynced{}
+			return w.Driver, w.name("box")
+		},
+		Index: func(t testing.TB, octets []byte) (out []damage.Message) {
+			eachRecord(t, f, octets, func(r record) {
+				out = append(out, damage.Message{Line: int(r.off), Text: int(r.text()), End: int(r.end())})
+			})
+			return out
+		},
+		Plain: func(t testing.TB, octets []byte) (out []string) {
+			whole := eachRecord(t, f, octets, func(r record) { out = append(out, string(octets[r.text():r.end()])) })
+			if !whole && len(out) > 0 { // the last one may have swallowed another
+				out = out[:len(out)-1]
+			}
+			return out
+		},
+		// With other line ends it is a mailbox of the other format: TestRepairConverted.
+		Sized: true, More: slices.Concat(damage.CRLF[1:], damage.Sized),
 	}
-	w.deliver(n, mailbox.AppendOptions{New: true}, items...)
-	truth := w.sums(n)
-	var msgs []damage.Message
-	octets := w.read(n)
-	s := w.scanner(bytes.NewReader(octets), 0, int64(len(octets)))
+	if f.EOL == "\n" {
+		b.More = slices.Concat(damage.LF[1:], damage.Sized)
+	}
+	return b
+}
+
+// eachRecord calls do for each record up to the first that cannot be read; whole
+// says that there is none.
+func eachRecord(t testing.TB, f Format, octets []byte, do func(record)) (whole bool) {
+	s := newWorld(t, f).scanner(bytes.NewReader(octets), 0, int64(len(octets)))
 	for {
 		r, ok, err := s.next()
 		if err != nil || !ok {
-			break
+			return err == nil
 		}
-		msgs = append(msgs, damage.Message{Line: int(r.off), Text: int(r.text()), End: int(r.end())})
+		do(r)
 	}
-	d := damage.New(octets, msgs, seed)
-	c.Do(d)
-	w.file("box", d.Octets)
-	_, _, err := w.repairAll(n)
-	if errors.Is(err, mailbox.ErrFormat) {
-		t.Logf("%s, seed %d: %v", c.Name, seed, err)
-		return 0, 0, 0
-	}
-	if err != nil {
-		t.Errorf("%s, seed %d: %v", c.Name, seed, err)
-		return 0, 0, 0
-	}
-	if again, _, err := w.repairAll(n); err != nil || again.Needed() {
-		t.Errorf("%s, seed %d: a second repair: %v", c.Name, seed, err)
-	}
-	got := w.sums(n)
-	at := 0
-	for i := range msgs {
-		if d.Gone(i) || !d.Left(i).Text {
-			continue
+}
+
+func TestDamage(t *testing.T) {
+	each(t, func(t *testing.T, f Format) { benchOf(f).Run(t, *tries) })
+}
+
+// Whatever the octets, a repair gives a sound mailbox or says that it cannot,
+// repairs nothing twice, and loses no message that readers had.
+func FuzzRepair(f *testing.F) {
+	for _, format := range []Format{MTX, Tenex} {
+		files, _ := filepath.Glob(filepath.Join(testdata, format.Name, "*."+format.Name))
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b)
 		}
-		intact++
-		j := slices.Index(got[at:], truth[i])
-		if j < 0 {
-			t.Logf("%s, seed %d: message %d is lost", c.Name, seed, i+1)
-			continue
-		}
-		back++
-		at += j + 1
 	}
-	return back, intact, max(0, len(got)-len(msgs))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, format := range []Format{MTX, Tenex} {
+			if _, err := benchOf(format).Repair(t, b); err != nil && !errors.Is(err, mailbox.ErrFormat) {
+				t.Fatalf("%s: %v", format.Name, err)
+			}
+		}
+	})
 }

@@ -179,3 +179,6 @@ func StartsHeader(b []byte) bool {
 	}
 	return i > 0 && i < len(b) && b[i] == ':'
 }
+
+// StartsMail reports whether b begins with the header of mail.
+func StartsMail(b []byte) bool { return mbox.IsMail(b) }
