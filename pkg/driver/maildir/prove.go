@@ -1,9 +1,10 @@
 package maildir
 
 import (
-	"errors"
 	"hash/maphash"
+	"io"
 
+	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/mailbox"
 )
 
@@ -22,26 +23,32 @@ func (b *box) newProof() *proof {
 	return p
 }
 
-// watch digests a text as it is read.
-func (p *proof) watch(c *content, i int) {
+// watch digests a text of size octets on disk as it is read.
+func (p *proof) watch(t *msgtext.Text, i int, size int64) {
 	if i >= len(p.size) || p.size[i] >= 0 {
 		return
 	}
-	p.sums[i].SetSeed(seed)
-	p.sums[i].Reset()
-	c.sum = &p.sums[i]
-	c.done = func() { p.size[i] = c.end }
+	sum := &p.sums[i]
+	sum.SetSeed(seed)
+	sum.Reset()
+	left := size
+	t.Seen = func(octets []byte) {
+		sum.Write(octets)
+		if left -= int64(len(octets)); left == 0 {
+			p.size[i] = size
+		}
+	}
+	t.Seen(nil) // which is all of an empty one
 }
 
 // finish reads what was not read, and sums up.
 func (b *box) finishProof(p *proof) (out mailbox.Proof, err error) {
 	var sum maphash.Hash
 	sum.SetSeed(seed)
-	var c content
 	for i := range p.size {
 		if p.size[i] < 0 {
-			if err := b.readThrough(&c, p, i); err != nil {
-				return out, errors.Join(err, c.close())
+			if err := b.readThrough(p, i); err != nil {
+				return out, err
 			}
 		}
 		out.Size += p.size[i]
@@ -49,23 +56,16 @@ func (b *box) finishProof(p *proof) (out mailbox.Proof, err error) {
 		maphash.WriteComparable(&sum, p.sums[i].Sum64())
 	}
 	out.Digest, out.Now = sum.Sum64(), out.Size
-	return out, c.close()
+	return out, nil
 }
 
-func (b *box) readThrough(c *content, p *proof, i int) error {
-	f, fi, err := b.openFile(i)
-	if err != nil {
+func (b *box) readThrough(p *proof, i int) error {
+	if err := b.openText(i); err != nil {
 		return err
 	}
-	c.reset(f, fi)
-	p.watch(c, i)
-	for c.off < c.end {
-		if err := c.fill(); err != nil {
-			return err
-		}
-	}
-	c.done()
-	return c.close()
+	p.watch(&b.text, i, b.source.size)
+	_, err := b.text.WriteTo(io.Discard)
+	return err
 }
 
 // Prove digests all messages that the session knows. Proof.Now counts the
