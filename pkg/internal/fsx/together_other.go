@@ -1,0 +1,5 @@
+//go:build !linux
+
+package fsx
+
+func syncTogether([]File) (done bool, err error) { return false, nil }
