@@ -27,6 +27,9 @@ const (
 	bodyTimeout      = 5 * time.Minute
 )
 
+// maxTraced is how much of a line of ours people want to see.
+const maxTraced = 1000
+
 // A Server is the server's side of one connection. It is our own, for the
 // library's (imapserver of go-imap) writes header blocks that it cannot parse as
 // nothing and lone LFs as line ends: here sections are cut from the text as it
@@ -135,7 +138,7 @@ var errHopeless = errors.New("client broke the protocol")
 func (s *Server) capabilities() string {
 	caps := "IMAP4rev1 LITERAL+ SASL-IR ID"
 	if s.User != "" {
-		return caps + " IDLE UIDPLUS MOVE NAMESPACE CHILDREN UNSELECT ESEARCH SPECIAL-USE MULTIAPPEND"
+		return caps + " IDLE UIDPLUS MOVE NAMESPACE CHILDREN UNSELECT ESEARCH SORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES SPECIAL-USE MULTIAPPEND"
 	}
 	if s.StartTLS != nil {
 		caps += " STARTTLS"
@@ -156,7 +159,7 @@ func (s *Server) untagged(format string, args ...any) {
 
 // line writes a line of a response. An error shows at the next flush.
 func (s *Server) line(text string) {
-	s.Trace("< ", []byte(text))
+	s.Trace("< ", []byte(text[:min(len(text), maxTraced)]))
 	s.w.WriteString(text)
 	s.w.WriteString("\r\n")
 }
@@ -290,6 +293,8 @@ func init() { // not a literal: some of them look at it
 		"UNSELECT":     {selected, (*Server).close},
 		"EXPUNGE":      {selected, (*Server).expunge},
 		"SEARCH":       {selected, (*Server).search},
+		"SORT":         {selected, (*Server).sort},
+		"THREAD":       {selected, (*Server).thread},
 		"FETCH":        {selected, (*Server).fetch},
 		"STORE":        {selected, (*Server).store},
 		"COPY":         {selected, (*Server).copy},
@@ -300,7 +305,7 @@ func init() { // not a literal: some of them look at it
 // run finds the handler of a command.
 func (s *Server) run(c *command) (string, error) {
 	h, ok := handlers[c.name]
-	if c.uid && !slices.Contains([]string{"FETCH", "STORE", "COPY", "MOVE", "SEARCH", "EXPUNGE"}, c.name) {
+	if c.uid && !slices.Contains([]string{"FETCH", "STORE", "COPY", "MOVE", "SEARCH", "SORT", "THREAD", "EXPUNGE"}, c.name) {
 		ok = false
 	}
 	if c.message >= 0 && c.name != "APPEND" || c.message >= 0 && s.User == "" {

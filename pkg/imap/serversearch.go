@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,51 +19,103 @@ func (s *Server) search(c *command) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	words, err := s.criteria(c)
-	if err != nil {
-		return "", err
-	}
-	criteria, err := search.Parse(words, time.Now())
-	if err != nil {
-		return "", badError(oneLine(err.Error()))
-	}
-	matcher := search.NewMatcher(criteria, s.box.mb.Status())
-	var found []uint32
-	for m, err := range s.box.mb.Messages(mailbox.All) {
-		if err != nil {
+	var cs charset.Charset
+	known := c.word("CHARSET")
+	if known {
+		if cs, err = c.charset(); err != nil {
 			return "", err
 		}
-		ok, err := matcher.Match(m, func() (mailbox.Content, error) { return s.box.mb.Open(m.Seq) })
-		if err != nil {
-			return "", fmt.Errorf("message %d: %w", m.Seq, err)
-		}
-		if !ok {
-			continue
-		}
-		n := m.Seq
-		if c.uid {
-			n = m.UID
-		}
-		found = append(found, n)
+	}
+	var found []uint32
+	err = s.find(c, cs, func(m mailbox.Message) error {
+		found = append(found, c.number(m))
+		return nil
+	})
+	if err != nil {
+		return "", err
 	}
 	if returns {
 		s.untagged("%s", esearch(c, wanted, found))
 		return s.done(c), nil
 	}
-	s.w.WriteString("* SEARCH")
-	for _, n := range found {
-		fmt.Fprintf(s.w, " %d", n)
-	}
-	s.w.WriteString("\r\n")
+	s.numbers("SEARCH", found)
 	return s.done(c), nil
+}
+
+// numbers writes an answer of numbers.
+func (s *Server) numbers(what string, ns []uint32) {
+	b := []byte("* " + what)
+	for _, n := range ns {
+		b = strconv.AppendUint(append(b, ' '), uint64(n), 10)
+	}
+	s.line(string(b))
+}
+
+// number is what a client calls a message.
+func (c *command) number(m mailbox.Message) uint32 {
+	if c.uid {
+		return m.UID
+	}
+	return m.Seq
+}
+
+// word takes a word if it is the next argument.
+func (c *command) word(want string) bool {
+	save := c.args
+	c.args.space()
+	if strings.EqualFold(string(c.args.atom()), want) {
+		return true
+	}
+	c.args = save
+	return false
+}
+
+// charset reads the name of one.
+func (c *command) charset() (charset.Charset, error) {
+	name, err := c.text()
+	if err != nil {
+		return charset.Charset{}, err
+	}
+	cs, known := charset.Lookup(name)
+	if !known {
+		return cs, errors.New("[BADCHARSET] Unknown charset") // RFC 3501, 6.4.4
+	}
+	return cs, nil
+}
+
+// find calls f with the messages that meet the criteria which are the rest of
+// a command. It may open them.
+func (s *Server) find(c *command, cs charset.Charset, f func(mailbox.Message) error) error {
+	words, err := s.criteria(c, cs)
+	if err != nil {
+		return err
+	}
+	criteria, err := search.Parse(words, time.Now())
+	if err != nil {
+		return badError(oneLine(err.Error()))
+	}
+	matcher := search.NewMatcher(criteria, s.box.mb.Status())
+	for m, err := range s.box.mb.Messages(mailbox.All) {
+		if err == nil {
+			err = s.ctx.Err()
+		}
+		ok := false
+		if err == nil {
+			ok, err = matcher.Match(m, func() (mailbox.Content, error) { return s.box.mb.Open(m.Seq) })
+		}
+		if err == nil && ok {
+			err = f(m)
+		}
+		if err != nil {
+			return fmt.Errorf("message %d: %w", m.Seq, err)
+		}
+	}
+	return nil
 }
 
 // returns reads "RETURN (...)".
 func (c *command) returns() (given bool, wanted []string, err error) {
-	save := c.args
-	c.args.space()
-	if !strings.EqualFold(string(c.args.atom()), "RETURN") {
-		c.args = save
+	if !c.word("RETURN") {
 		return false, nil, nil
 	}
 	c.args.space()
@@ -116,11 +169,9 @@ func runs(ns []uint32) string {
 
 // criteria writes the criteria of a SEARCH as package search reads them: strings
 // as literals, in UTF-8, and "*" as the number that it stands for.
-func (s *Server) criteria(c *command) (string, error) {
+func (s *Server) criteria(c *command, cs charset.Charset) (string, error) {
 	p := &c.args
 	var out []byte
-	var cs charset.Charset
-	known := false
 	for {
 		p.space()
 		switch {
@@ -137,7 +188,7 @@ func (s *Server) criteria(c *command) (string, error) {
 			if err != nil {
 				return "", badError("Missing or invalid argument to SEARCH")
 			}
-			if known {
+			if cs.Name != "" {
 				text = []byte(cs.Decode(text))
 			}
 			out = append(fmt.Appendf(out, "{%d}\r\n", len(text)), text...)
@@ -145,24 +196,13 @@ func (s *Server) criteria(c *command) (string, error) {
 			continue
 		}
 		word := string(p.until(" ()"))
-		if strings.EqualFold(word, "CHARSET") && len(out) == 0 {
-			p.space()
-			name, _, err := p.text()
-			if err != nil {
-				return "", badError("Missing or invalid argument to SEARCH")
-			}
-			if cs, known = charset.Lookup(string(name)); !known {
-				return "", errors.New("[BADCHARSET] Unknown charset")
-			}
-			continue
-		}
-		out = append(out, s.numbers(word)...)
+		out = append(out, s.lastNumber(word)...)
 		out = append(out, ' ')
 	}
 }
 
-// numbers puts the last number in the place of "*" in a set.
-func (s *Server) numbers(word string) string {
+// lastNumber puts the last number in the place of "*" in a set.
+func (s *Server) lastNumber(word string) string {
 	if !strings.Contains(word, "*") || strings.Trim(word, "0123456789,:*") != "" {
 		return word
 	}
