@@ -32,7 +32,7 @@ type box struct {
 	texts          Texts
 }
 
-var _ mailbox.Prover = (*box)(nil)
+var _ mailbox.Witness = (*box)(nil)
 
 // Open opens n.
 func (f *Format) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
@@ -254,12 +254,26 @@ func (b *box) Prove() (mailbox.Proof, error) {
 	if b.closed {
 		return mailbox.Proof{}, b.fail("read", os.ErrClosed)
 	}
+	p, err := b.texts.Prove(b.numbers())
+	return p, b.fail("read", err)
+}
+
+// Witness begins to digest what is read.
+func (b *box) Witness() { b.texts.Witness(b.numbers()) }
+
+// Witnessed returns the digest of what was read.
+func (b *box) Witnessed() (mailbox.Proof, error) {
+	p, err := b.texts.Witnessed()
+	return p, b.fail("read", err)
+}
+
+// numbers are those of the messages.
+func (b *box) numbers() []uint32 {
 	nums := make([]uint32, len(b.index))
 	for i := range b.index {
 		nums[i] = b.index[i].Number
 	}
-	p, err := b.texts.Prove(nums)
-	return p, b.fail("read", err)
+	return nums
 }
 
 // Close ends the session; everything is durable already.
