@@ -7,10 +7,11 @@ import (
 	"hash/maphash"
 	"io"
 	"io/fs"
-	"slices"
+	"time"
 
 	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/readahead"
 	"mailutil/pkg/mailbox"
 )
 
@@ -20,30 +21,47 @@ const pieceSize = 128 << 10
 // errRemoved is the error for a message that another program has removed.
 var errRemoved = fmt.Errorf("%w: the message was removed", mailbox.ErrChanged)
 
+// headPiece is how much is read at a time where only the header is wanted.
+const headPiece = 4 << 10
+
 // A content is the text of a message. There is one for a mailbox, used again
 // for each message.
 type content struct {
-	f    fsx.File
-	off  int64 // of the next octet on disk
-	end  int64
-	cr   bool   // the octet before is CR
-	out  []byte // converted, not yet read
-	raw  []byte
-	conv []byte // backs out
-	head []byte // nil when not asked for
-	sum  *maphash.Hash
-	done func() // called once all octets went into sum
+	f     fsx.File // nil where held is all of it
+	mtime time.Time
+	off   int64 // of the next octet on disk
+	end   int64
+	cr    bool   // the octet before is CR
+	out   []byte // converted, not yet read
+	from  int64  // where the piece begins that was read last
+	held  []byte // this piece: a small message is read once, whoever asks
+	head  []byte // nil when not asked for
+	sum   *maphash.Hash
+	done  func() // called once all octets went into sum
+
+	raw, conv, top []byte // back held, out and head
 }
 
 // reset begins with the file f.
-func (c *content) reset(f fsx.File, size int64) {
-	*c = content{f: f, end: size, raw: c.raw, conv: c.conv}
+func (c *content) reset(f fsx.File, info fs.FileInfo) {
+	*c = content{f: f, mtime: info.ModTime(), end: info.Size(), raw: c.raw, conv: c.conv, top: c.top}
 	if c.raw == nil {
 		c.raw = make([]byte, pieceSize)
 	}
 }
 
+// resetRead begins with a file that was read already.
+func (c *content) resetRead(f readahead.File) {
+	*c = content{mtime: f.MTime, end: int64(len(f.Text)), held: f.Text, raw: c.raw, conv: c.conv, top: c.top}
+}
+
+// rewind begins anew with the same file.
+func (c *content) rewind() {
+	c.off, c.cr, c.out, c.sum, c.done = 0, false, nil, nil, nil
+}
+
 func (c *content) close() error {
+	c.held = nil
 	if c.f == nil {
 		return nil
 	}
@@ -52,14 +70,18 @@ func (c *content) close() error {
 	return err
 }
 
-// read reads a piece of the file.
-func (c *content) read(off int64) ([]byte, error) {
+// read gives the octets from off on that are held, or reads at most size.
+func (c *content) read(off int64, size int) ([]byte, error) {
+	if at := off - c.from; at >= 0 && at < int64(len(c.held)) {
+		return c.held[at:], nil
+	}
 	if c.f == nil {
 		return nil, fs.ErrClosed
 	}
-	n, err := c.f.ReadAt(c.raw[:min(pieceSize, c.end-off)], off)
+	n, err := c.f.ReadAt(c.raw[:min(int64(size), c.end-off)], off)
+	c.from, c.held = off, c.raw[:n]
 	if n > 0 {
-		return c.raw[:n], nil
+		return c.held, nil
 	}
 	if err == io.EOF {
 		err = fmt.Errorf("%w: %s became shorter", mailbox.ErrChanged, c.f.Name())
@@ -76,7 +98,7 @@ func (c *content) fill() error {
 		}
 		return io.EOF
 	}
-	p, err := c.read(c.off)
+	p, err := c.read(c.off, pieceSize)
 	if err != nil {
 		return err
 	}
@@ -128,24 +150,24 @@ func (c *content) Header() ([]byte, error) {
 	if c.head != nil {
 		return c.head, nil
 	}
-	head := []byte{}
-	h := content{f: c.f, end: c.end, raw: make([]byte, 4<<10)}
-	for len(head) < mailbox.MaxHeader && h.off < h.end {
-		n, err := h.f.ReadAt(h.raw[:min(int64(len(h.raw)), h.end-h.off)], h.off)
-		if n == 0 {
+	head, cr := c.top[:0], false
+	for off := int64(0); len(head) < mailbox.MaxHeader && off < c.end; {
+		p, err := c.read(off, headPiece)
+		if err != nil {
 			return nil, err
 		}
-		p := h.raw[:n]
+		p = p[:min(len(p), headPiece)]
 		seen := max(len(head)-3, 0)
-		head = crlf.Append(head, p, h.cr)
-		h.cr = crlf.EndsCR(p, h.cr)
-		h.off += int64(n)
+		head = crlf.Append(head, p, cr)
+		cr = crlf.EndsCR(p, cr)
+		off += int64(len(p))
 		if end := headerEnd(head, seen); end > 0 {
 			head = head[:end]
 			break
 		}
 	}
-	c.head = slices.Clip(head[:min(len(head), mailbox.MaxHeader)])
+	c.top = head[:0]
+	c.head = head[:min(len(head), mailbox.MaxHeader)]
 	return c.head, nil
 }
 
@@ -252,27 +274,17 @@ func (ix *index) finder() func(base string) int {
 	}
 }
 
-// measure counts the octets of a message as it is read.
-func (b *box) measure(i int) (size int64, err error) {
-	f, fi, err := b.openFile(i)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close() // read only
-	return measure(f, fi.Size())
-}
-
-func measure(f io.ReaderAt, end int64) (int64, error) {
-	size, cr := end, false
-	buf := make([]byte, min(pieceSize, max(end, 1)))
-	for off := int64(0); off < end; {
-		n, err := f.ReadAt(buf[:min(int64(len(buf)), end-off)], off)
-		if n == 0 {
+// measure counts the octets of the text.
+func (c *content) measure() (size int64, err error) {
+	size, cr := c.end, false
+	for off := int64(0); off < c.end; {
+		p, err := c.read(off, pieceSize)
+		if err != nil {
 			return 0, err
 		}
-		size += crlf.Added(buf[:n], cr)
-		cr = crlf.EndsCR(buf[:n], cr)
-		off += int64(n)
+		size += crlf.Added(p, cr)
+		cr = crlf.EndsCR(p, cr)
+		off += int64(len(p))
 	}
 	return size, nil
 }

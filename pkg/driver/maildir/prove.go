@@ -57,7 +57,7 @@ func (b *box) readThrough(c *content, p *proof, i int) error {
 	if err != nil {
 		return err
 	}
-	c.reset(f, fi.Size())
+	c.reset(f, fi)
 	p.watch(c, i)
 	for c.off < c.end {
 		if err := c.fill(); err != nil {
