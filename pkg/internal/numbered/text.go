@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"io/fs"
 	"os"
@@ -26,7 +25,8 @@ type Texts struct {
 	// Same reports whether a file still is the message n; nil says always.
 	Same func(n uint32, fi fs.FileInfo) bool
 
-	c content
+	c     content
+	proof *proof // nil: nobody wants to know what was read
 }
 
 // OpenQuiet opens message n for reading so that its access time stays, where
@@ -77,7 +77,7 @@ func (t *Texts) open(n uint32) error {
 	if t.Same != nil && !t.Same(n, fi) {
 		return errors.Join(fmt.Errorf("%w: message %d is another one", mailbox.ErrChanged, n), f.Close())
 	}
-	t.c = content{f: f, n: n, end: fi.Size(), crlf: t.CRLF, raw: t.c.raw, conv: t.c.conv, head: t.c.head[:0], hbuf: t.c.hbuf}
+	t.c = content{f: f, n: n, end: fi.Size(), crlf: t.CRLF, raw: t.c.raw, conv: t.c.conv, head: t.c.head[:0], hbuf: t.c.hbuf, watch: t.proof.watch(n, fi.Size())}
 	return nil
 }
 
@@ -127,6 +127,7 @@ type content struct {
 	conv  []byte // backs out where it is converted
 	head  []byte
 	hbuf  []byte // conv while a header is read
+	watch watch
 }
 
 // read reads a piece of the file.
@@ -162,6 +163,7 @@ func (c *content) fill() error {
 	if err != nil {
 		return err
 	}
+	c.watch.saw(p, c.off, c.end)
 	c.off += int64(len(p))
 	c.out = p
 	if c.crlf {
@@ -242,39 +244,4 @@ func headerEnd(h []byte, seen int) int {
 		return seen + i + 4
 	}
 	return 0
-}
-
-// seed makes digests comparable within this process.
-var seed = maphash.MakeSeed()
-
-// Prove digests the messages nums, as they are on disk, and counts what has come
-// after them.
-func (t *Texts) Prove(nums []uint32) (p mailbox.Proof, err error) {
-	var sum maphash.Hash
-	sum.SetSeed(seed)
-	for _, n := range nums {
-		if err := t.open(n); err != nil {
-			return p, err
-		}
-		maphash.WriteComparable(&sum, n)
-		size, err := io.Copy(&sum, io.NewSectionReader(t.c.f, 0, t.c.end))
-		if err = errors.Join(err, t.Close()); err != nil {
-			return p, err
-		}
-		p.Size += size
-	}
-	p.Digest, p.Now = sum.Sum64(), p.Size
-	l, err := t.Dir.List()
-	if err != nil {
-		return p, err
-	}
-	for _, n := range l.Numbers {
-		if len(nums) > 0 && n <= nums[len(nums)-1] {
-			continue
-		}
-		if fi, err := os.Stat(t.Dir.File(n)); err == nil {
-			p.Now += max(fi.Size(), 1)
-		}
-	}
-	return p, nil
 }
