@@ -3,73 +3,14 @@ package maildir
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"time"
 
 	"mailutil/pkg/internal/fsx"
-	"mailutil/pkg/internal/readahead"
 	"mailutil/pkg/mailbox"
 )
 
 // errRemoved is the error for a message that another program has removed.
 var errRemoved = fmt.Errorf("%w: the message was removed", mailbox.ErrChanged)
-
-// A source is the file of a message, one for a mailbox.
-type source struct {
-	f     fsx.File // nil where held is all of it
-	size  int64
-	mtime time.Time
-	from  int64  // where the piece begins that was read last
-	held  []byte // this piece: a small message is read once, whoever asks
-	raw   []byte // backs held
-}
-
-// pieceSize is how much is read at a time.
-const pieceSize = 128 << 10
-
-// file begins with an open file.
-func (s *source) file(f fsx.File, fi fs.FileInfo) {
-	*s = source{f: f, size: fi.Size(), mtime: fi.ModTime(), raw: s.raw}
-	if s.raw == nil {
-		s.raw = make([]byte, pieceSize)
-	}
-}
-
-// read begins with a file that was read already.
-func (s *source) read(f readahead.File) {
-	*s = source{size: int64(len(f.Text)), mtime: f.MTime, held: f.Text, raw: s.raw}
-}
-
-func (s *source) close() error {
-	s.held = nil
-	if s.f == nil {
-		return nil
-	}
-	err := s.f.Close()
-	s.f = nil
-	return err
-}
-
-// piece gives the octets from off on that are held, or reads them.
-func (s *source) piece(off, want int64) ([]byte, error) {
-	at := off - s.from
-	if at < 0 || at >= int64(len(s.held)) {
-		if s.f == nil {
-			return nil, fs.ErrClosed
-		}
-		n, err := s.f.ReadAt(s.raw[:min(want, pieceSize)], off)
-		if n == 0 && err == io.EOF {
-			err = fmt.Errorf("%w: %s became shorter", mailbox.ErrChanged, s.f.Name())
-		}
-		if n == 0 {
-			return nil, err
-		}
-		s.from, s.held, at = off, s.raw[:n], 0
-	}
-	p := s.held[at:]
-	return p[:min(int64(len(p)), want)], nil
-}
 
 // openFile opens a message for reading. One that has another name meanwhile is
 // found again.

@@ -1,77 +1,29 @@
 package maildir
 
 import (
-	"hash/maphash"
 	"io"
 
 	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/mailbox"
 )
 
-// A proof digests the bases and the texts of the messages, each for itself, so
-// that they may be read in any order.
-type proof struct {
-	sums []maphash.Hash
-	size []int64 // octets on disk; -1 when the text was not read
-}
-
-func (b *box) newProof() *proof {
-	p := &proof{sums: make([]maphash.Hash, len(b.ix.all)), size: make([]int64, len(b.ix.all))}
-	for i := range p.size {
-		p.size[i] = -1
-	}
-	return p
-}
-
-// watch digests a text of size octets on disk as it is read.
-func (p *proof) watch(t *msgtext.Text, i int, size int64) {
-	if i >= len(p.size) || p.size[i] >= 0 {
-		return
-	}
-	sum := &p.sums[i]
-	sum.SetSeed(seed)
-	sum.Reset()
-	left := size
-	t.Seen = func(octets []byte) {
-		sum.Write(octets)
-		if left -= int64(len(octets)); left == 0 {
-			p.size[i] = size
+// sumUp reads what was not read, and sums up texts and bases.
+func (b *box) sumUp(d *msgtext.Digests) (mailbox.Proof, error) {
+	base := func(i int) []byte { return b.ix.base(&b.ix.all[i]) }
+	return d.Proof(base, func(i int) error {
+		if err := b.openText(i); err != nil {
+			return err
 		}
-	}
-	t.Seen(nil) // which is all of an empty one
-}
-
-// finish reads what was not read, and sums up.
-func (b *box) finishProof(p *proof) (out mailbox.Proof, err error) {
-	var sum maphash.Hash
-	sum.SetSeed(seed)
-	for i := range p.size {
-		if p.size[i] < 0 {
-			if err := b.readThrough(p, i); err != nil {
-				return out, err
-			}
-		}
-		out.Size += p.size[i]
-		sum.Write(b.ix.base(&b.ix.all[i]))
-		maphash.WriteComparable(&sum, p.sums[i].Sum64())
-	}
-	out.Digest, out.Now = sum.Sum64(), out.Size
-	return out, nil
-}
-
-func (b *box) readThrough(p *proof, i int) error {
-	if err := b.openText(i); err != nil {
+		d.Watch(&b.text, i)
+		_, err := b.text.WriteTo(io.Discard)
 		return err
-	}
-	p.watch(&b.text, i, b.source.size)
-	_, err := b.text.WriteTo(io.Discard)
-	return err
+	})
 }
 
 // Prove digests all messages that the session knows. Proof.Now counts the
 // octets of those that came since.
 func (b *box) Prove() (mailbox.Proof, error) {
-	out, err := b.finishProof(b.newProof())
+	out, err := b.sumUp(msgtext.NewDigests(len(b.ix.all)))
 	if err != nil {
 		return out, err
 	}
@@ -90,11 +42,11 @@ func (b *box) Prove() (mailbox.Proof, error) {
 }
 
 // Witness begins to digest what is read.
-func (b *box) Witness() { b.proof = b.newProof() }
+func (b *box) Witness() { b.proof = msgtext.NewDigests(len(b.ix.all)) }
 
 // Witnessed returns the digest of what was read.
 func (b *box) Witnessed() (mailbox.Proof, error) {
-	p := b.proof
+	d := b.proof
 	b.proof = nil
-	return b.finishProof(p)
+	return b.sumUp(d)
 }

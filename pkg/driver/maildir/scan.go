@@ -470,7 +470,7 @@ func (b *box) settle(i int) error {
 			size, mtime = fi.Size(), fi.ModTime()
 		}
 	} else if err = b.openText(i); err == nil {
-		size, mtime = b.source.size, b.source.mtime
+		size, mtime = b.source.Size, b.source.MTime
 	}
 	if node.Gone(err) || errors.Is(err, errRemoved) { // it goes at Ping; what is known has to do
 		e.date, _ = named(b.ix.base(e))

@@ -31,6 +31,7 @@ type Text struct {
 
 	size int64  // of the text in the file
 	off  int64  // of the next octet in the file
+	seen int64  // what Seen was shown
 	cr   bool   // the octet before is CR
 	out  []byte // not yet read
 	conv []byte // backs out where it is converted
@@ -44,7 +45,7 @@ func (t *Text) Reset(size int64) {
 
 // Rewind begins the same text again; what is known of its header stays.
 func (t *Text) Rewind() {
-	t.Seen, t.off, t.cr, t.out = nil, 0, false, nil
+	t.Seen, t.seen, t.off, t.cr, t.out = nil, 0, 0, false, nil
 }
 
 // fill takes the next piece to out; io.EOF at the end.
@@ -60,10 +61,12 @@ func (t *Text) fill() error {
 	if err != nil {
 		return err
 	}
-	if t.Seen != nil {
-		t.Seen(p)
+	end := t.off + int64(len(p))
+	if t.Seen != nil && end > t.seen { // Header may have gone back
+		t.Seen(p[t.seen-t.off:])
+		t.seen = end
 	}
-	t.off += int64(len(p))
+	t.off = end
 	t.out = p
 	if t.LF {
 		t.conv = crlf.Append(t.conv[:0], p, t.cr)

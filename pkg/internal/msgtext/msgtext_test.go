@@ -112,3 +112,38 @@ func TestBroken(t *testing.T) {
 		}
 	}
 }
+
+// TestDigests reads some of three texts in part, some twice, some not at all:
+// the proof is that of reading each once.
+func TestDigests(t *testing.T) {
+	files := []string{"a: b\n\none\n", "", strings.Repeat("c\n", 5000)}
+	name := func(i int) []byte { return []byte{byte(i)} }
+	prove := func(reads []int, files ...string) any {
+		t.Helper()
+		d := msgtext.NewDigests(len(files))
+		read := func(i int, most int64) {
+			text := textOf(files[i], i != 0, 1000)
+			d.Watch(text, i)
+			io.CopyN(io.Discard, text, most/2)
+			if _, err := text.Header(); err != nil { // goes back in the file
+				t.Fatal(err)
+			}
+			io.CopyN(io.Discard, text, most-most/2)
+		}
+		for n, i := range reads {
+			read(i, int64(5+n*20000))
+		}
+		p, err := d.Proof(name, func(i int) error { read(i, 1<<20); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	want := prove(nil, files...)
+	if got := prove([]int{2, 0, 2, 0}, files...); got != want {
+		t.Errorf("read in parts: got %+v, want %+v", got, want)
+	}
+	if got := prove(nil, files[0], files[1], files[2][1:]); got == want {
+		t.Errorf("another text has the same proof, %+v", got)
+	}
+}
