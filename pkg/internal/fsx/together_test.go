@@ -11,7 +11,7 @@ import (
 // one of them is an error.
 func TestSyncAll(t *testing.T) {
 	for _, dir := range []string{t.TempDir(), "/dev/shm"} {
-		for _, n := range []int{0, 1, 2, togetherMin, 3 * togetherMin} {
+		for _, n := range []int{0, 1, 2, waiters, 3 * waiters} {
 			var files []File
 			for i := range n {
 				name := filepath.Join(dir, fmt.Sprintf("mailutil-test-%d-%d-%d", os.Getpid(), n, i))
