@@ -158,18 +158,7 @@ func (a *arena) place(golden string) (name string) {
 			a.t.Fatal(err)
 		}
 	}
-	if a.cred == nil {
-		return name
-	}
-	err := filepath.WalkDir(a.home, func(path string, _ fs.DirEntry, err error) error {
-		if err == nil {
-			err = os.Lchown(path, int(a.cred.Uid), int(a.cred.Gid))
-		}
-		return err
-	})
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	a.give(a.home)
 	return name
 }
 
