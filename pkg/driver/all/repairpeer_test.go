@@ -3,7 +3,6 @@ package all_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,26 +90,10 @@ func (a *arena) repair(path string) (messages uint32, ok bool) {
 			t.Errorf("%s: %v", path, err)
 			return 0, false
 		}
-		a.give(path)
+		mailboxtest.Give(t, path, a.cred)
 		return r.Account().Messages, true
 	}
 	return 0, false
-}
-
-// give makes a file, or a directory and what is in it, the user's.
-func (a *arena) give(path string) {
-	if a.cred == nil {
-		return
-	}
-	err := filepath.WalkDir(path, func(path string, _ fs.DirEntry, err error) error {
-		if err == nil {
-			err = os.Lchown(path, int(a.cred.Uid), int(a.cred.Gid))
-		}
-		return err
-	})
-	if err != nil {
-		a.t.Fatal(err)
-	}
 }
 
 // The original opens every mix mailbox that was repaired for writing, without a
@@ -180,7 +163,7 @@ func (a *arena) openRepaired(name string) int {
 	path := filepath.Join(a.home, name)
 	defer os.RemoveAll(path)
 	messages, ok := a.repair(path)
-	a.give(path)
+	mailboxtest.Give(a.t, path, a.cred)
 	if !ok {
 		return 0
 	}
