@@ -130,13 +130,13 @@ func (s *Server) tell() error {
 	if err != nil {
 		return err
 	}
-	at := map[uint32]int{}
-	for i, k := range now {
-		at[k.uid] = i
-	}
 	kept := b.known[:0]
-	for _, k := range b.known {
-		if _, there := at[k.uid]; !there {
+	i := 0
+	for _, k := range b.known { // UIDs ascend, here and there
+		for i < len(now) && now[i].uid < k.uid {
+			i++
+		}
+		if i == len(now) || now[i].uid != k.uid {
 			s.untagged("%d EXPUNGE", len(kept)+1)
 			continue
 		}

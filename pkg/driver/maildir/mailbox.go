@@ -8,6 +8,7 @@ import (
 	"iter"
 	"syscall"
 
+	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/internal/readahead"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -23,10 +24,11 @@ type box struct {
 	readOnly bool
 	validity uint32 // where the mailbox has none
 	ix       *index
-	text     content
-	opened   uint32 // the UID of the message that text is of, 0 for none
+	source   msgtext.File
+	text     msgtext.Text // of source
+	opened   uint32       // the UID of the message that source is, 0 for none
 	ahead    *readahead.Reader
-	proof    *proof // of what is read, nil for none
+	proof    *msgtext.Digests // of what is read, nil for none
 	closed   bool
 }
 
@@ -50,6 +52,7 @@ func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mail
 func (d *Driver) newBox(ctx context.Context, n mailbox.Name, dir string, m mailbox.Mode) *box {
 	b := &box{d: d, ctx: ctx, name: n, dir: dir, readOnly: m == mailbox.ReadOnly, ix: &index{}}
 	b.ahead = readahead.New(b.pathAhead)
+	b.text = msgtext.Text{Piece: b.source.Piece, LF: true}
 	return b
 }
 
@@ -208,7 +211,7 @@ func (b *box) Open(seq uint32) (mailbox.Content, error) {
 		return nil, b.d.fail("read", b.name.Text, fmt.Errorf("message %d: %w", seq, err))
 	}
 	if b.proof != nil {
-		b.proof.watch(&b.text, int(seq)-1)
+		b.proof.Watch(&b.text, int(seq)-1)
 	}
 	return &b.text, nil
 }
@@ -217,23 +220,23 @@ func (b *box) Open(seq uint32) (mailbox.Content, error) {
 // open already is not opened again.
 func (b *box) openText(i int) error {
 	if b.opened == b.ix.all[i].uid {
-		b.text.rewind()
+		b.text.Rewind()
 		return nil
 	}
 	b.opened = 0
-	if err := b.text.close(); err != nil {
+	if err := b.source.Close(); err != nil {
 		return err
 	}
 	if f, ok := b.ahead.Take(i); ok {
-		b.text.resetRead(f)
-		b.opened = b.ix.all[i].uid
-		return nil
+		b.source.UseRead(f.Text, f.MTime)
+	} else {
+		f, fi, err := b.openFile(i)
+		if err != nil {
+			return err
+		}
+		b.source.Use(f, fi)
 	}
-	f, fi, err := b.openFile(i)
-	if err != nil {
-		return err
-	}
-	b.text.reset(f, fi)
+	b.text.Reset(b.source.Size)
 	b.opened = b.ix.all[i].uid
 	return nil
 }
@@ -242,7 +245,7 @@ func (b *box) openText(i int) error {
 func (b *box) forgetText() error {
 	b.opened = 0
 	b.ahead.Reset()
-	return b.text.close()
+	return b.source.Close()
 }
 
 // pathAhead is where message i is, as far as the session knows; "" behind the

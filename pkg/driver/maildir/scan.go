@@ -470,7 +470,7 @@ func (b *box) settle(i int) error {
 			size, mtime = fi.Size(), fi.ModTime()
 		}
 	} else if err = b.openText(i); err == nil {
-		size, mtime = b.text.end, b.text.mtime
+		size, mtime = b.source.Size, b.source.MTime
 	}
 	if node.Gone(err) || errors.Is(err, errRemoved) { // it goes at Ping; what is known has to do
 		e.date, _ = named(b.ix.base(e))
@@ -482,7 +482,7 @@ func (b *box) settle(i int) error {
 	}
 	if disk != size || w < disk || w > 2*disk {
 		if err = b.openText(i); err == nil {
-			w, err = b.text.measure()
+			w, err = b.text.Measure()
 		}
 		if err != nil {
 			return err

@@ -3,7 +3,6 @@ package mx
 import (
 	"context"
 	"io"
-	"os"
 	"strings"
 
 	"mailutil/pkg/internal/inspect"
@@ -70,10 +69,10 @@ func (d *Driver) seemsOurs(path string, l *numbered.Listing) bool {
 	return true
 }
 
-func beginsAsOurs(f *os.File) bool {
+func beginsAsOurs(f io.ReaderAt) bool {
 	b := make([]byte, 1024)
-	n, err := io.ReadFull(f, b)
-	if err != nil && err != io.ErrUnexpectedEOF {
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
 		return false
 	}
 	line, _, ok := strings.Cut(string(b[:n]), "\n")

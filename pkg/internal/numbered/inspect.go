@@ -158,7 +158,7 @@ func (s *Survey) lookAt(seq, n uint32) {
 		return
 	}
 	var t tally
-	if _, err := io.CopyBuffer(&t, struct{ io.Reader }{file}, make([]byte, 64<<10)); err != nil {
+	if _, err := io.CopyBuffer(&t, io.NewSectionReader(file, 0, fi.Size()), make([]byte, 64<<10)); err != nil {
 		s.unreadable(seq, n, err)
 		return
 	}

@@ -22,7 +22,7 @@ func TestWitness(t *testing.T) {
 		}
 		put("1", "Subject: x\n\nx\n")
 		put("2", "")
-		put("3", "Subject: long\r\n\r\n"+strings.Repeat("line\n", pieceSize))
+		put("3", "Subject: long\r\n\r\n"+strings.Repeat("line\n", 128<<10))
 		put("7", "never read")
 		x := Texts{Dir: Dir{fsx.OS{}, dir}, CRLF: lf}
 		nums := []uint32{1, 2, 3, 7}
