@@ -35,7 +35,7 @@ var rules = []rule{
 		"mailutil/cmd/mailutil",
 		[]string{
 			"mailutil/pkg/ops", "mailutil/pkg/mailbox", "mailutil/pkg/search", "mailutil/pkg/driver/all",
-			"mailutil/pkg/remote", "mailutil/pkg/imap", "mailutil/pkg/pop3", "mailutil/pkg/serve", "mailutil/pkg/driver/stream", "golang.org/x/text/width",
+			"mailutil/pkg/identity", "mailutil/pkg/remote", "mailutil/pkg/imap", "mailutil/pkg/pop3", "mailutil/pkg/serve", "mailutil/pkg/driver/stream", "golang.org/x/text/width",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term",
 		},
 		nil,
@@ -46,11 +46,12 @@ var rules = []rule{
 	{
 		"mailutil/pkg/deliver",
 		[]string{
-			"mailutil/pkg/mailbox", "mailutil/pkg/driver/all", "mailutil/pkg/exit", "mailutil/pkg/lock", "mailutil/pkg/internal/*",
-			"golang.org/x/sys/unix",
+			"mailutil/pkg/mailbox", "mailutil/pkg/driver/all", "mailutil/pkg/exit", "mailutil/pkg/identity", "mailutil/pkg/lock",
+			"mailutil/pkg/internal/*", "golang.org/x/sys/unix",
 		},
 		heavy,
 	},
+	{"mailutil/pkg/identity", nil, heavy},
 	{"mailutil/pkg/exit", nil, heavy},
 	{"mailutil/pkg/mailbox", nil, append([]string{"net", "regexp"}, unlikely...)},
 	{"mailutil/pkg/mailbox/mailboxtest", []string{"mailutil/pkg/mailbox"}, nil},

@@ -344,7 +344,7 @@ func (c *copier) keywords() ([]string, error) {
 	case KeepAll:
 		return c.status.Keywords, nil
 	}
-	if c.status.Streaming { // nobody knows yet which ones are borne
+	if c.status.Streaming || len(c.status.Keywords) == 0 { // nobody knows yet which ones are borne, or none can be
 		return c.status.Keywords, nil
 	}
 	var borne uint64

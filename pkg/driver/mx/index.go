@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"mailutil/pkg/internal/sysbits"
-	"mailutil/pkg/mailbox"
 )
 
 // The fields of an index, in the order in which the original writes them. It
@@ -287,27 +285,6 @@ func (r *record) appendFlags(b []byte) []byte {
 // find returns where the record of a message is, or would be.
 func (ix *index) find(uid uint32) (int, bool) {
 	return slices.BinarySearchFunc(ix.records, uid, func(r record, uid uint32) int { return compare(r.uid, uid) })
-}
-
-// keyword returns the bit of a keyword, in any case, 0 where there is none.
-func (ix *index) keyword(name string) uint32 {
-	i := slices.IndexFunc(ix.keywords, func(k string) bool { return strings.EqualFold(k, name) })
-	if i < 0 {
-		return 0
-	}
-	return 1 << i
-}
-
-// create returns the bit of a keyword, which it gets where there is room.
-func (ix *index) create(name string) (uint32, bool) {
-	if bit := ix.keyword(name); bit != 0 {
-		return bit, true
-	}
-	if !mailbox.ValidKeyword(name) || len(ix.keywords) == maxKeywords {
-		return 0, false
-	}
-	ix.keywords = append(slices.Clip(ix.keywords), name)
-	return 1 << (len(ix.keywords) - 1), true
 }
 
 // named are the bits that have a name.

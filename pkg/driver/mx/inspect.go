@@ -7,6 +7,7 @@ import (
 
 	"mailutil/pkg/internal/inspect"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/numbered"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -30,7 +31,7 @@ func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 	}
 	if err != nil || !has {
 		if err == nil {
-			err = d.whyNot(path)
+			err = node.WhyNot(d.FS, path)
 		}
 		return mailbox.Inspection{}, err
 	}

@@ -60,7 +60,7 @@ func (d Dir) lookAt(f *inspect.File, prefix string, seq, n uint32, crlf bool) {
 		return
 	}
 	var t tally
-	if _, err := io.CopyBuffer(&t, struct{ io.Reader }{file}, make([]byte, 64<<10)); err != nil {
+	if _, err := io.CopyBuffer(&t, io.NewSectionReader(file, 0, fi.Size()), make([]byte, 64<<10)); err != nil {
 		f.Damage(prefix+".unreadable", inspect.Beside, seq, "file %d cannot be read: %v", n, err)
 		return
 	}
