@@ -32,6 +32,13 @@ type delivery struct {
 	// this one.
 	before, have, now map[digest]int
 
+	// What may be stored twice, see removeLate: the messages from the journal's
+	// UIDNEXT on that were there when we looked, the texts that were stored since,
+	// and those that may be stored late, lateAll for any.
+	seen        map[uint32]digest
+	fresh, late map[digest]int
+	lateAll     bool
+
 	pending []*parcel
 	octets  int64     // of those
 	spare   []*parcel // empty ones
@@ -145,6 +152,7 @@ func (t *delivery) resume() error {
 		return err
 	}
 	n := 0
+	t.late, t.lateAll = positive(t.journal.sent), t.journal.ended
 	t.before = maps.Clone(have)
 	for _, count := range have {
 		n += count
@@ -154,6 +162,13 @@ func (t *delivery) resume() error {
 		t.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s: %d messages are there from an earlier copy that was cut off; they are not stored again", t.n.Text, n))
 	}
 	return nil
+}
+
+// positive returns the counts above 0.
+func positive(counts map[digest]int) map[digest]int {
+	out := maps.Clone(counts)
+	maps.DeleteFunc(out, func(_ digest, n int) bool { return n <= 0 })
+	return out
 }
 
 // Add sends a message.
@@ -198,10 +213,14 @@ func (t *delivery) Commit() (mailbox.UIDs, error) {
 	if err := t.ctx.Err(); err != nil {
 		return mailbox.UIDs{}, err
 	}
-	err := t.finish()
-	if err != nil {
+	if err := t.finish(); err != nil {
 		t.state = err
 		return mailbox.UIDs{}, t.fail(err)
+	}
+	if t.journal != nil && t.isDoubtful() {
+		if err := t.removeLate(); err != nil { // all that was to be stored is
+			t.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s: some messages may be there twice: %v", t.n.Text, err))
+		}
 	}
 	t.state = errOver
 	return t.uids, t.fail(t.letGo(false))
