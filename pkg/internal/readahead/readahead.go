@@ -14,7 +14,7 @@ import (
 
 const (
 	// MaxSize is the size of the largest file that is read ahead, in octets.
-	MaxSize = 32 << 10
+	MaxSize = 64 << 10
 
 	perBatch  = 16 // files that one goroutine reads, into one buffer
 	inFlight  = 4  // batches that are being read, or wait to be asked for
