@@ -63,7 +63,7 @@ func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOpt
 	t := &delivery{d: d, n: n, o: o, ctx: ctx, c: c, multi: c.has("MULTIAPPEND"), now: map[digest]int{}}
 	if err := t.begin(); err != nil {
 		// What an earlier delivery has left is still to be known to the next.
-		keep := t.created || t.journal != nil && t.journal.resumed
+		keep := t.created || t.journal != nil && t.journal.resumed || o.New && errors.Is(err, remote.ErrLost)
 		return nil, d.fail("append", n, errors.Join(err, t.letGo(keep)))
 	}
 	return t, nil
@@ -86,15 +86,20 @@ func (t *delivery) begin() error {
 	if err != nil {
 		return err
 	}
-	if old && t.journal.validity == 0 { // cut off while it was created
-		if st.Messages > 0 {
+	if old && t.journal.validity == 0 { // cut off before or while it was created
+		old, t.journal.resumed = false, false
+		if t.o.New && st.Messages > 0 { // before: it was there
 			return mailbox.ErrExist
 		}
-		t.created, old = true, false
+		t.created = t.o.New
 	}
 	if old && st.UIDValidity == t.journal.validity {
 		t.created = t.journal.created
 		return t.resume()
+	}
+	if old && t.o.New { // another one of that name
+		t.journal.resumed = false
+		return mailbox.ErrExist
 	}
 	if t.journal == nil {
 		return nil

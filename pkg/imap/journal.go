@@ -144,10 +144,12 @@ func (j *journal) begin(validity, next uint32, created bool) error {
 	if created {
 		kind = "new"
 	}
-	if err := j.f.Truncate(0); err != nil {
-		return err
+	// Over what was there: at no time is there nothing.
+	n, err := j.f.WriteAt(fmt.Appendf(nil, journalForm, validity, next, kind), 0)
+	if err == nil {
+		err = j.f.Truncate(int64(n))
 	}
-	if _, err := j.f.WriteAt(fmt.Appendf(nil, journalForm, validity, next, kind), 0); err != nil {
+	if err != nil {
 		return err
 	}
 	if _, err := j.f.Seek(0, 2); err != nil {

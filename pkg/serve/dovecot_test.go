@@ -52,6 +52,7 @@ ssl_key = <DIR/key.pem
 disable_plaintext_auth = no
 auth_mechanisms = plain login cram-md5 scram-sha-256
 mail_location = maildir:~/Maildir
+mail_max_userip_connections = 1000
 default_login_user = USER
 default_internal_user = USER
 default_internal_group = GROUP
