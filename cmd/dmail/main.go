@@ -5,9 +5,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"os"
+	"strings"
 
 	"mailutil/pkg/deliver"
 	"mailutil/pkg/exit"
@@ -35,23 +34,35 @@ Deliver the message on standard input to your INBOX, or to a mailbox of yours.
 Exit status: 0 delivered, 64 wrong usage, 73 refused by the quota command, 75
 anything else: try again. The rest is in dmail(1).`
 
-func main() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
+func main() { os.Exit(program().Run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
 
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) == 0 { // execve(2) allows it
-		args = []string{"dmail"}
+func program() deliver.Program {
+	return deliver.Program{Name: "dmail", Version: version, Help: help, Parse: parse, Deliver: dmail}
+}
+
+// dmail delivers to the recipient, without any to our INBOX.
+func dmail(a *deliver.Agent, args []string) exit.Status {
+	return a.Dmail(strings.Join(args, ""))
+}
+
+// parse reads the command line.
+func parse(l *deliver.Line, args []string) error {
+	l.Version = protocol
+	sender := l.Sender("")
+	err := l.Parse(args, map[string]deliver.Switch{
+		"-f": sender,
+		"-r": sender,
+		"-k": {Valued: true, Group: "-k", Take: func(keywords string) error {
+			l.Flags = append(l.Flags, strings.Fields(keywords)...)
+			return nil
+		}},
+		"-s": {Take: func(string) error {
+			l.Flags = append(l.Flags, `\Seen`)
+			return nil
+		}},
+	})
+	if err == nil && len(l.Args) > 1 {
+		err = errors.New("too many recipients")
 	}
-	l, err := parse(args[1:])
-	switch {
-	case errors.Is(err, errHelp):
-		fmt.Fprintln(stdout, help)
-		return 0
-	case errors.Is(err, errVersion):
-		fmt.Fprintln(stdout, "dmail", version)
-		return 0
-	case err != nil:
-		fmt.Fprintln(stderr, err)
-		return l.status(exit.Usage)
-	}
-	return l.status(deliver.New("dmail", l.options, stdin, stderr).Dmail(l.recipient))
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,27 +14,25 @@ import (
 )
 
 const (
-	staleAge                    = 5 * time.Minute      // of a lock whose holder is gone or not known; also how long to wait for one
-	lifetime                    = time.Hour            // of any lock
-	pause                       = 5 * time.Millisecond // between two tries
-	config                      = "/etc/mlock.conf"    // more spool directories, a line each
-	exUsage, exCreate, exNoPerm = 64, 73, 77
+	staleAge                            = 5 * time.Minute   // of a lock whose holder is gone or not known; also how long to wait for one
+	lifetime                            = time.Hour         // of any lock
+	config                              = "/etc/mlock.conf" // more spool directories, a line each
+	exUsage, exCreate, exBusy, exNoPerm = 64, 73, 75, 77
 )
 
+const help = `usage: mlock FD PATH | --check | --help
+Makes PATH.lock for mail programs that may not make files there: below /var/mail, /var/spool/mail
+or a directory in /etc/mlock.conf. --check tells whether it can. To be installed so, see mlock(1):
+	chgrp mail mlock && chmod 2755 mlock
+	chgrp mail /var/mail && chmod 2775 /var/mail`
+
 func main() {
-	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE, unix.SIGALRM, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
-		unix.SIGXCPU, unix.SIGXFSZ, unix.SIGVTALRM, unix.SIGPROF) // the caller can close our input instead
+	signal.Ignore() // all of them: the caller can close our input instead
 	unix.Umask(0)
 	os.Exit(run(append(os.Args, "", "", "")[1:], len(os.Args)-1))
 }
 
 func run(args []string, n int) int {
-	if n == 1 && args[0] == "--help" {
-		fmt.Println(help)
-		return 0
-	} else if n == 1 && args[0] == "--check" {
-		return check()
-	}
 	at := strings.LastIndexByte(args[1], '/') + 1
 	path, name := args[1][:at], args[1][at:]
 	fd, badNumber := strconv.Atoi("0" + args[0])
@@ -42,33 +41,49 @@ func run(args []string, n int) int {
 	flags, _ := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	dir, badDir := openSpool(path)
 	badName := unix.Fstatat(dir, name, &named, unix.AT_SYMLINK_NOFOLLOW)
-	for _, c := range []struct {
-		bad  bool
-		code int
-		text string
-	}{
-		{!setgidMail(), exUsage, "not setgid mail"},
-		{n != 2, exUsage, "invalid arguments"},
-		{badNumber != nil, exUsage, "invalid fd"},
-		{path == "" || path[0] != '/' || name == "" || name == "." || name == "..", exUsage, "invalid path"},
-		{badFD != nil, errno(badFD), "fstat failure"},
-		{box.Mode&unix.S_IFMT != unix.S_IFREG, exUsage, "fd not regular file"},
-		{badDir != nil, exUsage, "not below a spool directory"},
-		{badName != nil, errno(badName), "lstat failure"},
-		{named.Mode&unix.S_IFMT != unix.S_IFREG, exUsage, "name not regular file"},
-		{named.Dev != box.Dev || named.Ino != box.Ino, exUsage, "fd and name different"},
-		{flags&unix.O_ACCMODE == unix.O_RDONLY && int(box.Uid) != os.Getuid(), exNoPerm, "not the caller's mailbox"},
-	} {
-		if c.bad {
-			return refuse(c.code, c.text)
-		}
+	switch {
+	case n == 1 && args[0] == "--help":
+		fmt.Println(help)
+		return 0
+	case n == 1 && args[0] == "--check":
+		return check()
+	case !setgidMail():
+		return refuse(exUsage, "not setgid mail")
+	case n != 2 || badNumber != nil:
+		return refuse(exUsage, "invalid arguments")
+	case path == "" || path[0] != '/' || name == "" || name == "." || name == "..":
+		return refuse(exUsage, "invalid path")
+	case badFD != nil:
+		return refuse(int(badFD.(unix.Errno)), "fstat failure")
+	case box.Mode&unix.S_IFMT != unix.S_IFREG:
+		return refuse(exUsage, "fd not regular file")
+	case badDir != nil:
+		return refuse(exUsage, "not below a spool directory")
+	case badName != nil:
+		return refuse(int(badName.(unix.Errno)), "lstat failure")
+	case named.Dev != box.Dev || named.Ino != box.Ino:
+		return refuse(exUsage, "fd and name different")
+	case flags&unix.O_ACCMODE == unix.O_RDONLY && int(box.Uid) != os.Getuid():
+		return refuse(exNoPerm, "not the caller's mailbox")
 	}
 	return hold(dir, name+".lock")
 }
 
-func errno(err error) int {
-	e, _ := err.(unix.Errno)
-	return int(e)
+// check tells whether all is as it should be; 0 if so.
+func check() (status int) {
+	say := func(good bool, text string) {
+		if !good {
+			status, text = 1, "NOT "+text
+		}
+		fmt.Println(text)
+	}
+	say(setgidMail(), "set-group-id mail")
+	for _, path := range spools() {
+		dir, _ := openSpool(path + "/")
+		fd, _ := try(dir, ".mlock-check.lock")
+		say(fd >= 0 && unix.Unlinkat(dir, ".mlock-check.lock", 0) == nil, "able to lock in "+path)
+	}
+	return status
 }
 
 // refuse answers that something is wrong with the call, and says it to the log.
@@ -80,21 +95,17 @@ func refuse(code int, text string) int {
 	return code
 }
 
-// hold takes the lock, says so, and keeps it until the caller writes an octet
-// or goes away.
+// hold takes the lock, and keeps it until the caller writes an octet or is gone.
 func hold(dir int, name string) int {
 	lock, code := try(dir, name)
-	for end := time.Now().Add(staleAge); lock < 0 && code == 0; lock, code = try(dir, name) {
-		if input(pause) || time.Now().After(end) {
-			code = exCreate
-			break
-		}
+	for end := time.Now().Add(staleAge); code == exBusy && time.Now().Before(end) && !input(5*time.Millisecond); {
+		lock, code = try(dir, name)
 	}
 	if code == exNoPerm {
 		return refuse(code, "existing lock not regular file")
 	} else if code != 0 {
 		fmt.Print("-")
-		return code
+		return exCreate
 	}
 	pid := os.Getppid() // the caller, unless it has left us to init
 	if pid < 2 {
@@ -104,10 +115,7 @@ func hold(dir int, name string) int {
 	if _, err := fmt.Print("+"); err == nil {
 		input(lifetime)
 	}
-	if is(dir, name, lock) && unix.Unlinkat(dir, name, 0) != nil {
-		return exCreate
-	}
-	return 0
+	return remove(dir, name, lock)
 }
 
 // input reports whether an octet or the end of standard input comes in time.
@@ -119,56 +127,54 @@ func input(limit time.Duration) bool {
 	return n != 0
 }
 
-// try makes the lock, exclusively; -1 and no code where another has it.
-func try(dir int, name string) (fd, code int) {
-	fd, err := unix.Openat(dir, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o664)
-	if err == unix.EEXIST || err == unix.EINTR {
-		return -1, override(dir, name)
-	} else if err != nil {
+// try makes the lock, exclusively. One that was left behind it removes, which is
+// exBusy too: who do so keep off each other by flock on it, and look again then.
+func try(dir int, name string) (lock, code int) {
+	lock, err := unix.Openat(dir, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o664)
+	if err == nil {
+		return lock, 0
+	} else if err != unix.EEXIST && err != unix.EINTR {
 		return -1, exCreate
 	}
-	return fd, 0
-}
-
-// override removes a lock that was left behind. Those who do so keep each
-// other off by flock on it, and look again under that: a fresh lock stays.
-func override(dir int, name string) (code int) {
-	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err == unix.ENOENT {
-		return 0
+	old, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT || err == unix.EINTR {
+		return -1, exBusy
 	}
-	defer unix.Close(fd)
+	defer unix.Close(old)
 	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > 256 {
-		return exNoPerm
+	if unix.Fstat(old, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > 256 {
+		return -1, exNoPerm
 	}
-	text := make([]byte, 256)
-	n, _ := unix.Pread(fd, text, 0)
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(text[:max(n, 0)])))
+	text := make([]byte, st.Size)
+	_, _ = unix.Pread(old, text, 0)
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 	gone := pid < 2 || unix.Kill(pid, 0) == unix.ESRCH
 	age := time.Since(time.Unix(st.Ctim.Unix()))
-	old := age > lifetime || gone && age > staleAge
-	if old && unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) == nil && is(dir, name, fd) {
-		_ = unix.Unlinkat(dir, name, 0) // the next try says whether it is gone
+	if (age > lifetime || gone && age > staleAge) && unix.Flock(old, unix.LOCK_EX|unix.LOCK_NB) == nil {
+		_ = remove(dir, name, old) // the next try says whether it is gone
+	}
+	return -1, exBusy
+}
+
+// remove removes a lock, if name still is the file fd.
+func remove(dir int, name string, fd int) (code int) {
+	var a, b unix.Stat_t
+	is := unix.Fstat(fd, &a) == nil && unix.Fstatat(dir, name, &b, unix.AT_SYMLINK_NOFOLLOW) == nil && a.Dev == b.Dev && a.Ino == b.Ino
+	if is && unix.Unlinkat(dir, name, 0) != nil {
+		return exCreate
 	}
 	return 0
 }
 
-// is reports whether name still is the file fd.
-func is(dir int, name string, fd int) bool {
-	var a, b unix.Stat_t
-	return unix.Fstat(fd, &a) == nil && unix.Fstatat(dir, name, &b, unix.AT_SYMLINK_NOFOLLOW) == nil && a.Dev == b.Dev && a.Ino == b.Ino
-}
-
-// openSpool opens the directory of a mailbox, which is a spool directory or
-// below one. Only the administrator's own path may have links in it.
-func openSpool(path string) (int, error) {
+// openSpool opens a spool directory, or one below it, to where no link leads.
+func openSpool(path string) (dir int, err error) {
 	for _, spool := range spools() {
-		if !strings.HasPrefix(path, spool+"/") || strings.Contains(path, "..") {
+		below, ok := strings.CutPrefix(path, strings.TrimRight(spool, "/")+"/")
+		if !ok || strings.Contains(below, "..") {
 			continue
 		}
-		dir, err := unix.Open(spool, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		for _, name := range strings.FieldsFunc(path[len(spool):], func(r rune) bool { return r == '/' }) {
+		dir, err = unix.Open(spool, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		for _, name := range strings.FieldsFunc(below, func(r rune) bool { return r == '/' }) {
 			if err == nil {
 				dir, err = unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 			}
@@ -178,20 +184,14 @@ func openSpool(path string) (int, error) {
 	return -1, unix.EPERM
 }
 
-// spools are the directories to lock in. The configuration counts only where
-// nobody but root can have written it.
+// spools are the directories to lock in, by a file that only root can have written.
 func spools() []string {
-	dirs := []string{"/var/mail", "/var/spool/mail"}
 	var st unix.Stat_t
-	if unix.Lstat(config, &st) == nil && st.Uid == 0 && st.Mode&(unix.S_IFMT|unix.S_IWGRP|unix.S_IWOTH) == unix.S_IFREG {
-		text, _ := os.ReadFile(config)
-		for _, line := range strings.Fields(string(text)) {
-			if line = strings.TrimRight(line, "/"); strings.HasPrefix(line, "/") {
-				dirs = append(dirs, line)
-			}
-		}
+	text, _ := os.ReadFile(config)
+	if unix.Lstat(config, &st) != nil || st.Uid != 0 || st.Mode&(unix.S_IFMT|unix.S_IWGRP|unix.S_IWOTH) != unix.S_IFREG {
+		text = nil
 	}
-	return dirs
+	return slices.DeleteFunc(strings.Fields("/var/mail /var/spool/mail "+string(text)), func(s string) bool { return s[0] != '/' })
 }
 
 func setgidMail() bool {

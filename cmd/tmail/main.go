@@ -4,9 +4,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"os"
+	"slices"
 
 	"mailutil/pkg/deliver"
 	"mailutil/pkg/exit"
@@ -37,23 +36,48 @@ Deliver the message on standard input to users of this system.
 Exit status: 0 delivered, 64 wrong usage, 67 no such user, 73 refused by the
 quota command, 75 anything else: try again. The rest is in tmail(1).`
 
-func main() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
+func main() { os.Exit(program().Run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
 
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) == 0 { // execve(2) allows it
-		args = []string{"tmail"}
+func program() deliver.Program {
+	return deliver.Program{
+		Name: "tmail", Version: version, Help: help,
+		Parse: parse, Deliver: (*deliver.Agent).Tmail, Fixed: []exit.Status{exit.CantCreate},
 	}
-	l, err := parse(args[1:])
-	switch {
-	case errors.Is(err, errHelp):
-		fmt.Fprintln(stdout, help)
-		return 0
-	case errors.Is(err, errVersion):
-		fmt.Fprintln(stdout, "tmail", version)
-		return 0
-	case err != nil:
-		fmt.Fprintln(stderr, err)
-		return l.status(exit.Usage)
+}
+
+// parse reads the command line.
+func parse(l *deliver.Line, args []string) error {
+	l.Version = protocol
+	if len(args) == 0 {
+		return errors.New(shortUsage)
 	}
-	return l.status(deliver.New("tmail", l.options, stdin, stderr).Tmail(l.recipients))
+	sender := l.Sender("-f or -r")
+	err := l.Parse(args, map[string]deliver.Switch{
+		"-f": sender,
+		"-r": sender,
+		"-b": {Valued: true, Group: "inbox", Twice: "-b or -I", Take: func(format string) error {
+			l.Format = format
+			return deliver.CheckFormat(format)
+		}},
+		"-I": {Valued: true, Group: "inbox", Twice: "-b or -I", Take: func(inbox string) error {
+			l.Inbox = inbox
+			return nil
+		}},
+		"-s": {Valued: true, Take: func(string) error { return nil }}, // long out of use
+		"--several": {Take: func(string) error { // by which we call ourselves
+			l.Several = true
+			return nil
+		}},
+	})
+	l.Again = append([]string{"--several"}, switches(args, l.Args)...)
+	return err
+}
+
+// switches are the arguments before the recipients, without "--".
+func switches(all, recipients []string) []string {
+	s := all[:len(all)-len(recipients)]
+	if len(s) > 0 && s[len(s)-1] == "--" {
+		s = s[:len(s)-1]
+	}
+	return slices.Clone(s)
 }

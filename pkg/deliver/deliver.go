@@ -167,7 +167,7 @@ func (a *Agent) asUser(recipient string) error {
 	if err != nil {
 		return err
 	}
-	id, err := become(u)
+	uid, err := become(u)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (a *Agent) asUser(recipient string) error {
 	if err != nil {
 		return err
 	}
-	return a.toFolder(env, &target{who: name, folder: folder, uid: id.uid, screen: "%*#/~", ownerMatters: true, arg: recipient})
+	return a.toFolder(env, &target{who: name, folder: folder, uid: uid, screen: "%*#/~", ownerMatters: true, arg: recipient})
 }
 
 // Dmail delivers to a folder of the user who runs us, or INBOX. The recipient

@@ -3,8 +3,6 @@ package deliver
 import (
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -113,27 +111,5 @@ func TestAllowed(t *testing.T) {
 		if got := d.allowed(folder); got != ok {
 			t.Errorf("%q: got %v", folder, got)
 		}
-	}
-}
-
-func TestGroupsInFiles(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "nsswitch.conf")
-	for conf, want := range map[string]bool{
-		"group: files systemd\n":              true,
-		"passwd: ldap\ngroup:files # ldap\n":  true,
-		"group: files ldap\n":                 false,
-		"group: files\ninitgroups: files sss": false,
-		"":                                    false,
-		"passwd: files\n":                     false,
-	} {
-		if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got := groupsInFiles(path); got != want {
-			t.Errorf("%q: got %v", conf, got)
-		}
-	}
-	if groupsInFiles(path + ".none") {
-		t.Error("a missing file is not believed to name files")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -179,11 +180,6 @@ func TestMlockStale(t *testing.T) {
 		t.Errorf("symbolic link: got %q, status %d", r.out, r.code)
 	}
 	must(t, os.Remove(lock))
-	// The change time cannot be set back: the clock of mlock goes forward, where
-	// the system lets us do that to one process.
-	if _, err := exec.LookPath("faketime"); err == nil {
-		t.Log("faketime is here, and does not work on static programs")
-	}
 	answer, release := holdLock(t, "alice", path)
 	if answer != '+' {
 		t.Fatalf("got %q", answer)
@@ -199,6 +195,79 @@ func TestMlockStale(t *testing.T) {
 	release()
 	if exists(lock) {
 		t.Error("the lock was not removed")
+	}
+}
+
+// A lock is overridden once it is past its age: by five minutes where its holder
+// is gone or not named, and by an hour whoever has it. The change time of a file
+// cannot be set back but on a file system that is not mounted.
+func TestMlockOverrides(t *testing.T) {
+	needWorld(t)
+	for _, program := range []string{"mke2fs", "debugfs"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(program + " is not installed")
+		}
+	}
+	clean(t, 0o2775)
+	image := filepath.Join(disk, "old.img")
+	shell := func(script string) {
+		t.Helper()
+		if r := do(t, command("root", "bash", "-c", "PATH=$PATH:/usr/sbin:/sbin; "+script), ""); r.code != 0 {
+			t.Skipf("no file system in a file here: %s", r.err)
+		}
+	}
+	shell("truncate -s 2M " + image + " && mke2fs -q -t ext4 " + image)
+	mounted := false
+	mount := func(yes bool) {
+		if yes != mounted {
+			shell(map[bool]string{true: "mount -o loop " + image + " /var/mail", false: "umount /var/mail"}[yes])
+			mounted = yes
+		}
+	}
+	t.Cleanup(func() { mount(false) })
+	const lock = "/var/mail/alice.lock"
+	alive := strconv.Itoa(os.Getpid())
+	for _, tt := range []struct {
+		name, text string
+		age        time.Duration
+		out        string
+	}{
+		{"no holder, young", "", 4 * time.Minute, "-"},
+		{"no holder, old", "", 6 * time.Minute, "+"},
+		{"not a number, old", "host:x", 6 * time.Minute, "+"},
+		{"holder gone, young", "4194305", 4 * time.Minute, "-"},
+		{"holder gone, old", "4194305", 6 * time.Minute, "+"},
+		{"holder alive, old", alive, 59 * time.Minute, "-"},
+		{"holder alive, too old", alive, 61 * time.Minute, "+"},
+		{"a mailbox of that name", strings.Repeat("From x\n", 100), 61 * time.Minute, "?"},
+	} {
+		mount(true)
+		spoolBox(t, "alice")
+		must(t, os.Chown("/var/mail", 0, mailGID))
+		must(t, syscall.Chmod("/var/mail", 0o2775))
+		must(t, os.WriteFile(lock, []byte(tt.text), 0o664))
+		mount(false)
+		at := time.Now().Add(-tt.age).UTC().Format("20060102150405")
+		shell("TZ=UTC debugfs -w -R 'set_inode_field /alice.lock ctime " + at + "' " + image)
+		mount(true)
+		cmd := command("alice", "bash", "-c", "exec 9</var/mail/alice; exec mlock 9 /var/mail/alice")
+		in, err := cmd.StdinPipe()
+		must(t, err)
+		out, err := cmd.StdoutPipe()
+		must(t, err)
+		if tt.out == "-" { // it gives up when its input ends
+			in.Close()
+		}
+		must(t, cmd.Start())
+		answer := make([]byte, 1)
+		_, err = out.Read(answer)
+		must(t, err)
+		if string(answer) != tt.out || (read(t, lock) == tt.text) != (tt.out != "+") {
+			t.Errorf("%s: got %q, and a lock with %q", tt.name, answer, read(t, lock))
+		}
+		in.Close()
+		cmd.Wait() // its status is for the log
+		must(t, os.RemoveAll(lock))
 	}
 }
 

@@ -35,7 +35,7 @@ var rules = []rule{
 		"mailutil/cmd/mailutil",
 		[]string{
 			"mailutil/pkg/ops", "mailutil/pkg/mailbox", "mailutil/pkg/search", "mailutil/pkg/driver/all",
-			"mailutil/pkg/remote", "mailutil/pkg/imap", "mailutil/pkg/pop3", "mailutil/pkg/serve", "mailutil/pkg/driver/stream", "golang.org/x/text/width",
+			"mailutil/pkg/identity", "mailutil/pkg/remote", "mailutil/pkg/imap", "mailutil/pkg/pop3", "mailutil/pkg/serve", "mailutil/pkg/driver/stream", "golang.org/x/text/width",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "golang.org/x/term",
 		},
 		nil,
@@ -46,11 +46,12 @@ var rules = []rule{
 	{
 		"mailutil/pkg/deliver",
 		[]string{
-			"mailutil/pkg/mailbox", "mailutil/pkg/driver/all", "mailutil/pkg/exit", "mailutil/pkg/lock", "mailutil/pkg/internal/*",
-			"golang.org/x/sys/unix",
+			"mailutil/pkg/mailbox", "mailutil/pkg/driver/all", "mailutil/pkg/exit", "mailutil/pkg/identity", "mailutil/pkg/lock",
+			"mailutil/pkg/internal/*", "golang.org/x/sys/unix",
 		},
 		heavy,
 	},
+	{"mailutil/pkg/identity", nil, heavy},
 	{"mailutil/pkg/exit", nil, heavy},
 	{"mailutil/pkg/mailbox", nil, append([]string{"net", "regexp"}, unlikely...)},
 	{"mailutil/pkg/mailbox/mailboxtest", []string{"mailutil/pkg/mailbox"}, nil},
@@ -89,7 +90,7 @@ var rules = []rule{
 	},
 	{
 		"mailutil/pkg/serve",
-		[]string{"mailutil/pkg/imap", "mailutil/pkg/pop3", "mailutil/pkg/mailbox", "mailutil/pkg/ops", "mailutil/pkg/internal/tree"},
+		[]string{"mailutil/pkg/imap", "mailutil/pkg/pop3", "mailutil/pkg/mailbox", "mailutil/pkg/ops", "mailutil/pkg/internal/*"},
 		unlikely,
 	},
 	{"mailutil/pkg/driver/all", []string{"mailutil/pkg/mailbox", "mailutil/pkg/driver/*"}, unlikely},
@@ -107,6 +108,12 @@ var rules = []rule{
 	},
 	{"mailutil/pkg/internal/mbox", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/numbered", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
+	{"mailutil/pkg/internal/msgtext", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
+	{
+		"mailutil/pkg/internal/packed",
+		[]string{"mailutil/pkg/mailbox", "github.com/klauspost/compress/zstd", "github.com/ulikunitz/xz"},
+		[]string{"mailutil/pkg/charset", "net/http", "github.com/spf13/cobra"}, // zstd has package log
+	},
 	{"mailutil/pkg/internal/node", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{
 		"mailutil/pkg/internal/flocked",
@@ -121,9 +128,12 @@ var rules = []rule{
 		unlikely,
 	},
 	{"mailutil/pkg/internal/tree", []string{"mailutil/pkg/mailbox", "mailutil/pkg/ops"}, unlikely},
+	{"mailutil/pkg/internal/session", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/tree"}, unlikely},
 	{"mailutil/pkg/internal/mend", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/sysbits", []string{"mailutil/pkg/mailbox"}, unlikely},
+	{"mailutil/pkg/internal/msgtext", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
+	{"mailutil/pkg/internal/mend/mendtest", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "mailutil/pkg/internal/*/*"}, nil},
 	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests
 	{"mailutil/pkg/deptest", nil, nil},
 }

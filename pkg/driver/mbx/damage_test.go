@@ -64,7 +64,7 @@ var bench = damage.Bench{
 		return out
 	},
 	Sized: true, UIDs: true,
-	More: slices.Concat(damage.CRLF, damage.Sized, own),
+	More: slices.Concat(damage.LineEnds, damage.Sized, own),
 }
 
 // eachRecord calls do for each record up to the first that cannot be read; whole

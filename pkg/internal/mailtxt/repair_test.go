@@ -193,10 +193,10 @@ func benchOf(f Format) *damage.Bench {
 			return out
 		},
 		// With other line ends it is a mailbox of the other format: TestRepairConverted.
-		Sized: true, More: slices.Concat(damage.CRLF[1:], damage.Sized),
+		Sized: true, More: slices.Concat(damage.LineEnds[1:], damage.Sized),
 	}
 	if f.EOL == "\n" {
-		b.More = slices.Concat(damage.LF[1:], damage.Sized)
+		b.More = slices.Concat(damage.LineEndsLF[1:], damage.Sized)
 	}
 	return b
 }

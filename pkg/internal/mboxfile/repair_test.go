@@ -142,7 +142,7 @@ func benchOf(f mbox.Format) *damage.Bench {
 			}
 			return out
 		},
-		UIDs: true, More: slices.Concat(damage.LF, own),
+		UIDs: true, More: slices.Concat(damage.LineEndsLF, own),
 	}
 }
 

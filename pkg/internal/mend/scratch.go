@@ -83,24 +83,3 @@ func LineEnds(w io.Writer, r io.ReaderAt, off, end int64) error {
 	}
 	return out.Flush()
 }
-
-// BareLFs counts the LFs of [off, end) that have no CR before them, up to a little
-// more than most.
-func BareLFs(r io.ReaderAt, off, end, most int64) (n int64, err error) {
-	buf := make([]byte, 64<<10)
-	last := byte(0)
-	for off < end && n <= most {
-		k, err := r.ReadAt(buf[:min(int64(len(buf)), end-off)], off)
-		if k == 0 {
-			return 0, err
-		}
-		for i := range k {
-			if buf[i] == '\n' && last != '\r' {
-				n++
-			}
-			last = buf[i]
-		}
-		off += int64(k)
-	}
-	return n, nil
-}

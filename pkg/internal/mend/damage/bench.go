@@ -129,7 +129,7 @@ func (s Score) String() string {
 func (b *Bench) Run(t *testing.T, tries int) {
 	all := texts(t)
 	var sum Score
-	for n, c := range slices.Concat(Classes, b.More) {
+	for n, c := range slices.Concat(Classes, Single, b.More) {
 		var s Score
 		for k := range tries {
 			tr := trial{b: b, t: t, class: c, seed: uint64(n*1000 + k)}
@@ -166,7 +166,8 @@ func (tr *trial) run(all []string) (s Score) {
 	octets, msgs, told := tr.mailbox(all, 6+int(tr.seed%9), tr.seed)
 	other, others, more := tr.mailbox(all, 3, tr.seed+1<<32)
 	tr.truth = append(told, more...)
-	tr.f = New(octets, msgs, other, others, tr.seed)
+	tr.f = New(octets, msgs, tr.seed)
+	tr.f.Beside(other, others)
 	tr.class.Do(tr.f)
 	s.Boxes = 1
 	after, err := tr.b.Repair(tr.t, tr.f.Octets)
@@ -278,20 +279,17 @@ type expected struct {
 func (tr *trial) expected() (all, glued []expected) {
 	for k := range tr.f.Msgs {
 		l := tr.f.Left(k)
-		if tr.class.Restores && k < tr.f.Own {
-			l = Left{tr.f.Msgs[k].Text, true}
-			if !tr.f.Restorable(k) {
-				l.At = -1
-			}
+		if tr.class.Restores != "" && k < tr.f.Own {
+			l = Left{tr.f.ends(k, tr.class.Restores), true, tr.f.Msgs[k].Text}
 		}
 		switch {
 		case tr.f.Gone(k):
-			tr.revived = tr.revived || l.At >= 0
-		case l.At < 0:
+			tr.revived = tr.revived || l.Text
+		case !l.Text:
 		case tr.b.Sized && tr.f.Within(l.At):
-		case tr.b.Sized && !tr.class.Restores && tr.f.Open(k, l.At):
+		case tr.b.Sized && tr.class.Restores == "" && tr.f.Open(k, l.At):
 			glued = append(glued, expected{k, l})
-		case !tr.b.Sized && !tr.class.Restores && (tr.f.Grown(k, l.At) || !l.Line && tr.f.Headless(k, l.At)):
+		case !tr.b.Sized && tr.class.Restores == "" && (tr.f.Grown(k, l.At) || !l.Line && tr.f.Headless(k, l.At)):
 			glued = append(glued, expected{k, l})
 		default:
 			all = append(all, expected{k, l})

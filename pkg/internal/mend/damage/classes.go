@@ -11,7 +11,7 @@ type Class struct {
 	Name string
 	Do   func(f *File)
 
-	Restores bool // all texts come back of which the lines ended in CR LF
+	Restores string // all texts come back of which all lines ended in this
 }
 
 const sector = 512
@@ -107,6 +107,17 @@ var Classes = []Class{
 	{Name: "final line end lost", Do: func(f *File) { f.cut(len(f.Octets)-1, 1) }},
 	{Name: "editor: LF at the end", Do: func(f *File) { f.insert(len(f.Octets), []byte("\n")) }},
 	{Name: "compaction interrupted", Do: compacted},
+	{Name: "bytes replaced in texts by ?", Do: func(f *File) { // a conversion of charsets
+		for i, c := range f.Octets {
+			if c >= 0x80 {
+				f.set(i, []byte("?"))
+			}
+		}
+	}},
+}
+
+// Single are kinds of damage that mailboxes have which are one file.
+var Single = []Class{
 	{Name: "hole of two pages", Do: func(f *File) { f.fill(f.rnd.IntN(len(f.Octets)/4096+1)*4096, 8192, 0) }},
 	{Name: "NULs up to the end", Do: func(f *File) { m := f.pick(); f.fill(f.between(m.Text, m.End), len(f.Octets), 0) }},
 	{Name: "NULs up to the next message", Do: func(f *File) { m := f.mid(); at := f.between(m.Text, m.End); f.fill(at, m.End-at, 0) }},
@@ -122,18 +133,24 @@ var Classes = []Class{
 		copy(f.From[a:a+sector], f.From[b:b+sector])
 	}},
 	{Name: "region moved", Do: func(f *File) {
-		from, n := f.between(f.Msgs[0].Line, len(f.Octets)-700), 700
+		n := min(700, len(f.Octets)/2)
+		from := f.between(f.Msgs[0].Line, len(f.Octets)-n)
+		n = min(n, len(f.Octets)-from)
 		f.move(from, n, f.between(f.Msgs[0].Line, len(f.Octets)-n))
 	}},
 	{Name: "message moved", Do: func(f *File) {
-		m := f.Msgs[1+f.rnd.IntN(f.Own-3)]
+		m := f.Msgs[1+f.rnd.IntN(max(1, f.Own-3))]
 		f.move(m.Line, m.Next-m.Line, f.Msgs[0].Line)
 	}},
 	{Name: "message lost", Do: func(f *File) { m := f.mid(); f.cut(m.Line, m.Next-m.Line) }},
 	{Name: "end doubled", Do: func(f *File) { n := 1 + f.rnd.IntN(900); f.double(len(f.Octets)-n, n) }},
 	{Name: "another mailbox behind", Do: func(f *File) { f.join(len(f.Octets), f.second) }},
 	{Name: "another mailbox before", Do: func(f *File) { f.join(0, f.second) }},
-	{Name: "messages of another mailbox within", Do: func(f *File) { f.join(f.mid().Next, f.Msgs[f.Own].Line) }},
+	{Name: "messages of another mailbox within", Do: func(f *File) {
+		if len(f.Msgs) > f.Own {
+			f.join(f.mid().Next, f.Msgs[f.Own].Line)
+		}
+	}},
 	{Name: "empty lines lost", Do: func(f *File) {
 		f.edit(func(b []byte, w []int32) ([]byte, []int32) {
 			if len(bytes.Trim(b, "\r\n")) == 0 {
@@ -142,22 +159,15 @@ var Classes = []Class{
 			return b, w
 		})
 	}},
-	{Name: "beginning lost", Do: func(f *File) { f.cut(0, f.between(1, f.Msgs[2].Text)) }},
-	{Name: "bytes replaced in texts by ?", Do: func(f *File) { // a conversion of charsets
-		for i, c := range f.Octets {
-			if c >= 0x80 {
-				f.set(i, []byte("?"))
-			}
-		}
-	}},
+	{Name: "beginning lost", Do: func(f *File) { f.cut(0, f.between(1, f.Msgs[min(2, f.Own-1)].Text)) }},
 }
 
-// CRLF are kinds of damage by programs that take a file for text whose lines end
+// LineEnds are kinds of damage by programs that take a file for text whose lines end
 // in CR LF.
-var CRLF = []Class{
-	{Name: "editor: all lines end in LF", Restores: true, Do: func(f *File) { f.edit(toLF) }},
-	{Name: "editor: CR doubled", Restores: true, Do: func(f *File) { f.edit(moreCR) }},
-	{Name: "editor: one message in LF", Restores: true, Do: func(f *File) {
+var LineEnds = []Class{
+	{Name: "editor: all lines end in LF", Restores: "\r\n", Do: func(f *File) { f.edit(toLF) }},
+	{Name: "editor: CR doubled", Restores: "\r\n", Do: func(f *File) { f.edit(moreCR) }},
+	{Name: "editor: one message in LF", Restores: "\r\n", Do: func(f *File) {
 		m := f.big()
 		for at := m.End - 1; at > m.Text; at-- {
 			if f.Octets[at] == '\n' && f.Octets[at-1] == '\r' {
@@ -168,10 +178,10 @@ var CRLF = []Class{
 	{Name: "editor: blanks at line ends lost", Do: func(f *File) { f.blanksLost('\r') }},
 }
 
-// LF are the same where they end in LF.
-var LF = []Class{
-	{Name: "editor: all lines end in CR LF", Restores: true, Do: func(f *File) { f.edit(moreCR) }},
-	{Name: "editor: one message in CR LF", Restores: true, Do: func(f *File) {
+// LineEndsLF are the same where they end in LF.
+var LineEndsLF = []Class{
+	{Name: "editor: all lines end in CR LF", Restores: "\n", Do: func(f *File) { f.edit(moreCR) }},
+	{Name: "editor: one message in CR LF", Restores: "\n", Do: func(f *File) {
 		m := f.big()
 		for at := m.End - 1; at > m.Text; at-- {
 			if f.Octets[at] == '\n' {

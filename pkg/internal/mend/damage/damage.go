@@ -25,19 +25,24 @@ type File struct {
 	rnd    *rand.Rand
 }
 
-// New returns a file that is whole. Damage of the same seed is the same. The
-// octets of another mailbox are not in it, but can be.
-func New(octets []byte, msgs []Message, other []byte, others []Message, seed uint64) *File {
+// New returns a file that is whole. Damage of the same seed is the same.
+func New(octets []byte, msgs []Message, seed uint64) *File {
 	f := &File{
-		Octets: bytes.Clone(octets), Own: len(msgs), old: slices.Concat(octets, other), second: len(octets),
+		Octets: bytes.Clone(octets), Own: len(msgs), old: octets, second: len(octets),
 		rnd: rand.New(rand.NewPCG(seed, 7)), From: make([]int32, len(octets)), gone: map[int]bool{},
 	}
 	for i := range f.From {
 		f.From[i] = int32(i)
 	}
 	f.Msgs = chained(msgs, 0, len(octets))
-	f.Msgs = append(f.Msgs, chained(others, len(octets), len(other))...)
 	return f
+}
+
+// Beside gives damage the octets of another mailbox, which are not in the file,
+// but can be.
+func (f *File) Beside(other []byte, others []Message) {
+	f.old = slices.Concat(f.old, other)
+	f.Msgs = append(f.Msgs, chained(others, f.second, len(other))...)
 }
 
 // chained says where the next messages begin, in a file of size octets that is
@@ -176,6 +181,9 @@ func (f *File) Cut(at, n int) { f.cut(at, n) }
 
 // Insert adds octets that were not there.
 func (f *File) Insert(at int, b []byte) { f.insert(at, b) }
+
+// Copy puts a copy of [from, end) at to.
+func (f *File) Copy(from, end, to int) { f.copyTo(from, end, to) }
 
 // Rand is a number below n.
 func (f *File) Rand(n int) int { return f.rnd.IntN(n) }

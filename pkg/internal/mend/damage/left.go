@@ -7,30 +7,37 @@ import (
 
 // A Left is what is left of a message.
 type Left struct {
-	At   int  // where its text is now, -1 where it is not whole any more
-	Line bool // all of what says what it is stands right before it
+	Text bool // all of its text, in order
+	Line bool // all of what says what it is, right before it
+	At   int  // where the text is now
 }
 
 // Left says what is left of message k. Where it is there more than once it is
 // about the one that was not moved, or the first that has its line.
 func (f *File) Left(k int) Left {
-	m, l := f.Msgs[k], Left{At: -1}
-	if f.run(m.Text, m.Text, m.End) {
-		return Left{m.Text, f.lined(m.Text, k)}
+	m, l := f.Msgs[k], Left{}
+	if f.InPlace(k) {
+		return Left{true, f.lined(m.Text, k), m.Text}
 	}
 	for at, from := range f.From {
 		if int(from) != m.Text || !f.run(at, m.Text, m.End) {
 			continue
 		}
 		line := f.lined(at, k)
-		if l.At < 0 || line {
-			l = Left{at, line}
+		if !l.Text || line {
+			l = Left{true, line, at}
 		}
 		if line {
 			break
 		}
 	}
 	return l
+}
+
+// InPlace reports whether all octets of message k are where they were.
+func (f *File) InPlace(k int) bool {
+	m := f.Msgs[k]
+	return f.run(m.Text, m.Text, m.End)
 }
 
 // lined reports whether the whole line of message k ends at.
@@ -168,11 +175,14 @@ func (f *File) Whole(from int) bool {
 	return true
 }
 
-// Restorable reports whether the lines of message k all ended in the same way,
-// so that they can again.
-func (f *File) Restorable(k int) bool {
+// Restorable reports whether the lines of message k all ended in CR LF, so that
+// they can again.
+func (f *File) Restorable(k int) bool { return f.ends(k, "\r\n") }
+
+// ends reports whether all lines of message k ended in eol, and there were no
+// other CRs.
+func (f *File) ends(k int, eol string) bool {
 	text := f.old[f.Msgs[k].Text:f.Msgs[k].End]
-	crs := bytes.Count(text, []byte("\r"))
-	n := bytes.Count(text, []byte("\r\n"))
-	return crs == n && (n == 0 || n == bytes.Count(text, []byte("\n")))
+	n := bytes.Count(text, []byte(eol))
+	return n == bytes.Count(text, []byte("\n")) && bytes.Count(text, []byte("\r")) == n*(len(eol)-1)
 }
