@@ -97,7 +97,7 @@ func findFirst(head []byte) (shift int, found bool) {
 			continue
 		}
 		if start := lineEndingAt(head, end+1); start >= 0 && startsMessage(head[end+1:]) {
-			return start - blockSize, true
+			return min(start-blockSize, 0), true // what is before it may be a message, too
 		}
 	}
 	return 0, false

@@ -97,13 +97,22 @@ func (i *inspection) recognise(w *walker) (bool, error) {
 		i.damage("line-ends", 0, 0, "lines end in CR CR LF: the file was converted as text")
 		return true, nil
 	}
-	if ok, err := w.begins(0); i.Size > 0 && ok || err != nil {
-		return ok, err
-	}
-	if i.d.format.owns(b) {
-		return true, nil
+	_, ok, err := w.lineAt(0)
+	if err != nil || i.Size > 0 && (ok || i.d.format.owns(b) || flocked.WasLine(b) && i.d.format.tailed(b)) {
+		return err == nil, err
 	}
 	return i.chained(w)
+}
+
+// tailed reports whether the first line of b ends as an internal line does, or
+// nearly so.
+func (f *Format) tailed(b []byte) bool {
+	eol := bytes.Index(b, []byte(f.EOL))
+	if eol < minLine {
+		return false
+	}
+	tail := b[eol-tailLen : eol]
+	return tail[0] == ';' && allDigits(tail[1+keywordsLen/2:]) || allDigits(tail[1:])
 }
 
 // chained reports whether records follow each other near the beginning of the

@@ -17,6 +17,7 @@ import (
 // A uidLine is where the X-UID of a message is.
 type uidLine struct {
 	off, n int64 // n is 0 where there is none, and off where it belongs
+	imap   bool  // it is X-IMAP, which counts for UIDs in the pseudo-message only
 }
 
 // number gives the messages UIDs that ascend, and the mailbox its UIDVALIDITY.
@@ -46,7 +47,7 @@ func (m *mender) number() error {
 		validity = max(uint32(m.r.d.env.Now().Unix()), validity+1)
 		m.r.acc.Raised = true
 	}
-	more := m.merge(&keywords)
+	more := m.merge(&keywords) || base.imap && !m.ix.Pseudo && !m.lacks
 	m.writeBase(base, validity, last, keywords, more)
 	for i, u := range uids {
 		if u.Then == u.Now && !u.Lost || u.Then == 0 && lines[i].n == 0 {
@@ -98,7 +99,7 @@ func (m *mender) uidOf(i int, u *mend.UID, at *uidLine, base *uidLine) (head uin
 		if v, ok := bytes.CutPrefix(b[:n], []byte("X-UID:")); ok && at.n > 0 {
 			m.edit(off, int64(n), "")
 		} else if ok {
-			*at = uidLine{off, int64(n)}
+			*at = uidLine{off: off, n: int64(n)}
 			uid, err := strconv.ParseUint(string(bytes.TrimSpace(v)), 10, 32)
 			u.Now, u.Lost = uint32(uid), err != nil || uid == 0 || uid == 1<<32-1
 		} else if v, ok := bytes.CutPrefix(b[:n], []byte("X-Keywords:")); ok && (m.noBase || m.lacks) {
@@ -140,7 +141,7 @@ func findBase(b []byte, off int64, base *uidLine) {
 			return
 		}
 		if bytes.HasPrefix(b, []byte("X-IMAP:")) || bytes.HasPrefix(b, []byte("X-IMAPbase:")) {
-			*base = uidLine{off, int64(n)}
+			*base = uidLine{off, int64(n), bytes.HasPrefix(b, []byte("X-IMAP:"))}
 			return
 		}
 		b, off = b[n:], off+int64(n)
