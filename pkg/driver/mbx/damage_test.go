@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"mailutil/pkg/internal/fsx/fsxtest"
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/mend/damage"
 	"mailutil/pkg/mailbox"
 )
@@ -41,9 +41,9 @@ var own = []damage.Class{
 
 // bench has this format.
 var bench = damage.Bench{
-	New: func(t testing.TB) (damage.Driver, mailbox.Name) {
+	At: func(t testing.TB, home string, fsys fsx.FS) (damage.Driver, mailbox.Name) {
 		w := newWorld(t)
-		w.FS = fsxtest.Unsynced{}
+		w.env.Home, w.env.Dir, w.env.StateDir, w.home, w.FS = home, home, filepath.Join(home, "state"), home, fsys
 		return w.Driver, w.name("box")
 	},
 	Index: func(t testing.TB, octets []byte) (out []damage.Message) {

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"mailutil/pkg/internal/fsx/fsxtest"
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/mend/damage"
 	"mailutil/pkg/mailbox"
 )
@@ -118,32 +118,39 @@ func TestRepairSizes(t *testing.T) {
 	})
 }
 
+// wrecks are mailboxes that are repaired in all ways: lines are written anew,
+// octets set aside, and line ends restored.
+func wrecks(t *testing.T, f Format) map[string][]byte {
+	t.Helper()
+	w := newWorld(t, f)
+	all := map[string][]byte{}
+	all["corrupt-garbage-tail"] = w.goldenFile("corrupt-garbage-tail")
+	if testing.Short() {
+		return all
+	}
+	all["corrupt-sizeshort"] = w.goldenFile("corrupt-sizeshort")
+	if whole := w.goldenFile("flags"); f.EOL == "\r\n" {
+		all["a message in LF"] = bytes.Replace(whole, []byte("\r\n\r\n"), []byte("\n\n"), 1)
+		all["more CRs"] = bytes.ReplaceAll(whole, []byte("\r\n"), []byte("\r\r\n"))
+	}
+	return all
+}
+
 // Killed anywhere, the original or the result is there.
 func TestRepairCrashes(t *testing.T) {
 	each(t, func(t *testing.T, f Format) {
-		w := newWorld(t, f)
-		n := w.golden("corrupt-sizeshort")
-		before := w.read(n)
-		rec := fsxtest.Record(t, w.home)
-		w.FS = rec
-		if _, _, err := w.repairAll(n); err != nil {
-			t.Fatal(err)
+		for name, octets := range wrecks(t, f) {
+			t.Run(name, func(t *testing.T) { benchOf(f).Crashes(t, octets) })
 		}
-		after := w.read(n)
-		rec.Crashes(t, func(t *testing.T, dir string, done bool) {
-			w := newWorld(t, f)
-			w.env.Home, w.env.StateDir, w.home = dir, filepath.Join(dir, "state"), dir
-			n := w.name("box")
-			if now := w.read(n); done && !bytes.Equal(now, after) {
-				t.Error("it was done, but the result is not there")
-			}
-			if _, _, err := w.repairAll(n); err != nil {
-				t.Fatal(err)
-			}
-			if now := w.read(n); !bytes.Equal(now, after) {
-				t.Errorf("the next repair gives another result: before %v", bytes.Equal(now, before))
-			}
-		})
+	})
+}
+
+// Whatever call fails, what is said to be done is done.
+func TestRepairFaults(t *testing.T) {
+	each(t, func(t *testing.T, f Format) {
+		for name, octets := range wrecks(t, f) {
+			t.Run(name, func(t *testing.T) { benchOf(f).Faults(t, octets) })
+		}
 	})
 }
 
@@ -174,9 +181,9 @@ var tries = flag.Int("damages", 1, "how many mailboxes each class of damage is t
 // benchOf has the format f.
 func benchOf(f Format) *damage.Bench {
 	b := &damage.Bench{
-		New: func(t testing.TB) (damage.Driver, mailbox.Name) {
+		At: func(t testing.TB, home string, fsys fsx.FS) (damage.Driver, mailbox.Name) {
 			w := newWorld(t, f)
-			w.FS = fsxtest.Unsynced{}
+			w.env.Home, w.env.Dir, w.env.StateDir, w.home, w.FS = home, home, filepath.Join(home, "state"), home, fsys
 			return w.Driver, w.name("box")
 		},
 		Index: func(t testing.TB, octets []byte) (out []damage.Message) {

@@ -367,7 +367,7 @@ func (w *walker) damaged(p *piece) error {
 		}
 		if n >= 0 {
 			p.bad, p.text = true, p.off+int64(n)
-			p.end, err = w.next(p.text)
+			p.end, err = w.next(max(p.text, p.off+1))
 			return err
 		}
 		if done, err := w.copies(p, p.off+1); done || err != nil {
@@ -397,7 +397,7 @@ func (w *walker) damaged(p *piece) error {
 			return nil
 		}
 	}
-	p.end, err = w.next(p.text)
+	p.end, err = w.next(max(p.text, p.off+1))
 	return err
 }
 

@@ -24,9 +24,9 @@ type mender struct {
 	ix      mbox.Index
 	ended   bool     // the end of the file is dealt with
 	numbers bool     // UIDs are not in order
+	unbased bool     // UIDs count for nothing, there is no base
 	copied  bool     // messages that are there twice are left out
 	pseudos []uint32 // messages that hold data of those
-	badBase int64
 	baseless
 }
 
@@ -67,6 +67,7 @@ func (m *mender) look() error {
 	if err != nil {
 		return err
 	}
+	m.noBase = m.noBase || m.unbased && m.ix.Made && m.r.headless
 	if m.numbers || m.noBase || m.lacks || len(m.r.names) > 0 {
 		return m.number()
 	}
@@ -133,7 +134,7 @@ func (m *mender) Damage(code string, off int64, seq uint32, format string, args 
 	case "uid-bad", "uid-twice", "uid-order":
 		m.numbers = true
 	case "base-bad":
-		m.noBase, m.badBase = true, off
+		m.noBase = true
 	case "pseudo-bad":
 		m.lacks, m.pseudo = true, off
 	}
@@ -144,8 +145,8 @@ func (m *mender) Doubt(code string, off int64, seq uint32, format string, args .
 	m.File.Doubt(code, off, seq, format, args...)
 	_, code, _ = strings.Cut(code, ".")
 	switch {
-	case code == "uid-unbased" && m.r.headless && m.ix.Validity == 0: // its base stood there
-		m.noBase, m.badBase = true, -1
+	case code == "uid-unbased":
+		m.unbased = true
 	case code == "from-missing":
 		m.endTwice(off)
 	case code == "pseudo-second":

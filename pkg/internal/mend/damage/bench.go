@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/fsx/fsxtest"
 	"mailutil/pkg/mailbox"
 )
 
@@ -26,9 +28,9 @@ type Driver interface {
 // A Bench damages mailboxes of one format, has them repaired, and counts what
 // comes back.
 type Bench struct {
-	// New returns the driver and the name of a mailbox that is not there yet, in
-	// a directory of its own.
-	New func(t testing.TB) (Driver, mailbox.Name)
+	// At returns a driver for the mailboxes in a home directory, and the name of
+	// one of them.
+	At func(t testing.TB, home string, fsys fsx.FS) (Driver, mailbox.Name)
 
 	// Index says where the messages of a sound mailbox are.
 	Index func(t testing.TB, octets []byte) []Message
@@ -186,7 +188,7 @@ func (tr *trial) run(all []string) (s Score) {
 
 // mailbox makes a mailbox of n of the texts.
 func (tr *trial) mailbox(all []string, n int, seed uint64) (octets []byte, msgs []Message, told []Told) {
-	d, name := tr.b.New(tr.t)
+	d, name := tr.b.At(tr.t, tr.t.TempDir(), fsxtest.Unsynced{})
 	rnd := rand.New(rand.NewPCG(seed, 3))
 	del, err := d.Append(context.Background(), name, mailbox.AppendOptions{New: true, Keywords: []string{"Work", "Later"}, UIDValidity: 1234567890, UIDNext: uint32(3*n + 5)})
 	if err != nil {
@@ -222,10 +224,7 @@ func (tr *trial) mailbox(all []string, n int, seed uint64) (octets []byte, msgs 
 // format cannot be seen any more; then nothing was done.
 func (b *Bench) Repair(t testing.TB, octets []byte) ([]Told, error) {
 	t.Helper()
-	d, n := b.New(t)
-	if err := os.WriteFile(n.Path, octets, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	d, n := b.put(t, octets, fsxtest.Unsynced{})
 	before := b.plain(t, d, n, octets)
 	_, err := repair(d, n)
 	now, rerr := os.ReadFile(n.Path)
