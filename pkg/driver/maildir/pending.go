@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,8 +35,11 @@ const maxPending = 1 << 30
 
 var errUnfinished = errors.New("interrupted change, will be finished when the mailbox is opened next")
 
-// slotsStep puts new keywords in place.
-var slotsStep = step{"mailutil-keywords", keywordsFile}
+// slotsStep puts new keywords in place, listStep a new list of UIDs.
+var (
+	slotsStep = step{"mailutil-keywords", keywordsFile}
+	listStep  = step{"mailutil-uidlist", uidlistFile}
+)
 
 // A step renames a file, or removes it where to is "".
 type step struct{ from, to string }
@@ -67,7 +71,7 @@ func parsePending(b []byte) (steps []step, ok bool) {
 		from, rest, ok1 := bytes.Cut(text, []byte{0})
 		to, rest, ok2 := bytes.Cut(rest, []byte{0})
 		s := step{string(from), string(to)}
-		if !ok1 || !ok2 || s != slotsStep && (!inside(s.from) || s.to != "" && !inside(s.to)) {
+		if !ok1 || !ok2 || s != slotsStep && s != listStep && (!inside(s.from) || s.to != "" && !inside(s.to)) {
 			return nil, false
 		}
 		steps = append(steps, s)
@@ -125,11 +129,21 @@ func (c *change) carry(seek func(s step) (step, bool, error)) error {
 
 // replaceSlots makes new keywords the first step.
 func (c *change) replaceSlots(s *slots) error {
-	if err := c.d.writeWhole(c.dir+"/"+slotsStep.from, os.O_TRUNC, s.print()); err != nil {
+	c.steps = append(c.steps, slotsStep)
+	return c.d.writeSide(c.dir, slotsStep, s.print())
+}
+
+// writeSide writes the file that a step puts in place, durably.
+func (d *Driver) writeSide(dir string, s step, b []byte) error {
+	if err := d.writeWhole(dir+"/"+s.from, os.O_TRUNC, b); err != nil {
 		return err
 	}
-	c.steps = append(c.steps, slotsStep)
-	return c.d.fs.SyncDir(c.dir)
+	return d.fs.SyncDir(dir)
+}
+
+// removeSides removes what steps were to put in place.
+func (d *Driver) removeSides(dir string) error {
+	return errors.Join(ignoreGone(d.fs.Remove(dir+"/"+slotsStep.from)), ignoreGone(d.fs.Remove(dir+"/"+listStep.from)))
 }
 
 // decide makes the list durable.
@@ -185,12 +199,12 @@ func (c *change) do(s step) error {
 // sync makes the names durable that the steps changed.
 func (c *change) sync() error {
 	var errs []error
-	if len(c.steps) > 0 && c.steps[0] == slotsStep {
+	if slices.Contains(c.steps, slotsStep) || slices.Contains(c.steps, listStep) {
 		errs = append(errs, c.d.fs.SyncDir(c.dir))
 	}
-	for _, sub := range []string{"new", "cur"} {
+	for _, sub := range []string{"tmp", "new", "cur"} {
 		for _, s := range c.steps {
-			if strings.HasPrefix(s.from, sub) || strings.HasPrefix(s.to, sub) {
+			if strings.HasPrefix(s.from, sub) && (sub != "tmp" || s.to == "") || strings.HasPrefix(s.to, sub) {
 				errs = append(errs, c.d.fs.SyncDir(c.dir+"/"+sub))
 				break
 			}
@@ -224,7 +238,7 @@ func (c *change) undo(cause error) error {
 			continue
 		}
 		err := c.one(step{s.to, s.from}, func(back step) (step, bool, error) {
-			if back.from == keywordsFile {
+			if !inside(back.from) {
 				return back, false, nil
 			}
 			at, err := c.d.byBase(c.dir, back.from)
