@@ -98,7 +98,7 @@ func (s *salvage) line(b []byte, at, end int) []listed {
 	r, ok := parseRecord(text, version)
 	l := listed{off: at, end: end, read: r.uid, uid: r.uid, exts: string(r.exts), msg: -1, sound: ok && whole}
 	if ok {
-		if l.msg = s.take(string(r.base)); l.msg >= 0 || whole && !s.knows(string(r.base)) && !garbled(r.base) && !bytes.Contains(r.base, []byte(" :")) {
+		if l.msg = s.take(string(r.base)); l.msg >= 0 || whole && !s.knows(string(r.base)) && !joined(text) {
 			return []listed{l}
 		}
 		if l.twice = l.sound && s.knows(string(r.base)); l.twice {

@@ -248,11 +248,14 @@ func (l *list) take(n int, text []byte, last *uint32, each func(r record) bool) 
 	switch {
 	case each(r):
 		return ""
-	case garbled(text) || bytes.Count(text, []byte(" :")) > 1: // two lines without the end between them
+	case joined(text):
 		return "line"
 	}
 	return "dead"
 }
+
+// joined reports whether a line is two whose end is lost, or damaged otherwise.
+func joined(line []byte) bool { return garbled(line) || bytes.Count(line, []byte(" :")) > 1 }
 
 // garbled reports whether a line has octets that none has.
 func garbled(line []byte) bool { return bytes.ContainsFunc(line, isGarbled) }
