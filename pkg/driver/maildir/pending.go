@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/lock"
 )
 
@@ -19,7 +20,8 @@ import (
 // has been: whoever opens the mailbox in between carries the rest out.
 //
 //	mailutil-pending 1 LF
-//	FROM NUL TO NUL ...      TO is empty for a file that goes
+//	FROM NUL TO NUL ...      TO is empty for a message that goes, "-" for a name
+//	                         that goes, whoever else may have its base
 //	LF CRC LF                CRC-32C of what stands before, 8 hex digits
 //
 // Names are "tmp/X", "new/X" or "cur/X", or those by which the file of keywords
@@ -41,8 +43,11 @@ var (
 	listStep  = step{"mailutil-uidlist", uidlistFile}
 )
 
-// A step renames a file, or removes it where to is "".
+// A step renames a file, or removes a message where to is "", or a name where it
+// is nameGoes.
 type step struct{ from, to string }
+
+const nameGoes = "-"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -71,7 +76,7 @@ func parsePending(b []byte) (steps []step, ok bool) {
 		from, rest, ok1 := bytes.Cut(text, []byte{0})
 		to, rest, ok2 := bytes.Cut(rest, []byte{0})
 		s := step{string(from), string(to)}
-		if !ok1 || !ok2 || s != slotsStep && s != listStep && (!inside(s.from) || s.to != "" && !inside(s.to)) {
+		if !ok1 || !ok2 || s != slotsStep && s != listStep && (!within(s.from) || s.to != "" && s.to != nameGoes && !inside(s.to)) {
 			return nil, false
 		}
 		steps = append(steps, s)
@@ -82,8 +87,14 @@ func parsePending(b []byte) (steps []step, ok bool) {
 
 // inside reports whether a name is that of a message.
 func inside(name string) bool {
+	_, file, _ := strings.Cut(name, "/")
+	return within(name) && file[0] != '.'
+}
+
+// within reports whether a name is that of something where messages are.
+func within(name string) bool {
 	sub, file, ok := strings.Cut(name, "/")
-	return ok && (sub == "tmp" || sub == "new" || sub == "cur") && file != "" && file[0] != '.' && !strings.Contains(file, "/")
+	return ok && (sub == "tmp" || sub == "new" || sub == "cur") && file != "" && file != "." && file != ".." && !strings.Contains(file, "/")
 }
 
 // A change carries out steps. The lock is held.
@@ -190,7 +201,7 @@ func (c *change) one(s step, seek func(step) (step, bool, error)) error {
 }
 
 func (c *change) do(s step) error {
-	if s.to == "" {
+	if s.to == "" || s.to == nameGoes {
 		return c.d.fs.Remove(c.dir + "/" + s.from)
 	}
 	return c.d.fs.Rename(c.dir+"/"+s.from, c.dir+"/"+s.to)
@@ -204,7 +215,7 @@ func (c *change) sync() error {
 	}
 	for _, sub := range []string{"tmp", "new", "cur"} {
 		for _, s := range c.steps {
-			if strings.HasPrefix(s.from, sub) && (sub != "tmp" || s.to == "") || strings.HasPrefix(s.to, sub) {
+			if strings.HasPrefix(s.from, sub) && (sub != "tmp" || !inside(s.to)) || strings.HasPrefix(s.to, sub) {
 				errs = append(errs, c.d.fs.SyncDir(c.dir+"/"+sub))
 				break
 			}
@@ -234,7 +245,7 @@ func (c *change) undo(cause error) error {
 	var errs []error
 	for i := min(c.done, len(c.steps)-1); i >= 0; i-- {
 		s := c.steps[i]
-		if s.to == "" {
+		if s.to == "" || s.to == nameGoes {
 			continue
 		}
 		err := c.one(step{s.to, s.from}, func(back step) (step, bool, error) {
@@ -293,6 +304,9 @@ func (c *change) carryOut() error {
 	var where map[string]string // files by their bases, read when the first is missing
 	for _, s := range c.steps {
 		err := c.do(s)
+		if err == nil && inside(s.to) && fsx.Same(c.d.fs, c.dir+"/"+s.from, c.dir+"/"+s.to) { // half renamed
+			err = c.d.fs.Remove(c.dir + "/" + s.from)
+		}
 		if err == nil {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mailutil/pkg/internal/mend"
@@ -59,6 +60,7 @@ func (p *planner) run() error {
 			}
 		}
 	}
+	p.part()
 	if err := p.keepCourier(); err != nil {
 		return err
 	}
@@ -126,19 +128,45 @@ func (p *planner) double(i int) error {
 		p.step("drop-double", none, p.seen[i].size, "take %s away: %s is the same, to the octet", p.ix.file(e), p.ix.file(&p.ix.all[k]))
 		return nil
 	}
-	old := p.to[i]
-	p.to[i] = old[:4] + fmt.Sprintf("%s,S=%d,W=%d", newNamer(p.d.env.Host).next(p.d.env.Now()), p.seen[i].size, p.seen[i].w) + old[4+baseLen([]byte(old[4:])):]
-	p.step("rename", i, 0, "call it %s: another message has its name", p.to[i])
+	p.newName(i)
 	return nil
+}
+
+// newName gives message i a base of its own.
+func (p *planner) newName(i int) {
+	old := p.to[i]
+	base := newNamer(p.d.env.Host).next(p.d.env.Now())
+	if p.seen[i].whole {
+		base += fmt.Sprintf(",S=%d,W=%d", p.seen[i].size, p.seen[i].w)
+	}
+	p.to[i] = old[:4] + base + old[4+baseLen([]byte(old[4:])):]
+	p.step("rename", i, 0, "call it %s: another message has its name", p.to[i])
+}
+
+// part gives messages names of their own that would come to have one.
+func (p *planner) part() {
+	has := map[string]bool{}
+	for pass := range 2 { // those that keep theirs first
+		for i, to := range p.to {
+			stays := to != "" && baseOf(to) == string(p.ix.base(&p.ix.all[i])) && p.ix.all[i].bits&bitTwice == 0
+			if to == "" || stays != (pass == 0) {
+				continue
+			}
+			if has[baseOf(to)] {
+				p.newName(i)
+			}
+			has[baseOf(p.to[i])] = true
+		}
+	}
 }
 
 // join gives message k the flags of its double i, too, but is not Deleted unless
 // both are.
 func (p *planner) join(k, i int) {
-	if p.to[k] == "" || p.to[k][:4] == "new/" && p.to[i] == "" {
+	a, b := &p.ix.all[k], &p.ix.all[i]
+	if !bytes.Contains(p.ix.name(b), []byte(infoSep)) { // as it came
 		return
 	}
-	a, b := &p.ix.all[k], &p.ix.all[i]
 	flags := (a.flags|b.flags)&^mailbox.Deleted | a.flags&b.flags&mailbox.Deleted
 	if flags &^= mailbox.Recent; flags == a.flags&^mailbox.Recent && a.letters|b.letters == a.letters {
 		return
@@ -254,17 +282,20 @@ func (p *planner) keywordNames() error {
 	return nil
 }
 
-// lostName is the name in the only line that cannot be read, "" where there is
-// none.
-func lostName(odd []string) string {
-	if len(odd) != 1 {
-		return ""
+// lostName is the name in the only line whose number cannot be read, "" where
+// there is none, or more.
+func lostName(odd []string) (is string) {
+	for _, line := range odd {
+		num, name, ok := strings.Cut(line, " ")
+		if _, err := strconv.ParseUint(num, 10, 8); !ok || err == nil || !mailbox.ValidKeyword(name) {
+			continue
+		}
+		if is != "" {
+			return ""
+		}
+		is = name
 	}
-	_, name, ok := strings.Cut(odd[0], " ")
-	if !ok || !mailbox.ValidKeyword(name) {
-		return ""
-	}
-	return name
+	return is
 }
 
 // rename plans the renames and removals of messages.
@@ -277,14 +308,14 @@ func (p *planner) rename() {
 	}
 	for i := range p.ix.all {
 		if file := p.ix.file(&p.ix.all[i]); p.to[i] == "" && !slices.Contains(p.strays, file) {
-			p.moves = append(p.moves, step{from: file})
+			p.moves = append(p.moves, step{file, nameGoes})
 		}
 	}
 }
 
 // remove plans to take a name away, which is kept with the original.
 func (p *planner) remove(file, format string, args ...any) {
-	p.moves = append(p.moves, step{from: file})
+	p.moves = append(p.moves, step{file, nameGoes})
 	p.step("remove", none, 0, format, args...)
 }
 
@@ -308,7 +339,7 @@ func (p *planner) setAside(file string) error {
 		p.lost = append(p.lost, mend.Lost{End: fi.Size(), Why: why, Salvage: true, Of: file})
 	}
 	p.acc.SetAside += fi.Size()
-	p.moves = append(p.moves, step{from: file})
+	p.moves = append(p.moves, step{file, nameGoes})
 	p.step("set-aside", none, fi.Size(), "set %s aside, %d octets: %s", file, fi.Size(), why)
 	return nil
 }

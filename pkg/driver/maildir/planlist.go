@@ -19,14 +19,16 @@ type listed struct {
 	msg      int  // message it is about, -1 for one that is not there, or cannot be told
 	sound    bool // as it should be
 	twice    bool // its message has another line
+	stray    bool // its UID is out of order
 }
 
 // A salvage reads a list of UIDs that is damaged.
 type salvage struct {
 	ix     *index
 	find   func(base string) int
-	bases  []string // of all messages, sorted
-	taken  []bool   // messages that have a line
+	bases  []string       // of all messages, sorted
+	taken  []bool         // messages that have a line
+	at     map[string]int // where the line of a message is that can be read whole
 	header header
 	whole  bool // the first line can be read
 	lines  []listed
@@ -40,11 +42,9 @@ func salvageList(ix *index, b []byte, version int) *salvage {
 		s.bases = append(s.bases, string(ix.base(&ix.all[i])))
 	}
 	slices.Sort(s.bases)
+	s.findWhole(b)
 	for at := 0; at < len(b); {
-		end := len(b)
-		if i := bytes.IndexByte(b[at:], '\n'); i >= 0 {
-			end = at + i + 1
-		}
+		end := lineEnd(b, at)
 		if at == 0 && s.first(string(b[:end])) {
 			at = end
 			continue
@@ -59,6 +59,27 @@ func salvageList(ix *index, b []byte, version int) *salvage {
 	}
 	s.order()
 	return s
+}
+
+// lineEnd is where the line at an offset ends.
+func lineEnd(b []byte, at int) int {
+	if i := bytes.IndexByte(b[at:], '\n'); i >= 0 {
+		return at + i + 1
+	}
+	return len(b)
+}
+
+// findWhole looks for the lines that can be read whole: what is left of another
+// one of the same message does not count.
+func (s *salvage) findWhole(b []byte) {
+	s.at = map[string]int{}
+	for at, end := 0, 0; at < len(b); at = end {
+		end = lineEnd(b, at)
+		r, ok := parseRecord(bytes.TrimSuffix(b[at:end], []byte("\n")), s.header.version)
+		if _, has := s.at[string(r.base)]; ok && b[end-1] == '\n' && !has && s.knows(string(r.base)) {
+			s.at[string(r.base)] = at
+		}
+	}
 }
 
 // first reads the first line, and takes what it can of one that is damaged.
@@ -98,7 +119,7 @@ func (s *salvage) line(b []byte, at, end int) []listed {
 	r, ok := parseRecord(text, version)
 	l := listed{off: at, end: end, read: r.uid, uid: r.uid, exts: string(r.exts), msg: -1, sound: ok && whole}
 	if ok {
-		if l.msg = s.take(string(r.base)); l.msg >= 0 || whole && !s.knows(string(r.base)) && !joined(text) {
+		if l.msg = s.take(string(r.base), at); l.msg >= 0 || whole && !s.knows(string(r.base)) && !joined(text) {
 			return []listed{l}
 		}
 		if l.twice = l.sound && s.knows(string(r.base)); l.twice {
@@ -107,7 +128,11 @@ func (s *salvage) line(b []byte, at, end int) []listed {
 	}
 	for i := range text { // a name that is known, wherever it stands
 		base := s.longest(text[i:])
-		if base == "" || s.taken[s.find(base)] {
+		if base == "" {
+			continue
+		}
+		msg := s.take(base, at)
+		if msg < 0 {
 			continue
 		}
 		num, _, _ := bytes.Cut(text[:i], []byte(" "))
@@ -115,7 +140,7 @@ func (s *salvage) line(b []byte, at, end int) []listed {
 		if err != nil {
 			uid = 0
 		}
-		first := listed{off: at, end: at + i + len(base), read: uid, uid: uid, msg: s.take(base)}
+		first := listed{off: at, end: at + i + len(base), read: uid, uid: uid, msg: msg}
 		rest := at + i + len(base)
 		if rest < end && (b[rest] < '0' || b[rest] > '9') {
 			rest++ // what was the line end
@@ -133,10 +158,11 @@ func (s *salvage) line(b []byte, at, end int) []listed {
 // knows reports whether a message has that base.
 func (s *salvage) knows(base string) bool { return s.find(base) >= 0 }
 
-// take finds the message of a base, which has no line yet; -1 for none.
-func (s *salvage) take(base string) int {
+// take finds the message of a base in the line at an offset; -1 where there is
+// none, or it has another line.
+func (s *salvage) take(base string, at int) int {
 	i := s.find(base)
-	if i < 0 || s.taken[i] {
+	if whole, has := s.at[base]; i < 0 || s.taken[i] || has && whole != at {
 		return -1
 	}
 	s.taken[i] = true
@@ -222,28 +248,55 @@ func mayBe(name, base []byte, torn bool) bool {
 // between two others get those that are free there, where these are as many.
 func (s *salvage) order() {
 	uids := make([]mend.UID, len(s.lines))
-	for i, l := range s.lines {
-		uids[i] = mend.UID{Now: l.uid, Lost: l.uid == 0}
+	for i, l := range s.lines { // those of messages that are gone say nothing against others
+		uids[i] = mend.UID{Now: l.uid, Lost: l.uid == 0 || l.msg < 0}
 	}
 	mend.Distrust(uids)
-	has := map[uint32]int{} // lines by UID
+	s.swap(uids)
+	has := map[uint32]bool{} // UIDs
 	for i, u := range uids {
 		if !u.Lost {
-			has[u.Now] = i
+			has[u.Now] = true
+		} else if l := &s.lines[i]; l.msg >= 0 && l.uid != 0 {
+			l.stray = true
 		}
 	}
 	for i := range s.lines {
 		l := &s.lines[i]
-		if !uids[i].Lost || l.uid == 0 {
-			continue
+		switch {
+		case !l.stray && (l.msg < 0 && l.sound && !l.twice):
+			has[l.uid] = true
+		case !l.stray:
+		case !has[l.uid] && s.fits(i, uids):
+			has[l.uid] = true
+		default:
+			l.uid = 0
 		}
-		if _, twice := has[l.uid]; !twice && l.msg >= 0 && s.fits(i, uids) {
-			has[l.uid] = i
-			continue
-		}
-		l.uid = 0
 	}
 	s.fill(has, uids)
+}
+
+// swap lets the second of two lines with one UID have it where only the first
+// can have had another: exactly one is free before it, and none before the
+// second.
+func (s *salvage) swap(uids []mend.UID) {
+	before := func(i int) (uid uint32) {
+		for _, u := range uids[:i] {
+			if !u.Lost {
+				uid = u.Now
+			}
+		}
+		return uid
+	}
+	for i := 1; i < len(s.lines); i++ {
+		l, was := &s.lines[i], &s.lines[i-1]
+		if l.msg < 0 || l.uid == 0 || !uids[i].Lost || uids[i-1].Lost || was.uid != l.uid {
+			continue
+		}
+		if next := i + 1; was.uid-before(i-1) == 2 && (next == len(s.lines) || s.lines[next].uid == l.uid+1) {
+			was.uid, uids[i-1].Lost, uids[i].Lost = 0, true, false
+		}
+	}
 }
 
 // fits reports whether the time in the name of line i is between those of the
@@ -268,12 +321,12 @@ func (s *salvage) fits(i int, uids []mend.UID) bool {
 }
 
 // fill gives lines without a UID those that are free where they stand.
-func (s *salvage) fill(has map[uint32]int, uids []mend.UID) {
+func (s *salvage) fill(has map[uint32]bool, uids []mend.UID) {
 	before := uint32(0)
 	var blank []*listed
 	for i := range s.lines {
 		l := &s.lines[i]
-		if l.uid == 0 {
+		if l.uid == 0 && !l.twice {
 			blank = append(blank, l)
 		}
 		if uids[i].Lost { // it tells nothing of those around it
@@ -281,7 +334,7 @@ func (s *salvage) fill(has map[uint32]int, uids []mend.UID) {
 		}
 		var free []uint32
 		for u := before + 1; u < l.uid && len(free) <= len(blank); u++ {
-			if _, taken := has[u]; !taken {
+			if !has[u] {
 				free = append(free, u)
 			}
 		}

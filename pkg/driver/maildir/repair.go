@@ -272,7 +272,7 @@ func (r *repair) change(held *lock.Uidlist, original string) (err error) {
 // seek finds a message that another program has renamed: its flags are its own,
 // but its name is to be the planned one.
 func (r *repair) seek(s step) (step, bool, error) {
-	if !inside(s.from) || s.to == "" || strings.HasPrefix(s.from, "tmp/") {
+	if !inside(s.from) || !inside(s.to) || strings.HasPrefix(s.from, "tmp/") {
 		return s, false, nil
 	}
 	at, err := r.d.byBase(r.p.dir, s.from)
