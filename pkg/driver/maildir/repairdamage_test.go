@@ -58,6 +58,7 @@ func TestRepairBusy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Release()
+	w.Driver.(*Driver).env.LockTimeout = time.Millisecond
 	if _, _, err := r.CarryOut(ctx); !errors.Is(err, mailbox.ErrBusy) {
 		t.Errorf("got %v, want %v", err, mailbox.ErrBusy)
 	}
