@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -254,19 +253,18 @@ func (r *repair) change(held *lock.Uidlist, original string) (err error) {
 		}
 		c.steps = append(c.steps, listStep)
 	}
-	undo, err := r.prepare(original)
-	if err != nil {
-		return errors.Join(err, undo())
+	var undo mend.Undo
+	if err := r.prepare(&undo, original); err != nil {
+		return errors.Join(err, undo.Run())
 	}
-	if err := c.run(r.seek); err == nil {
-		return nil
-	} else if errors.Is(err, errUnfinished) {
+	err = c.run(r.seek)
+	switch {
+	case err == nil || errors.Is(err, errUnfinished):
 		return err
-	} else if slices.ContainsFunc(c.steps[:c.done], func(s step) bool { return !inside(s.to) }) {
+	case slices.ContainsFunc(c.steps[:c.done], func(s step) bool { return !inside(s.to) }):
 		return fmt.Errorf("%w: %w", errUnfinished, err)
-	} else {
-		return errors.Join(c.undo(err), undo())
 	}
+	return errors.Join(c.undo(err), undo.Run())
 }
 
 // seek finds a message that another program has renamed: its flags are its own,
@@ -289,38 +287,16 @@ func (r *repair) seek(s step) (step, bool, error) {
 
 // prepare lets owners read their files, and puts what is no file where the
 // original is.
-func (r *repair) prepare(original string) (undo func() error, err error) {
-	var back []func() error
-	undo = func() error {
-		var errs []error
-		for _, f := range slices.Backward(back) {
-			errs = append(errs, f())
-		}
-		return errors.Join(errs...)
-	}
+func (r *repair) prepare(undo *mend.Undo, original string) error {
 	for _, file := range r.p.shut {
-		path := r.p.dir + "/" + file
-		fi, err := r.d.fs.Stat(path)
-		if err == nil {
-			err = os.Chmod(path, fi.Mode().Perm()|0o600)
+		if err := undo.LetRead(r.d.fs, r.p.dir+"/"+file); err != nil {
+			return err
 		}
-		if err != nil {
-			return undo, err
-		}
-		back = append(back, func() error { return os.Chmod(path, fi.Mode().Perm()) })
 	}
 	for _, file := range r.p.others {
-		here, there := r.p.dir+"/"+file, original+"/"+file
-		if err := fsx.MakeDirs(r.d.fs, filepath.Dir(there), 0o700); err != nil {
-			return undo, err
-		}
-		if err := r.d.fs.Rename(here, there); err != nil {
-			return undo, err
-		}
-		back = append(back, func() error { return r.d.fs.Rename(there, here) })
-		if err := errors.Join(r.d.fs.SyncDir(filepath.Dir(there)), r.d.fs.SyncDir(filepath.Dir(here))); err != nil {
-			return undo, err
+		if err := undo.Move(r.d.fs, r.p.dir+"/"+file, original+"/"+file); err != nil {
+			return err
 		}
 	}
-	return undo, nil
+	return nil
 }

@@ -49,19 +49,12 @@ func TestRepairChanged(t *testing.T) {
 // A repair waits for who has the list of UIDs locked.
 func TestRepairBusy(t *testing.T) {
 	w := worldAt(t, makeDamaged(t), fsx.OS{})
-	r, err := w.Driver.PlanRepair(ctx, w.Name, mailbox.RepairOptions{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	held, err := w.Driver.(*Driver).lock(ctx, w.Dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer held.Release()
-	w.Driver.(*Driver).env.LockTimeout = time.Millisecond
-	if _, _, err := r.CarryOut(ctx); !errors.Is(err, mailbox.ErrBusy) {
-		t.Errorf("got %v, want %v", err, mailbox.ErrBusy)
-	}
+	d := w.Driver.(*Driver)
+	d.env.LockTimeout = time.Millisecond
+	mendtest.Busy(t, w, func() (func() error, error) {
+		held, err := d.lock(ctx, w.Dir)
+		return held.Release, err
+	})
 }
 
 // Directories that are missing are made, links and directories that are no
@@ -230,16 +223,11 @@ var own = []damage.Class{
 }
 
 func TestDamageList(t *testing.T) {
-	classes := slices.Concat(damage.Classes, own)
-	var names []string
-	for _, c := range classes {
-		names = append(names, c.Name)
-	}
-	mendtest.Classes(t, names, *tries, func(k int, seed uint64) mendtest.Score {
+	mendtest.Files(t, slices.Concat(damage.Classes, own), *tries, func(c damage.Class, seed uint64) mendtest.Score {
 		b := makeBox(t, seed)
-		classes[k].Do(b.list)
+		c.Do(b.list)
 		b.put(t, b.list.Octets)
-		return b.score(t, fmt.Sprintf("%s, seed %d", classes[k].Name, seed))
+		return b.score(t, fmt.Sprintf("%s, seed %d", c.Name, seed))
 	})
 }
 

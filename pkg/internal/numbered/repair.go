@@ -144,7 +144,10 @@ func (r *repair) Close() error { return nil }
 func (r *repair) CarryOut(ctx context.Context) (made mailbox.RepairFiles, again bool, err error) {
 	p := r.p
 	if p.again() && !p.Pending {
-		_, err = p.open()
+		var undo mend.Undo
+		if err = p.open(&undo); err != nil {
+			err = errors.Join(err, undo.Run())
+		}
 		return made, err == nil, r.f.Fail("repair", r.name, err)
 	}
 	s, err := r.acquire(ctx)
@@ -272,73 +275,46 @@ func (r *repair) setAside(made *mailbox.RepairFiles) (err error) {
 // taken back.
 func (r *repair) change(s *State, original string) error {
 	p := r.p
-	undo, err := p.open()
+	var undo mend.Undo
+	err := p.open(&undo)
 	if err == nil {
-		var back func() error
-		back, err = p.leave(original)
-		undo = append(undo, back)
-	}
-	if err == nil && len(p.strays) > 0 {
-		err = p.f.FS.SyncDir(p.Dir.Path)
+		err = p.leave(&undo, original)
 	}
 	if err == nil && p.Text != nil {
 		err = r.replace(s)
 	}
 	if err != nil {
-		for _, back := range slices.Backward(undo) {
-			err = errors.Join(err, back())
-		}
+		err = errors.Join(err, undo.Run())
 	}
 	return err
 }
 
 // open lets owners read their files.
-func (p *Mending) open() (undo []func() error, err error) {
+func (p *Mending) open(undo *mend.Undo) error {
 	for _, name := range p.Shut {
-		path := p.Dir.Path + "/" + name
-		fi, err := p.f.FS.Stat(path)
-		if err == nil {
-			err = os.Chmod(path, fi.Mode().Perm()|0o600)
+		if err := undo.LetRead(p.f.FS, p.Dir.Path+"/"+name); err != nil {
+			return err
 		}
-		if err != nil {
-			return undo, err
-		}
-		undo = append(undo, func() error { return os.Chmod(path, fi.Mode().Perm()) })
 	}
-	return undo, nil
+	return nil
 }
 
 // leave takes strays out of the mailbox: they are with the original.
-func (p *Mending) leave(original string) (undo func() error, err error) {
-	var gone []stray
-	undo = func() error {
-		var errs []error
-		for _, st := range gone {
-			here, kept := p.Dir.Path+"/"+st.name, original+"/"+st.name
-			if st.file {
-				errs = append(errs, fsx.LinkNew(p.f.FS, kept, here))
-			} else {
-				errs = append(errs, p.f.FS.Rename(kept, here))
-			}
-		}
-		return errors.Join(append(errs, p.f.FS.SyncDir(p.Dir.Path))...)
-	}
+func (p *Mending) leave(undo *mend.Undo, original string) error {
 	for _, st := range p.strays {
-		here := p.Dir.Path + "/" + st.name
+		here, kept := p.Dir.Path+"/"+st.name, original+"/"+st.name
+		take := undo.Move
 		if st.file {
-			err = p.f.FS.Remove(here)
-		} else {
-			err = p.f.FS.Rename(here, original+"/"+st.name)
+			take = undo.Remove
 		}
-		if err != nil {
-			return undo, err
+		if err := take(p.f.FS, here, kept); err != nil {
+			return err
 		}
-		gone = append(gone, st)
 	}
-	if slices.ContainsFunc(gone, func(st stray) bool { return !st.file }) {
-		err = p.f.FS.SyncDir(original)
+	if len(p.strays) == 0 {
+		return nil
 	}
-	return undo, err
+	return p.f.FS.SyncDir(p.Dir.Path)
 }
 
 // replace gives the state file its new content.
