@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -154,7 +155,7 @@ func (p *planner) verify() error {
 // CarryOut repairs the mailbox.
 func (r *repair) CarryOut(ctx context.Context) (made mailbox.RepairFiles, again bool, err error) {
 	if r.p.ix == nil && !r.p.pending {
-		err = r.d.complete(r.p.dir)
+		err = r.complete()
 		return made, err == nil, r.d.fail("repair", r.name.Text, err)
 	}
 	held, err := r.d.lock(ctx, r.p.dir)
@@ -238,20 +239,18 @@ func (r *repair) change(held *lock.Uidlist, original string) (err error) {
 			err = errors.Join(err, r.d.removeSides(p.dir))
 		}
 	}()
-	if err := r.d.complete(p.dir); err != nil {
+	if err := r.complete(); err != nil {
 		return err
 	}
 	if p.newSlots {
-		if err := r.d.writeSide(p.dir, slotsStep, p.slots.print()); err != nil {
+		if err := r.writeSide(&c, slotsStep, p.slots.print()); err != nil {
 			return err
 		}
-		c.steps = append(c.steps, slotsStep)
 	}
 	if p.list != nil {
-		if err := r.d.writeSide(p.dir, listStep, p.list); err != nil {
+		if err := r.writeSide(&c, listStep, p.list); err != nil {
 			return err
 		}
-		c.steps = append(c.steps, listStep)
 	}
 	var undo mend.Undo
 	if err := r.prepare(&undo, original); err != nil {
@@ -265,6 +264,44 @@ func (r *repair) change(held *lock.Uidlist, original string) (err error) {
 		return fmt.Errorf("%w: %w", errUnfinished, err)
 	}
 	return errors.Join(c.undo(err), undo.Run())
+}
+
+// complete makes missing directories, as their neighbours are.
+func (r *repair) complete() error {
+	if err := r.d.complete(r.p.dir); err != nil {
+		return err
+	}
+	fi, err := r.d.fs.Stat(r.p.dir)
+	for _, part := range r.p.missing {
+		if f, oerr := os.Open(r.p.dir + "/" + part); oerr == nil && err == nil {
+			mend.Own(f, fi)
+			f.Close() // nothing was written
+		}
+	}
+	return err
+}
+
+// writeSide writes a file that is to take the place of another, or to be new,
+// and adds the step.
+func (r *repair) writeSide(c *change, s step, b []byte) error {
+	if err := r.d.writeSide(c.dir, s, b); err != nil {
+		return err
+	}
+	f, err := r.d.fs.OpenFile(c.dir+"/"+s.from, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	like, err := r.d.fs.Stat(c.dir + "/" + s.to)
+	if err == nil {
+		err = f.Chmod(like.Mode().Perm())
+	} else {
+		like, err = r.d.fs.Stat(c.dir)
+	}
+	if err == nil {
+		mend.Own(f.OS(), like)
+	}
+	c.steps = append(c.steps, s)
+	return errors.Join(err, f.Close())
 }
 
 // seek finds a message that another program has renamed: its flags are its own,

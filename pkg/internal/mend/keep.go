@@ -23,9 +23,7 @@ func copyFile(ctx context.Context, fsys fsx.FS, to, from fsx.File, fi fs.FileInf
 			return err
 		}
 	}
-	if st, ok := owner(fi); ok {
-		to.OS().Chown(int(st.Uid), int(st.Gid)) // only root may
-	}
+	Own(to.OS(), fi)
 	return nil
 }
 

@@ -123,7 +123,9 @@ func (p *Mending) stray(name string) error {
 		p.Step("set-aside", inspect.Beside, 0, 0, "put %s beside the mailbox, with the original: it is no message", name)
 		return nil
 	}
-	p.lost = append(p.lost, mend.Lost{End: fi.Size(), Why: "its name is no number of a message", Salvage: true, Of: name})
+	if fi.Size() > 0 {
+		p.lost = append(p.lost, mend.Lost{End: fi.Size(), Why: "its name is no number of a message", Salvage: true, Of: name})
+	}
 	p.Account.SetAside += fi.Size()
 	p.Step("set-aside", inspect.Beside, fi.Size(), 0, "set %s aside, %d octets: its name is no number of a message", name, fi.Size())
 	return nil
@@ -322,11 +324,16 @@ func (r *repair) replace(s *State) error {
 	if r.p.Has {
 		return s.Replace(r.p.Text)
 	}
+	dir, err := r.f.FS.Stat(r.p.Dir.Path)
+	if err != nil {
+		return err
+	}
 	cfg := r.f.Env.Config
 	f, err := fsx.CreateNew(r.f.FS, s.statePath(), cfg.MailboxMode, cfg.DirMode)
 	if err != nil {
 		return err
 	}
+	mend.Own(f.OS(), dir)
 	if _, err = f.WriteAt(r.p.Text, 0); err == nil {
 		err = f.Publish()
 	}
