@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// messages is how many messages a test of a mail system sends to each user: a
-// thousand for make soak.
+// messages is how many messages a test of a mail system sends to each of four
+// users: a thousand in all for make soak.
 func messages() int {
 	if soakTime() > time.Minute {
-		return 1000
+		return 250
 	}
-	return 40
+	return 25
 }
 
 // A mailSystem is a real one, with configuration, queue and log in the world. It
