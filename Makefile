@@ -20,7 +20,7 @@ MANUALS  := $(wildcard man/*.[157])
 
 export CGO_ENABLED = 0
 
-.PHONY: build test check format vet staticcheck manuals deps cross race kills kills-some bench bench-peers mailsystems test-mailsystems test-peers soak bench-deliver fuzz install clean
+.PHONY: build test check format vet staticcheck manuals deps cross race kills kills-some bench bench-formats bench-peers mailsystems test-mailsystems test-peers soak bench-deliver fuzz install clean
 
 build: ## all programs, into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -70,6 +70,9 @@ kills-some: ## the same for four commands
 
 bench: ## for benchstat; BENCH_MB=1000 for the large mailbox
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./pkg/ops -mb $(BENCH_MB)
+
+bench-formats: ## copies from each format to each beside other programs, as a table; BENCH_MB as above
+	$(GO) test -count 1 -timeout 120m -run '^TestPairs$$' -v ./pkg/ops -pairs -mb $(BENCH_MB)
 
 bench-peers: ## list, search and cat beside other programs, as a table; BENCH_MB as above
 	$(GO) test -count 1 -timeout 120m -run '^TestPeers$$' -v ./pkg/ops -peers -mb $(BENCH_MB)

@@ -26,6 +26,7 @@ type convertOptions struct {
 	keep, drop           bool
 	jobs                 int
 	overflow, list, file string
+	origin               string
 }
 
 func (c *cli) convertCommand() *cobra.Command {
@@ -44,6 +45,7 @@ func (c *cli) convertCommand() *cobra.Command {
 	f.BoolVar(&o.keep, "keep-original", false, "keep the original as NAME.orig; this is the default")
 	f.BoolVar(&o.drop, "no-keep-original", false, "remove the original once the new mailbox has its name")
 	f.StringVar(&o.overflow, "keywords-overflow", "fail", "`what` to do with keywords that the format has no room for: header or fail")
+	addOrigin(cmd, &o.origin)
 	f.StringVar(&o.list, "from-file", "", "read names of mailboxes, one a line or ended by NULs, from this `list`; - is standard input")
 	f.StringVar(&o.file, "report", "", "write what became of each mailbox to this new `file`, as JSON")
 	cmd.RegisterFlagCompletionFunc("to", func(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -74,6 +76,10 @@ func (c *cli) checkConvert(o *convertOptions, args []string) error {
 	known := false
 	for _, format := range c.targets() {
 		known = known || format == o.To
+	}
+	var err error
+	if o.Origin, err = originOf(o.origin); err != nil {
+		return err
 	}
 	o.KeywordFields = o.overflow == "header"
 	o.DropOriginal = o.drop
@@ -113,6 +119,7 @@ type convertSummary struct {
 	Octets          int64         `json:"octets"`
 	AlteredMessages uint32        `json:"altered_messages"`
 	Altered         alteredFields `json:"altered"`
+	Mapped          mappedFields  `json:"mapped"`
 	UIDsLost        bool          `json:"uids_lost"`
 	Verified        bool          `json:"verified"`
 	DryRun          bool          `json:"dry_run"`
@@ -158,7 +165,35 @@ func (c *cli) convert(ctx context.Context, args []string, o convertOptions) (err
 			r.add(sum)
 		}
 	}
+	if o.Origin == ops.Thunderbird && !c.session.DryRun {
+		unread += c.nest(ctx, names, o.To, r)
+	}
 	return c.convertedAll(total, unread, r)
+}
+
+// nest makes a hierarchy of the folders of Thunderbird and returns how many could
+// not be given their names.
+func (c *cli) nest(ctx context.Context, names []string, format string, r *report) (failed int) {
+	stay := c.session.Nest(ctx, names, func(from, to string, err error) {
+		if err != nil {
+			c.fail(opConvert, from, err)
+			failed++
+			return
+		}
+		done := doneSummary{"rename", from, to, false}
+		if r != nil {
+			r.add(done)
+		}
+		if c.opt.json {
+			c.emit(done)
+		} else if !c.opt.quiet {
+			c.warn(fmt.Sprintf("mailutil: %s is called %s now", from, to))
+		}
+	})
+	if stay > 0 && !c.opt.json && !c.opt.quiet {
+		c.warn(fmt.Sprintf("mailutil: %d mailboxes stay below .sbd: a mailbox of the format %s is a file, and nothing can be below it", stay, format))
+	}
+	return failed
 }
 
 // A conversion is an outcome of one of several at a time.
@@ -298,7 +333,7 @@ func newConvertSummary(name string, res ops.Conversion, dry bool) convertSummary
 	return convertSummary{
 		Command: "convert", Mailbox: name, Path: res.Source, From: res.From, To: res.To, Original: res.Kept, Recovered: res.Recovered,
 		Found: res.Found, Copied: res.Copied, Skipped: res.Skipped, Failed: res.Failed, Late: res.Late, Octets: res.Octets,
-		AlteredMessages: res.AlteredMessages, Altered: newAltered(res.Altered), UIDsLost: res.UIDsLost, Verified: res.Verified, DryRun: dry,
+		AlteredMessages: res.AlteredMessages, Altered: newAltered(res.Altered), Mapped: newMapped(res.Mapped), UIDsLost: res.UIDsLost, Verified: res.Verified, DryRun: dry,
 	}
 }
 

@@ -18,6 +18,9 @@ func (b *openBox) Open(seq uint32) (mailbox.Content, error) {
 	return &content{b: b, seq: seq, uid: b.msgs[seq-1].uid, size: -1}, nil
 }
 
+// headPiece is how much of a text is read at a time to find its header.
+const headPiece = 4 << 10
+
 // A content is a message that is being read.
 type content struct {
 	b    *openBox
@@ -51,33 +54,42 @@ func (t *content) start() error {
 		return t.err
 	}
 	t.size = n
+	t.head = t.b.pipe.head[:0]
 	t.b.msgs[t.seq-1].size = n
 	return nil
 }
 
-// raw reads the next octets off the wire, and goes on after a broken
+// come returns what has come of the text and was not taken yet: an octet at
+// least, as a view of the connection's buffer. It goes on after a broken
 // connection.
-func (t *content) raw(p []byte) (int, error) {
+func (t *content) come() ([]byte, error) {
 	if err := t.start(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if t.at == t.size {
-		return 0, io.EOF
+		return nil, io.EOF
 	}
 	pipe := &t.b.pipe
 	if pipe.current != t.seq {
-		return 0, t.fail(errors.New("the message was read further after another call"))
+		return nil, t.fail(errors.New("the message was read further after another call"))
 	}
-	n, err := pipe.read(p)
-	t.at += int64(n)
-	if err != nil && errors.Is(err, remote.ErrLost) {
+	b, err := pipe.peek()
+	for try := 0; err != nil && errors.Is(err, remote.ErrLost) && try < maxReconnects; try++ {
 		t.b.c.fatal(err)
-		err = t.goOn(err)
+		if err = t.goOn(err); err == nil {
+			b, err = pipe.peek()
+		}
 	}
 	if err != nil {
-		return n, t.fail(t.b.c.fatal(err))
+		return nil, t.fail(t.b.c.fatal(err))
 	}
-	return n, nil
+	return b, nil
+}
+
+// took is done with n octets of those.
+func (t *content) took(n int) {
+	t.b.pipe.discard(n)
+	t.at += int64(n)
 }
 
 // goOn asks for the rest of the text on a new connection.
@@ -102,63 +114,28 @@ func (t *content) fail(err error) error {
 
 // Read reads the text.
 func (t *content) Read(p []byte) (int, error) {
-	if t.read < len(t.head) {
-		n := copy(p, t.head[t.read:])
-		t.read += n
-		return n, nil
+	for t.read == len(t.head) {
+		if t.ends > 0 {
+			b, err := t.come()
+			n := copy(p, b)
+			t.took(n)
+			return n, err
+		}
+		if err := t.more(); err != nil {
+			return 0, err
+		}
 	}
-	if t.ends > 0 {
-		return t.raw(p)
-	}
-	if err := t.more(); err != nil {
-		return 0, err
-	}
-	return t.Read(p)
+	n := copy(p, t.head[t.read:])
+	t.read += n
+	return n, nil
 }
 
-// more reads a piece of the text into head, until that has the header.
-func (t *content) more() error {
-	const piece = 4 << 10
-	at := len(t.head)
-	t.head = append(t.head, make([]byte, piece)...)
-	n, err := t.raw(t.head[at:])
-	t.head = t.head[:at+n]
-	if end := headerEnd(t.head); end > 0 {
-		t.ends = min(end, mailbox.MaxHeader)
-	} else if len(t.head) >= mailbox.MaxHeader {
-		t.ends = mailbox.MaxHeader
-	}
-	if err == io.EOF && n == 0 {
-		t.ends = max(len(t.head), 1)
-	}
-	return err
-}
-
-// headerEnd is where the header ends, behind its blank line; 0 where it goes
-// on.
-func headerEnd(b []byte) int {
-	if bytes.HasPrefix(b, []byte("\r\n")) {
-		return 2
-	}
-	if i := bytes.Index(b, []byte("\n\r\n")); i >= 0 {
-		return i + 3
-	}
-	return 0
-}
-
-// WriteTo writes the rest of the text.
+// WriteTo writes the rest of the text, out of the buffer that it came into.
 func (t *content) WriteTo(w io.Writer) (int64, error) {
-	buf := make([]byte, 64<<10)
 	var done int64
 	for {
-		n, err := t.Read(buf)
-		if n > 0 {
-			m, err := w.Write(buf[:n])
-			done += int64(m)
-			if err != nil {
-				return done, err
-			}
-		}
+		n, err := t.pass(w)
+		done += int64(n)
 		if err == io.EOF {
 			return done, nil
 		}
@@ -166,6 +143,59 @@ func (t *content) WriteTo(w io.Writer) (int64, error) {
 			return done, err
 		}
 	}
+}
+
+// pass writes what there is of the text: nothing where it went into head.
+func (t *content) pass(w io.Writer) (int, error) {
+	if t.read < len(t.head) {
+		n, err := w.Write(t.head[t.read:])
+		t.read += n
+		return n, err
+	}
+	if t.ends == 0 {
+		return 0, t.more()
+	}
+	b, err := t.come()
+	if err != nil {
+		return 0, err
+	}
+	n, err := w.Write(b)
+	t.took(n)
+	return n, err
+}
+
+// more reads a piece of the text into head, until that has the header.
+func (t *content) more() error {
+	b, err := t.come()
+	if err == io.EOF {
+		t.ends = max(len(t.head), 1)
+	}
+	if err != nil {
+		return err
+	}
+	b = b[:min(len(b), headPiece)]
+	at := max(len(t.head)-len("\r\n\r"), 0) // a blank line may begin there
+	t.head = append(t.head, b...)
+	t.b.pipe.head = t.head
+	t.took(len(b))
+	if end := headerEnd(t.head[at:], at == 0); end > 0 {
+		t.ends = min(at+end, mailbox.MaxHeader)
+	} else if len(t.head) >= mailbox.MaxHeader {
+		t.ends = mailbox.MaxHeader
+	}
+	return nil
+}
+
+// headerEnd is where the header ends in b, behind its blank line; 0 where it
+// goes on. first says that b is the beginning of the text.
+func headerEnd(b []byte, first bool) int {
+	if first && bytes.HasPrefix(b, []byte("\r\n")) {
+		return len("\r\n")
+	}
+	if i := bytes.Index(b, []byte("\n\r\n")); i >= 0 {
+		return i + len("\n\r\n")
+	}
+	return 0
 }
 
 // Header returns the header block. Where nothing has been read of the text yet

@@ -1,26 +1,15 @@
 package imap
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"maps"
 	"os"
 	"strings"
 
-	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/remote"
-)
-
-// How much may be under way without MULTIAPPEND.
-const (
-	maxPending       = 32
-	maxPendingOctets = 8 << 20
 )
 
 // A delivery adds messages to a mailbox.
@@ -43,23 +32,21 @@ type delivery struct {
 	// this one.
 	before, have, now map[digest]int
 
+	// What may be stored twice, see removeLate: the messages from the journal's
+	// UIDNEXT on that were there when we looked, the texts that were stored since,
+	// and those that may be stored late, lateAll for any.
+	seen        map[uint32]digest
+	fresh, late map[digest]int
+	lateAll     bool
+
 	pending []*parcel
-	octets  int64 // of those
+	octets  int64     // of those
+	spare   []*parcel // empty ones
 	kept    uint32
 	passed  uint32 // messages that were there already
 	uids    mailbox.UIDs
 	state   error // why nothing more can be added
 	doubt   bool  // what was sent may have been stored
-}
-
-// A parcel is a message on its way.
-type parcel struct {
-	tag   string
-	text  spool.Spool
-	sum   digest
-	flags string
-	date  string
-	nul   bool // NULs are in it
 }
 
 var errOver = errors.New("the delivery is over")
@@ -76,7 +63,7 @@ func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOpt
 	t := &delivery{d: d, n: n, o: o, ctx: ctx, c: c, multi: c.has("MULTIAPPEND"), now: map[digest]int{}}
 	if err := t.begin(); err != nil {
 		// What an earlier delivery has left is still to be known to the next.
-		keep := t.created || t.journal != nil && t.journal.resumed
+		keep := t.created || t.journal != nil && t.journal.resumed || o.New && errors.Is(err, remote.ErrLost)
 		return nil, d.fail("append", n, errors.Join(err, t.letGo(keep)))
 	}
 	return t, nil
@@ -99,15 +86,20 @@ func (t *delivery) begin() error {
 	if err != nil {
 		return err
 	}
-	if old && t.journal.validity == 0 { // cut off while it was created
-		if st.Messages > 0 {
+	if old && t.journal.validity == 0 { // cut off before or while it was created
+		old, t.journal.resumed = false, false
+		if t.o.New && st.Messages > 0 { // before: it was there
 			return mailbox.ErrExist
 		}
-		t.created, old = true, false
+		t.created = t.o.New
 	}
 	if old && st.UIDValidity == t.journal.validity {
 		t.created = t.journal.created
 		return t.resume()
+	}
+	if old && t.o.New { // another one of that name
+		t.journal.resumed = false
+		return mailbox.ErrExist
 	}
 	if t.journal == nil {
 		return nil
@@ -165,6 +157,7 @@ func (t *delivery) resume() error {
 		return err
 	}
 	n := 0
+	t.late, t.lateAll = positive(t.journal.sent), t.journal.ended
 	t.before = maps.Clone(have)
 	for _, count := range have {
 		n += count
@@ -174,6 +167,13 @@ func (t *delivery) resume() error {
 		t.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s: %d messages are there from an earlier copy that was cut off; they are not stored again", t.n.Text, n))
 	}
 	return nil
+}
+
+// positive returns the counts above 0.
+func positive(counts map[digest]int) map[digest]int {
+	out := maps.Clone(counts)
+	maps.DeleteFunc(out, func(_ digest, n int) bool { return n <= 0 })
+	return out
 }
 
 // Add sends a message.
@@ -195,10 +195,10 @@ func (t *delivery) Add(it mailbox.Item) (mailbox.Altered, error) {
 	if t.have[p.sum] > 0 {
 		t.have[p.sum]--
 		t.passed++
-		return altered, p.text.Close()
+		return altered, t.drop(p)
 	}
 	if t.multi {
-		err = errors.Join(t.sendNext(p), p.text.Close())
+		err = errors.Join(t.sendNext(p), t.drop(p))
 	} else {
 		err = t.sendOne(p)
 	}
@@ -210,281 +210,6 @@ func (t *delivery) Add(it mailbox.Item) (mailbox.Altered, error) {
 
 func (t *delivery) fail(err error) error { return t.d.fail("append", t.n, err) }
 
-// pack reads a message, so that its size is known and nothing that is wrong
-// with the source is noticed in the middle of a literal.
-func (t *delivery) pack(it mailbox.Item) (*parcel, mailbox.Altered, error) {
-	p := &parcel{}
-	w := &crlf{w: &p.text, sum: sha256.New()}
-	n, err := io.Copy(w, it.Text)
-	if err == nil && it.Size >= 0 && n != it.Size {
-		err = fmt.Errorf("message of %d octets was said to have %d", n, it.Size)
-	}
-	altered := mailbox.Altered{LineEnds: w.ends}
-	if err != nil {
-		return nil, altered, errors.Join(err, p.text.Close())
-	}
-	copy(p.sum[:], w.sum.Sum(nil))
-	p.nul = w.nul
-	names := mailbox.Flags{System: it.Flags.System &^ mailbox.Recent}.Names(nil)
-	for i, k := range t.o.Keywords {
-		switch {
-		case i >= mailbox.MaxKeywords || it.Flags.Keywords&(1<<i) == 0:
-		case k != "" && mailbox.ValidKeyword(k) && t.permanent.keeps(k):
-			names = append(names, k)
-		default:
-			altered.Keywords++
-		}
-	}
-	p.flags = strings.Join(names, " ")
-	if w.size == 0 {
-		err := fmt.Errorf("%w: IMAP has no messages without an octet", mailbox.ErrUnsupported) // RFC 3502 gives up at one
-		return nil, altered, errors.Join(err, p.text.Close())
-	}
-	p.setDate(it.Date, &altered)
-	return p, altered, nil
-}
-
-// The years that internal dates may have in the formats that we know.
-const (
-	firstYear = 1970
-	lastYear  = 2097
-)
-
-// setDate writes the internal date. Where there is none, or none that others
-// can hold, the server takes the time of arrival. 31-Feb and second 60, which
-// are no dates to a server, roll over.
-func (p *parcel) setDate(d mailbox.Date, altered *mailbox.Altered) {
-	switch real := mailbox.DateOf(d.Time()); {
-	case d.IsZero():
-		return
-	case d.Year < firstYear || d.Year > lastYear:
-		altered.Dates++
-		return
-	case real.Day != d.Day || real.Second != d.Second:
-		d = real
-		altered.Dates++
-	}
-	p.date = ` "` + d.String() + `"`
-}
-
-// arguments are those of one message, up to its literal.
-func (t *delivery) arguments(p *parcel) string {
-	eight, marker := "", ""
-	if p.nul && t.c.has("BINARY") {
-		eight = "~" // RFC 3516, 4.4
-	}
-	if t.c.literalPlus(p.text.Size()) {
-		marker = "+"
-	}
-	return fmt.Sprintf("(%s)%s %s{%d%s}\r\n", p.flags, p.date, eight, p.text.Size(), marker)
-}
-
-// sendNext adds a message to the one command of MULTIAPPEND, RFC 3502.
-func (t *delivery) sendNext(p *parcel) error {
-	line := " " + t.arguments(p)
-	if t.tag == "" {
-		t.tag = t.c.tag()
-		line = fmt.Sprintf("%s APPEND %s %s", t.tag, wire(t.n), t.arguments(p))
-	}
-	t.kept++ // once the command ends well
-	return t.text(line, p)
-}
-
-// text sends a line and the literal that it ends in.
-func (t *delivery) text(line string, p *parcel) error {
-	c := t.c
-	if c.broken != nil {
-		return c.broken
-	}
-	c.Trace("> ", []byte(line))
-	_, err := io.WriteString(c.W, line)
-	if err == nil && !t.c.literalPlus(p.text.Size()) {
-		if err = c.W.Flush(); err == nil {
-			if err := t.await(func() bool { return false }); err != nil {
-				return err
-			}
-		}
-	}
-	if err == nil {
-		_, err = p.text.WriteTo(c.W)
-	}
-	if err != nil {
-		return c.fatal(t.why(err))
-	}
-	return nil
-}
-
-// why finds the reason for which a server has hung up while we were sending.
-func (t *delivery) why(err error) error {
-	for range maxPending {
-		line, ended := t.c.read()
-		if ended != nil {
-			return err
-		}
-		if r, ok := status(line, "*"); ok && r.kind == "BYE" {
-			return fmt.Errorf("%w: %w", err, &StatusError{"BYE", r.code, r.text})
-		}
-		if r, ok := status(line, t.tag); ok && r.kind != "OK" {
-			return fmt.Errorf("%w: %w", err, r.err())
-		}
-	}
-	return err
-}
-
-// await reads until the server asks for a literal, or enough says that there is
-// no need to wait any longer.
-func (t *delivery) await(enough func() bool) error {
-	for !enough() {
-		line, err := t.c.read()
-		if err != nil {
-			return t.c.fatal(err)
-		}
-		if bytes.HasPrefix(line, []byte("+")) {
-			return nil
-		}
-		if err := t.answer(line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// answer takes a response: the end of a command that is under way, or what is
-// untagged.
-func (t *delivery) answer(line []byte) error {
-	if t.multi {
-		if r, ok := status(line, t.tag); ok {
-			t.tag = ""
-			t.kept = 0
-			if err := r.err(); err != nil {
-				return err
-			}
-			return t.c.fatal(&ProtocolError{"APPEND has ended before its messages"})
-		}
-		return t.c.untagged(line)
-	}
-	for i, p := range t.pending {
-		r, ok := status(line, p.tag)
-		if !ok {
-			continue
-		}
-		t.pending = append(t.pending[:i:i], t.pending[i+1:]...)
-		t.octets -= p.text.Size()
-		return errors.Join(t.stored(p, r), p.text.Close())
-	}
-	return t.c.untagged(line)
-}
-
-// stored takes the answer to the APPEND of one message.
-func (t *delivery) stored(p *parcel, r response) error {
-	t.c.note(r)
-	if err := r.err(); err != nil {
-		return err
-	}
-	t.kept++
-	t.now[p.sum]++
-	uid := t.appendUID(r)
-	if t.journal == nil {
-		return nil
-	}
-	return t.journal.stored(uid, p.sum)
-}
-
-// appendUID takes "[APPENDUID validity uid]", RFC 4315, 3, and returns the
-// first UID.
-func (t *delivery) appendUID(r response) uint32 {
-	if r.code != "APPENDUID" {
-		return 0
-	}
-	var validity, first, last uint32
-	if n, _ := fmt.Sscanf(r.args, "%d %d:%d", &validity, &first, &last); n < 2 {
-		return 0
-	}
-	t.uids.Validity = validity
-	if t.uids.First == 0 {
-		t.uids.First = first
-	}
-	t.uids.Last = max(first, last)
-	return first
-}
-
-// sendOne sends a message in a command of its own. Where the connection breaks,
-// what was under way is looked for at the server, and sent again if it is not
-// there.
-func (t *delivery) sendOne(p *parcel) error {
-	for try := 0; ; try++ {
-		err := t.sendCommand(p)
-		if err == nil || !errors.Is(err, remote.ErrLost) || try == maxReconnects || t.journal == nil {
-			return err
-		}
-		if err := t.again(err); err != nil {
-			return err
-		}
-	}
-}
-
-func (t *delivery) sendCommand(p *parcel) error {
-	if !t.isPending(p) {
-		err := t.await(func() bool {
-			return len(t.pending) == 0 || len(t.pending) < maxPending && t.octets+p.text.Size() <= maxPendingOctets
-		})
-		if err != nil {
-			return err
-		}
-		t.pending = append(t.pending, p)
-		t.octets += p.text.Size()
-		p.tag = t.c.tag()
-		if err := t.text(fmt.Sprintf("%s APPEND %s %s", p.tag, wire(t.n), t.arguments(p)), p); err != nil {
-			return err
-		}
-		if _, err := io.WriteString(t.c.W, "\r\n"); err != nil {
-			return t.c.fatal(err)
-		}
-	}
-	return nil
-}
-
-func (t *delivery) isPending(p *parcel) bool {
-	for _, q := range t.pending {
-		if p == q {
-			return true
-		}
-	}
-	return false
-}
-
-// again connects again and brings what was under way to its end.
-func (t *delivery) again(why error) error {
-	t.d.env.Notify(mailbox.Warn, fmt.Sprintf("%v: connecting again", why))
-	t.c.Close()
-	c, err := connect(t.ctx, t.d.env, t.n.Remote, t.d.o)
-	if err != nil {
-		return err
-	}
-	t.c = c
-	have, err := t.haveStored()
-	if err != nil {
-		return err
-	}
-	for sum := range have {
-		have[sum] -= t.before[sum] + t.now[sum]
-	}
-	waiting := t.pending
-	t.pending, t.octets = nil, 0
-	for _, p := range waiting {
-		if have[p.sum] > 0 {
-			have[p.sum]--
-			t.now[p.sum]++
-			t.kept++
-			continue
-		}
-		if err := t.sendCommand(p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Commit ends the one command, or waits for the ends of those under way.
 func (t *delivery) Commit() (mailbox.UIDs, error) {
 	if t.state != nil {
@@ -493,50 +218,17 @@ func (t *delivery) Commit() (mailbox.UIDs, error) {
 	if err := t.ctx.Err(); err != nil {
 		return mailbox.UIDs{}, err
 	}
-	err := t.finish()
-	if err != nil {
+	if err := t.finish(); err != nil {
 		t.state = err
 		return mailbox.UIDs{}, t.fail(err)
 	}
+	if t.journal != nil && t.isDoubtful() {
+		if err := t.removeLate(); err != nil { // all that was to be stored is
+			t.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s: some messages may be there twice: %v", t.n.Text, err))
+		}
+	}
 	t.state = errOver
 	return t.uids, t.fail(t.letGo(false))
-}
-
-func (t *delivery) finish() error {
-	if !t.multi {
-		return t.finishPending()
-	}
-	if t.tag == "" {
-		return nil
-	}
-	t.doubt = true
-	if err := t.c.write("\r\n", ""); err != nil {
-		return err
-	}
-	r, err := t.c.finish(t.tag)
-	t.doubt = err != nil && errors.Is(err, remote.ErrLost)
-	if err != nil {
-		t.kept = 0
-		return err
-	}
-	t.tag = ""
-	t.appendUID(r)
-	return nil
-}
-
-func (t *delivery) finishPending() error {
-	for try := 0; ; try++ {
-		err := t.c.W.Flush()
-		if err == nil {
-			err = t.await(func() bool { return len(t.pending) == 0 })
-		}
-		if err == nil || !errors.Is(err, remote.ErrLost) || try == maxReconnects || t.journal == nil {
-			return err
-		}
-		if err := t.again(err); err != nil {
-			return err
-		}
-	}
 }
 
 // Kept returns how many messages are in the mailbox though the delivery
@@ -598,47 +290,5 @@ func (t *delivery) letGo(keep bool) error {
 		t.d.release(t.c)
 	}
 	t.c = nil
-	return err
-}
-
-// A crlf makes line ends of lone LFs, and digests what comes out.
-type crlf struct {
-	w    io.Writer
-	sum  hash.Hash
-	cr   bool // the last octet was a CR
-	ends int  // LFs that became line ends
-	nul  bool // there was a NUL
-	size int64
-}
-
-func (c *crlf) Write(p []byte) (int, error) {
-	c.nul = c.nul || bytes.IndexByte(p, 0) >= 0
-	for rest := p; len(rest) > 0; {
-		i := bytes.IndexByte(rest, '\n')
-		if i < 0 {
-			c.cr = rest[len(rest)-1] == '\r'
-			return len(p), c.put(rest)
-		}
-		lone := i > 0 && rest[i-1] != '\r' || i == 0 && !c.cr
-		c.cr = false
-		if !lone {
-			if err := c.put(rest[:i+1]); err != nil {
-				return 0, err
-			}
-		} else {
-			c.ends++
-			if err := errors.Join(c.put(rest[:i]), c.put([]byte("\r\n"))); err != nil {
-				return 0, err
-			}
-		}
-		rest = rest[i+1:]
-	}
-	return len(p), nil
-}
-
-func (c *crlf) put(p []byte) error {
-	c.sum.Write(p)
-	c.size += int64(len(p))
-	_, err := c.w.Write(p)
 	return err
 }

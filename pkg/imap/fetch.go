@@ -35,6 +35,7 @@ type pipe struct {
 	lastSeq uint32 // opened last, to see whether they come in order
 
 	heads map[uint32][]byte // header blocks that were read ahead
+	head  []byte            // the memory of the header of the current text
 }
 
 // A flight is a command that asks for texts.
@@ -307,17 +308,23 @@ func uidIn(line []byte) uint32 {
 	return n
 }
 
-// read reads from the text that body came to.
-func (p *pipe) read(b []byte) (int, error) {
-	if p.left <= 0 {
-		return 0, io.EOF
+// peek returns what has come of the text that body came to: an octet at least.
+func (p *pipe) peek() ([]byte, error) {
+	r := p.b.c.R
+	if r.Buffered() == 0 {
+		if _, err := r.Peek(1); err == io.EOF {
+			return nil, io.ErrUnexpectedEOF
+		} else if err != nil {
+			return nil, err
+		}
 	}
-	n, err := p.b.c.R.Read(b[:min(int64(len(b)), p.left)])
+	return r.Peek(int(min(int64(r.Buffered()), p.left)))
+}
+
+// discard is done with n octets of them.
+func (p *pipe) discard(n int) {
+	p.b.c.R.Discard(n) // they are there
 	p.left -= int64(n)
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
 }
 
 // endCurrent passes over what is left of the current response.

@@ -1,19 +1,14 @@
 package imap
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"mailutil/pkg/charset"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/rfc822"
-	"mailutil/pkg/search"
 )
 
 // An item is one of a FETCH.
@@ -53,6 +48,7 @@ func (s *Server) fetch(c *command) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	keywords := s.box.mb.Status().Keywords // once: a Status counts all messages
 	for m, err := range s.box.mb.Messages(set) {
 		if err != nil {
 			return "", err
@@ -64,10 +60,10 @@ func (s *Server) fetch(c *command) (string, error) {
 		if marked.Contains(m.Seq) && !slices.ContainsFunc(items, func(i item) bool { return i.name == "FLAGS" }) {
 			asked = append(items[:len(items):len(items)], item{name: "FLAGS"}) // RFC 3501, 6.4.5
 		}
-		if err := s.fetchOne(m, asked); err != nil {
+		if err := s.fetchOne(&fetchedMessage{s: s, m: m, keywords: keywords}, asked); err != nil {
 			return "", err
 		}
-		s.conn.SetWriteDeadline(time.Now().Add(bodyTimeout))
+		s.conn.SetWriteDeadline(s.Silence())
 	}
 	return s.done(c), nil
 }
@@ -232,14 +228,15 @@ func (x *section) parse(s string) error {
 
 // A fetched is one message at work.
 type fetchedMessage struct {
-	s    *Server
-	m    mailbox.Message
-	head []byte // nil: not read
-	root *part  // nil: not read
+	s        *Server
+	m        mailbox.Message
+	keywords []string // the names of their bits
+	head     []byte   // nil: not read
+	root     *part    // nil: not read
 }
 
-func (s *Server) fetchOne(m mailbox.Message, items []item) error {
-	f := &fetchedMessage{s: s, m: m}
+func (s *Server) fetchOne(f *fetchedMessage, items []item) error {
+	m := f.m
 	// What can go wrong is done before a word of the answer is sent: then a
 	// message that cannot be read is a NO, and the session goes on.
 	type answer struct {
@@ -281,7 +278,7 @@ func (f *fetchedMessage) prepare(i item) ([]byte, *cut, error) {
 	case "UID":
 		return fmt.Appendf(b, "%d", f.m.UID), nil, nil
 	case "FLAGS":
-		return fmt.Appendf(b, "(%s)", flagWords(f.m.Flags, f.s.box.mb.Status().Keywords)), nil, nil
+		return fmt.Appendf(b, "(%s)", flagWords(f.m.Flags, f.keywords)), nil, nil
 	case "INTERNALDATE":
 		d := f.m.Date
 		if d.IsZero() {
@@ -439,181 +436,40 @@ func (f *fetchedMessage) send(c cut) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.CopyN(io.Discard, text, c.from); err != nil {
-		return err
-	}
-	n, err := io.CopyN(patientWriter{f.s}, text, c.n)
-	if err == io.EOF {
-		return fmt.Errorf("message %d has %d octets fewer than announced", f.m.Seq, c.n-n)
+	w := &clip{s: f.s, cut: c}
+	_, err = text.WriteTo(w)
+	switch {
+	case w.n == 0: // that it is longer is no matter
+		return w.err
+	case err == nil:
+		return fmt.Errorf("message %d has %d octets fewer than announced", f.m.Seq, w.n)
 	}
 	return err
 }
 
-// A patientWriter limits how long a client may take nothing.
-type patientWriter struct{ s *Server }
-
-func (p patientWriter) Write(b []byte) (int, error) {
-	p.s.conn.SetWriteDeadline(time.Now().Add(bodyTimeout))
-	return p.s.w.Write(b)
+// A clip passes a stretch of a text on to a client, and limits how long that
+// may take nothing.
+type clip struct {
+	s *Server
+	cut
+	err error
 }
 
-// search answers SEARCH, with ESEARCH, RFC 4731.
-func (s *Server) search(c *command) (string, error) {
-	returns, wanted, err := c.returns()
-	if err != nil {
-		return "", err
-	}
-	words, err := s.criteria(c)
-	if err != nil {
-		return "", err
-	}
-	criteria, err := search.Parse(words, time.Now())
-	if err != nil {
-		return "", badError(oneLine(err.Error()))
-	}
-	matcher := search.NewMatcher(criteria, s.box.mb.Status())
-	var found []uint32
-	for m, err := range s.box.mb.Messages(mailbox.All) {
-		if err != nil {
-			return "", err
-		}
-		ok, err := matcher.Match(m, func() (mailbox.Content, error) { return s.box.mb.Open(m.Seq) })
-		if err != nil {
-			return "", fmt.Errorf("message %d: %w", m.Seq, err)
-		}
-		if !ok {
-			continue
-		}
-		n := m.Seq
-		if c.uid {
-			n = m.UID
-		}
-		found = append(found, n)
-	}
-	if returns {
-		s.untagged("%s", esearch(c, wanted, found))
-		return s.done(c), nil
-	}
-	s.w.WriteString("* SEARCH")
-	for _, n := range found {
-		fmt.Fprintf(s.w, " %d", n)
-	}
-	s.w.WriteString("\r\n")
-	return s.done(c), nil
-}
+// errEnough is what a clip says when it has all that it wants.
+var errEnough = errors.New("no more is wanted")
 
-// returns reads "RETURN (...)".
-func (c *command) returns() (given bool, wanted []string, err error) {
-	save := c.args
-	c.args.space()
-	if !strings.EqualFold(string(c.args.atom()), "RETURN") {
-		c.args = save
-		return false, nil, nil
+func (w *clip) Write(p []byte) (int, error) {
+	all := len(p)
+	skip := min(w.from, int64(len(p)))
+	w.from -= skip
+	p = p[skip:]
+	p = p[:min(w.n, int64(len(p)))]
+	w.s.conn.SetWriteDeadline(w.s.Silence())
+	if _, w.err = w.s.w.Write(p); w.err != nil {
+		return 0, w.err
 	}
-	c.args.space()
-	if wanted, err = c.args.words(); err != nil {
-		return true, nil, badError("Missing or invalid argument to SEARCH")
+	if w.n -= int64(len(p)); w.n == 0 {
+		return all, errEnough
 	}
-	if len(wanted) == 0 {
-		wanted = []string{"ALL"}
-	}
-	return true, wanted, nil
-}
-
-func esearch(c *command, wanted []string, found []uint32) string {
-	out := fmt.Sprintf("ESEARCH (TAG %q)", c.tag)
-	if c.uid {
-		out += " UID"
-	}
-	for _, w := range wanted {
-		switch up := strings.ToUpper(w); {
-		case up == "COUNT":
-			out += fmt.Sprintf(" COUNT %d", len(found))
-		case len(found) == 0:
-		case up == "MIN":
-			out += fmt.Sprintf(" MIN %d", found[0])
-		case up == "MAX":
-			out += fmt.Sprintf(" MAX %d", found[len(found)-1])
-		case up == "ALL":
-			out += " ALL " + runs(found)
-		}
-	}
-	return out
-}
-
-// runs writes ascending numbers as a set.
-func runs(ns []uint32) string {
-	var out []string
-	for i := 0; i < len(ns); {
-		j := i
-		for j+1 < len(ns) && ns[j+1] == ns[j]+1 {
-			j++
-		}
-		if i == j {
-			out = append(out, fmt.Sprint(ns[i]))
-		} else {
-			out = append(out, fmt.Sprintf("%d:%d", ns[i], ns[j]))
-		}
-		i = j + 1
-	}
-	return strings.Join(out, ",")
-}
-
-// criteria writes the criteria of a SEARCH as package search reads them: strings
-// as literals, in UTF-8, and "*" as the number that it stands for.
-func (s *Server) criteria(c *command) (string, error) {
-	p := &c.args
-	var out []byte
-	var cs charset.Charset
-	known := false
-	for {
-		p.space()
-		switch {
-		case len(p.b) == 0:
-			return string(out), nil
-		case p.take('('):
-			out = append(out, '(')
-			continue
-		case p.take(')'):
-			out = append(bytes.TrimRight(out, " "), ") "...)
-			continue
-		case p.b[0] == '"' || p.b[0] == '{':
-			text, _, err := p.text()
-			if err != nil {
-				return "", badError("Missing or invalid argument to SEARCH")
-			}
-			if known {
-				text = []byte(cs.Decode(text))
-			}
-			out = append(fmt.Appendf(out, "{%d}\r\n", len(text)), text...)
-			out = append(out, ' ')
-			continue
-		}
-		word := string(p.until(" ()"))
-		if strings.EqualFold(word, "CHARSET") && len(out) == 0 {
-			p.space()
-			name, _, err := p.text()
-			if err != nil {
-				return "", badError("Missing or invalid argument to SEARCH")
-			}
-			if cs, known = charset.Lookup(string(name)); !known {
-				return "", errors.New("[BADCHARSET] Unknown charset")
-			}
-			continue
-		}
-		out = append(out, s.numbers(word)...)
-		out = append(out, ' ')
-	}
-}
-
-// numbers puts the last number in the place of "*" in a set.
-func (s *Server) numbers(word string) string {
-	if !strings.Contains(word, "*") || strings.Trim(word, "0123456789,:*") != "" {
-		return word
-	}
-	last := "4294967294" // of a UID set: beyond all
-	if n := len(s.box.known); n > 0 && !strings.Contains(word, "UID") {
-		last = fmt.Sprint(max(uint32(n), s.box.known[n-1].uid))
-	}
-	return strings.ReplaceAll(word, "*", last)
+	return all, nil
 }

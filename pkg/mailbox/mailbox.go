@@ -228,7 +228,9 @@ type Item struct {
 type Delivery interface {
 	// Add takes one message. Item.Size must be the exact number of octets
 	// Text gives, or -1 when it is not known. Altered says what the format
-	// could not hold as it was. After an error only Abort is left.
+	// could not hold as it was. ErrUnsupported refuses a message that the
+	// format cannot hold; others may follow. After any other error only Abort
+	// is left.
 	Add(it Item) (Altered, error)
 
 	// Commit makes the messages durable and visible, in that order. Any error

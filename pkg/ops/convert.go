@@ -25,6 +25,7 @@ type ConvertOptions struct {
 	// X-Keywords of the messages. Without it such a mailbox is left alone.
 	KeywordFields bool
 
+	Origin   Origin          // as in CopyOptions
 	Progress func(Progress)  // as in CopyOptions
 	Except   func(Exception) // as in CopyOptions
 }
@@ -189,7 +190,7 @@ func (v *converter) formats() (err error) {
 	if err != nil {
 		return err
 	}
-	if v.from.Name() == "phile" || v.from.Name() == "dummy" && fi.IsDir() {
+	if v.from.Name() == anyFile || v.from.Name() == "dummy" && fi.IsDir() {
 		return fail("convert", v.n.Text, mailbox.ErrNotMailbox)
 	}
 	var ok bool
@@ -323,7 +324,7 @@ func (v *converter) newCopier(st mailbox.Status, k KeywordMode) *copier {
 	at.Path = v.swap.Hidden
 	v.c.Account = Account{Source: v.c.Source, Target: v.c.Target, Found: st.Messages, Failed: st.Messages}
 	c := &copier{s: v.s, from: v.held, status: st, acc: &v.c.Account, at: &at, chosen: mailbox.Range(1, st.Messages)}
-	c.o = CopyOptions{Create: true, KeepUIDs: true, Verify: true, Keywords: k, Progress: v.o.Progress}
+	c.o = CopyOptions{Create: true, KeepUIDs: true, Verify: true, Keywords: k, Origin: v.o.Origin, Progress: v.o.Progress}
 	renewed := time.Now()
 	c.tick = func() error {
 		if time.Since(renewed) < renewEvery {
@@ -345,10 +346,9 @@ func (v *converter) fill(ctx context.Context, c *copier) (err error) {
 		return err
 	}
 	ao := mailbox.AppendOptions{New: true, UIDValidity: c.status.UIDValidity, UIDNext: c.status.UIDNext}
-	if ao.Keywords, err = c.keywords(); err != nil {
+	if ao.Keywords, err = c.targetKeywords(); err != nil {
 		return err
 	}
-	c.names = ao.Keywords
 	if c.to, err = v.to.Append(ctx, *c.at, ao); err != nil {
 		return err
 	}
@@ -379,8 +379,8 @@ func (v *converter) withoutRoom(ctx context.Context, c *copier) (lost uint64, er
 	for _, name := range mb.Status().Keywords {
 		there[strings.ToLower(name)] = true
 	}
-	for i, name := range c.status.Keywords {
-		if !there[strings.ToLower(name)] {
+	for i, name := range c.names {
+		if name != "" && !there[strings.ToLower(name)] {
 			lost |= 1 << i
 		}
 	}

@@ -37,8 +37,9 @@ type CopyOptions struct {
 	KeepUIDs  bool             // goes with Create: UIDs and UIDVALIDITY stay as they are
 	Format    string           // goes with Create: of a new mailbox whose name does not say; "" as the configuration says
 	DateFrom  DateSource
-	Missing   bool   // only the messages whose text the target, which exists, does not have
-	Origin    Origin // whose fields in the header say what the flags are
+	Missing   bool    // only the messages whose text the target, which exists, does not have
+	Origin    Origin  // whose fields in the header say what the flags are
+	Folder    *Folder // only its messages, of a Takeout; nil for all
 
 	// Started, when not nil, is called once the source is open, before
 	// anything is written. Of a stream it is not known yet how many messages
@@ -174,6 +175,8 @@ func (c *copier) choose(ctx context.Context) error {
 			c.matcher = search.NewMatcher(c.o.Where, c.status)
 		}
 		return nil
+	case c.o.Folder != nil:
+		c.chosen, n = c.o.Folder.messages, c.o.Folder.count
 	case c.o.Where == nil:
 		c.chosen = mailbox.Range(1, n)
 	default:
@@ -303,13 +306,9 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 		return mailbox.Sayf(mailbox.ErrUnsupported, "standard output cannot be read back: copy to a mailbox, to move or to verify")
 	}
 	ao := mailbox.AppendOptions{New: create}
-	if ao.Keywords, err = c.keywords(); err == nil {
-		ao.Keywords, err = c.learn(slices.Clone(ao.Keywords))
-	}
-	if err != nil {
+	if ao.Keywords, err = c.targetKeywords(); err != nil {
 		return err
 	}
-	c.names = ao.Keywords
 	if c.o.KeepUIDs {
 		if !create {
 			return errUIDs
@@ -335,8 +334,17 @@ func (c *copier) resolveTarget(dst string) (mailbox.Name, error) {
 // stream is the format of standard output.
 const stream = "stream"
 
-// keywords are the names that the target is to have, "" for bits that it need
-// not know.
+// targetKeywords are the names that the target is to have, with those that the
+// fields of the origin bring.
+func (c *copier) targetKeywords() (names []string, err error) {
+	if names, err = c.keywords(); err == nil {
+		names, err = c.learn(slices.Clone(names))
+	}
+	c.names = names
+	return names, err
+}
+
+// keywords are those of the source, "" for bits that the target need not know.
 func (c *copier) keywords() ([]string, error) {
 	switch c.o.Keywords {
 	case Drop:
@@ -344,7 +352,7 @@ func (c *copier) keywords() ([]string, error) {
 	case KeepAll:
 		return c.status.Keywords, nil
 	}
-	if c.status.Streaming { // nobody knows yet which ones are borne
+	if c.status.Streaming || len(c.status.Keywords) == 0 { // nobody knows yet which ones are borne, or none can be
 		return c.status.Keywords, nil
 	}
 	var borne uint64
@@ -507,6 +515,9 @@ func (c *copier) mapFields(it *mailbox.Item, text mailbox.Content) (lost int, er
 	header, err := text.Header()
 	if err != nil {
 		return 0, err
+	}
+	if f := c.o.Folder; f != nil && folderOf(header) != f.Name {
+		return 0, fmt.Errorf("%w: %w", mailbox.ErrChanged, errOtherLabels)
 	}
 	return c.apply(it, header), nil
 }

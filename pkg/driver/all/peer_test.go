@@ -7,9 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mailutil/pkg/internal/fsx/fsxtest"
+	"mailutil/pkg/mailbox/mailboxtest"
 )
 
 // The original library and our drivers work on the same mailboxes, in real
@@ -44,12 +43,8 @@ type arena struct {
 
 func newArena(t *testing.T) *arena {
 	t.Helper()
-	home, err := os.MkdirTemp("", "mailutil-peer-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(home) })
-	a := &arena{t: t, home: home, original: filepath.Join(home, ".peer"), ours: filepath.Join(home, ".ours")}
+	home, cred := mailboxtest.PlainHome(t)
+	a := &arena{t: t, home: home, original: filepath.Join(home, ".peer"), ours: filepath.Join(home, ".ours"), cred: cred}
 	src := filepath.Join("..", "..", "..", "testdata", "peer", "peer.c")
 	if out, err := exec.Command("cc", "-O1", "-o", a.original, src, "-lc-client").CombinedOutput(); err != nil {
 		t.Skipf("the original library is not installed here: %v\n%s", err, firstLine(out))
@@ -64,18 +59,6 @@ func newArena(t *testing.T) *arena {
 	}
 	if err := os.WriteFile(a.ours, data, 0o755); err != nil {
 		t.Fatal(err)
-	}
-	if os.Getuid() == 0 {
-		u, err := user.Lookup("games")
-		if err != nil {
-			t.Skip("no user games to run the original as")
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		a.cred = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if err := os.Chown(home, uid, gid); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return a
 }
@@ -158,18 +141,7 @@ func (a *arena) place(golden string) (name string) {
 			a.t.Fatal(err)
 		}
 	}
-	if a.cred == nil {
-		return name
-	}
-	err := filepath.WalkDir(a.home, func(path string, _ fs.DirEntry, err error) error {
-		if err == nil {
-			err = os.Lchown(path, int(a.cred.Uid), int(a.cred.Gid))
-		}
-		return err
-	})
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	mailboxtest.Give(a.t, a.home, a.cred)
 	return name
 }
 

@@ -1,165 +1,16 @@
 package maildir
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"io"
 	"io/fs"
-	"slices"
 
-	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
 )
 
-// pieceSize is how much of a text is read at a time.
-const pieceSize = 128 << 10
-
 // errRemoved is the error for a message that another program has removed.
 var errRemoved = fmt.Errorf("%w: the message was removed", mailbox.ErrChanged)
-
-// A content is the text of a message. There is one for a mailbox, used again
-// for each message.
-type content struct {
-	f    fsx.File
-	off  int64 // of the next octet on disk
-	end  int64
-	cr   bool   // the octet before is CR
-	out  []byte // converted, not yet read
-	raw  []byte
-	conv []byte // backs out
-	head []byte // nil when not asked for
-	sum  *maphash.Hash
-	done func() // called once all octets went into sum
-}
-
-// reset begins with the file f.
-func (c *content) reset(f fsx.File, size int64) {
-	*c = content{f: f, end: size, raw: c.raw, conv: c.conv}
-	if c.raw == nil {
-		c.raw = make([]byte, pieceSize)
-	}
-}
-
-func (c *content) close() error {
-	if c.f == nil {
-		return nil
-	}
-	err := c.f.Close()
-	c.f = nil
-	return err
-}
-
-// read reads a piece of the file.
-func (c *content) read(off int64) ([]byte, error) {
-	if c.f == nil {
-		return nil, fs.ErrClosed
-	}
-	n, err := c.f.ReadAt(c.raw[:min(pieceSize, c.end-off)], off)
-	if n > 0 {
-		return c.raw[:n], nil
-	}
-	if err == io.EOF {
-		err = fmt.Errorf("%w: %s became shorter", mailbox.ErrChanged, c.f.Name())
-	}
-	return nil, err
-}
-
-// fill converts the next piece into c.out; io.EOF at the end.
-func (c *content) fill() error {
-	if c.off == c.end {
-		if c.done != nil {
-			c.done()
-			c.done = nil
-		}
-		return io.EOF
-	}
-	p, err := c.read(c.off)
-	if err != nil {
-		return err
-	}
-	if c.sum != nil {
-		c.sum.Write(p)
-	}
-	c.off += int64(len(p))
-	c.conv = crlf.Append(c.conv[:0], p, c.cr)
-	c.out, c.cr = c.conv, crlf.EndsCR(p, c.cr)
-	return nil
-}
-
-// Read reads the text.
-func (c *content) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	if len(c.out) == 0 {
-		if err := c.fill(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(p, c.out)
-	c.out = c.out[n:]
-	return n, nil
-}
-
-// WriteTo writes what is left of the text.
-func (c *content) WriteTo(to io.Writer) (done int64, err error) {
-	for {
-		if len(c.out) == 0 {
-			if err := c.fill(); err == io.EOF {
-				return done, nil
-			} else if err != nil {
-				return done, err
-			}
-		}
-		n, err := to.Write(c.out)
-		done += int64(n)
-		c.out = c.out[n:]
-		if err != nil {
-			return done, err
-		}
-	}
-}
-
-// Header returns the header block, at most mailbox.MaxHeader of it.
-func (c *content) Header() ([]byte, error) {
-	if c.head != nil {
-		return c.head, nil
-	}
-	head := []byte{}
-	h := content{f: c.f, end: c.end, raw: make([]byte, 4<<10)}
-	for len(head) < mailbox.MaxHeader && h.off < h.end {
-		n, err := h.f.ReadAt(h.raw[:min(int64(len(h.raw)), h.end-h.off)], h.off)
-		if n == 0 {
-			return nil, err
-		}
-		p := h.raw[:n]
-		seen := max(len(head)-3, 0)
-		head = crlf.Append(head, p, h.cr)
-		h.cr = crlf.EndsCR(p, h.cr)
-		h.off += int64(n)
-		if end := headerEnd(head, seen); end > 0 {
-			head = head[:end]
-			break
-		}
-	}
-	c.head = slices.Clip(head[:min(len(head), mailbox.MaxHeader)])
-	return c.head, nil
-}
-
-// headerEnd is the length of a header with its empty line, 0 where h does not
-// hold its end. There is none in h[:seen].
-func headerEnd(h []byte, seen int) int {
-	if bytes.HasPrefix(h, []byte("\r\n")) {
-		return 2
-	}
-	if i := bytes.Index(h[seen:], []byte("\r\n\r\n")); i >= 0 {
-		return seen + i + 4
-	}
-	return 0
-}
 
 // openFile opens a message for reading. One that has another name meanwhile is
 // found again.
@@ -251,30 +102,3 @@ func (ix *index) finder() func(base string) int {
 		return -1
 	}
 }
-
-// measure counts the octets of a message as it is read.
-func (b *box) measure(i int) (size int64, err error) {
-	f, fi, err := b.openFile(i)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close() // read only
-	return measure(f, fi.Size())
-}
-
-func measure(f io.ReaderAt, end int64) (int64, error) {
-	size, cr := end, false
-	buf := make([]byte, min(pieceSize, max(end, 1)))
-	for off := int64(0); off < end; {
-		n, err := f.ReadAt(buf[:min(int64(len(buf)), end-off)], off)
-		if n == 0 {
-			return 0, err
-		}
-		size += crlf.Added(buf[:n], cr)
-		cr = crlf.EndsCR(buf[:n], cr)
-		off += int64(n)
-	}
-	return size, nil
-}
-
-var _ mailbox.Content = (*content)(nil)

@@ -1,156 +1,48 @@
 package maildir
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/mailbox/mailboxtest"
 )
 
-// A dovecot is the real one, of a configuration of its own, without a server.
-// It opens nothing for root, so as root it runs as the user games.
+// A dovecot is the real one, and the surroundings that it shares with us.
 type dovecot struct {
-	t    *testing.T
-	env  *mailbox.Env
-	cred *syscall.Credential
+	*mailboxtest.Dovecot
+	t   *testing.T
+	env *mailbox.Env
 }
 
-const dovecotImap = "/usr/lib/dovecot/imap"
-
-func newDovecot(t *testing.T) *dovecot {
+func newDovecot(t *testing.T, more ...string) *dovecot {
 	t.Helper()
-	if _, err := os.Stat(dovecotImap); err != nil {
-		t.Skip("Dovecot is not installed here: ", err)
-	}
+	dir, who := mailboxtest.PlainHome(t)
 	env := mailboxtest.NewEnv(t)
-	dir, err := os.MkdirTemp("", "mailutil-dovecot-") // others may enter it
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
 	env.Home, env.LockDir = dir, dir
-	p := &dovecot{t: t, env: env}
-	if os.Getuid() == 0 {
-		u, err := user.Lookup("games")
-		if err != nil {
-			t.Skip("no user games: ", err)
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		p.cred = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	}
-	conf := fmt.Sprintf("base_dir = %s/run\nstate_dir = %s/run\nlog_path = %s/log\nmail_location = maildir:%s/Maildir\nssl = no\nprotocols =\n", dir, dir, dir, dir)
-	if err := os.WriteFile(dir+"/conf", []byte(conf), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return &dovecot{mailboxtest.NewDovecot(t, dir, who, more...), t, env}
 }
 
-// imap has commands done, and returns what Dovecot answers.
-func (p *dovecot) imap(commands ...string) *bufio.Reader {
+// ours is what we read.
+func (p *dovecot) ours(n mailbox.Name, mode mailbox.Mode) mailboxtest.Reading {
 	p.t.Helper()
-	if p.cred != nil {
-		err := filepath.WalkDir(p.env.Home, func(path string, _ fs.DirEntry, err error) error {
-			return errors.Join(err, os.Lchown(path, int(p.cred.Uid), int(p.cred.Gid)))
-		})
-		if err != nil {
-			p.t.Fatal(err)
-		}
+	p.env.Unpacker = unpacker
+	mb, err := New(p.env).Open(context.Background(), n, mode)
+	if err != nil {
+		p.t.Fatal(err)
 	}
-	cmd := exec.Command(dovecotImap, "-c", p.env.Home+"/conf")
-	cmd.Env = []string{"HOME=" + p.env.Home, "USER=games", "PATH=/usr/bin:/bin", "TZ=UTC"}
-	cmd.Dir = p.env.Home
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.cred}
-	cmd.Stdin = strings.NewReader(strings.Join(append(commands, "z LOGOUT"), "\r\n") + "\r\n")
-	out, err := cmd.CombinedOutput()
-	log, _ := os.ReadFile(p.env.Home + "/log")
-	if err != nil || !bytes.Contains(out, []byte("z OK")) || bytes.Contains(log, []byte("Error")) || bytes.Contains(log, []byte("Warning")) {
-		p.t.Fatalf("Dovecot: %v\n%s\n%s", err, out, log)
+	r := mailboxtest.ReadAll(p.t, mb)
+	if err := mb.Close(); err != nil {
+		p.t.Error(err)
 	}
-	return bufio.NewReader(bytes.NewReader(out))
-}
-
-var (
-	fetchLine = regexp.MustCompile(`^\* \d+ FETCH \(UID (\d+) FLAGS \((.*)\) INTERNALDATE "(.*)" RFC822.SIZE (\d+) BODY\[\] \{(\d+)\}\r\n$`)
-	validLine = regexp.MustCompile(`UIDVALIDITY (\d+)`)
-	nextLine  = regexp.MustCompile(`UIDNEXT (\d+)`)
-)
-
-// read reads a mailbox as readBox does.
-func (p *dovecot) read(folder string) (g goldenBox) {
-	p.t.Helper()
-	in := p.imap(`a SELECT "`+folder+`"`, "b FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])")
-	for {
-		line, err := in.ReadString('\n')
-		if err == io.EOF {
-			return g
-		}
-		if strings.HasPrefix(line, "a NO") || strings.HasPrefix(line, "a BAD") {
-			p.t.Fatalf("Dovecot, %s: %s", folder, line)
-		}
-		if m := validLine.FindStringSubmatch(line); m != nil {
-			g.UIDValidity = number(m[1])
-		}
-		if m := nextLine.FindStringSubmatch(line); m != nil {
-			g.UIDLast = number(m[1]) - 1
-		}
-		m := fetchLine.FindStringSubmatch(line)
-		if m == nil {
-			continue
-		}
-		date, err := time.Parse("_2-Jan-2006 15:04:05 -0700", m[3])
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		text := make([]byte, number(m[5]))
-		if _, err := io.ReadFull(in, text); err != nil {
-			p.t.Fatal(err)
-		}
-		sum := sha256.Sum256(text)
-		msg := goldenMessage{
-			UID: number(m[1]), InternalDate: date.UTC().Format("2006-01-02T15:04:05+00:00"),
-			Size: int64(number(m[4])), SHA256: hex.EncodeToString(sum[:]),
-		}
-		for _, f := range strings.Fields(m[2]) {
-			switch {
-			case f == `\Recent`:
-			case f[0] == '\\':
-				msg.Flags = append(msg.Flags, f)
-			default:
-				msg.Keywords = append(msg.Keywords, f)
-			}
-		}
-		slices.Sort(msg.Flags)
-		slices.Sort(msg.Keywords)
-		g.Messages = append(g.Messages, msg)
-	}
-}
-
-func number(s string) uint32 {
-	n, _ := strconv.ParseUint(s, 10, 32)
-	return uint32(n)
+	return r
 }
 
 // agree wants both programs to read the same, whoever is the first.
@@ -161,21 +53,18 @@ func (p *dovecot) agree(what string, oursFirst bool) {
 		if folder != "INBOX" {
 			n.Path += "/Archive/2024"
 		}
-		var ours, theirs goldenBox
+		var ours, theirs mailboxtest.Reading
 		if oursFirst {
-			ours = readBox(p.t, p.env, n, mailbox.ReadWrite)
-			theirs = p.read(folder)
+			ours = p.ours(n, mailbox.ReadWrite)
+			theirs = p.Read(folder)
 		} else {
-			theirs = p.read(folder)
-			ours = readBox(p.t, p.env, n, mailbox.ReadOnly)
+			theirs = p.Read(folder)
+			ours = p.ours(n, mailbox.ReadOnly)
 		}
-		if ours.Keywords = nil; len(ours.Messages) < len(dovecotTexts)-2 {
+		if len(ours.Messages) < len(dovecotTexts)-2 {
 			p.t.Errorf("%s: %s: only %d messages", what, folder, len(ours.Messages))
 		}
-		for i := range ours.Messages {
-			ours.Messages[i].Recent = false
-		}
-		if d := cmp.Diff(ours, theirs, cmpopts.EquateEmpty()); d != "" {
+		if d := cmp.Diff(ours, theirs); d != "" {
 			p.t.Errorf("%s: %s (-ours +Dovecot):\n%s", what, folder, d)
 		}
 	}
@@ -226,7 +115,7 @@ func TestDovecot(t *testing.T) {
 	p.deliver(sub, mailbox.AppendOptions{Keywords: []string{"x"}})
 	p.agree("more mail, we give the UIDs", true)
 
-	p.imap("a SELECT INBOX", "b STORE 2,5 +FLAGS (\\Flagged Dovecot)", "c STORE 3 -FLAGS (Work)", "d STORE 7 +FLAGS (\\Deleted)", "e EXPUNGE",
+	p.IMAP("a SELECT INBOX", "b STORE 2,5 +FLAGS (\\Flagged Dovecot)", "c STORE 3 -FLAGS (Work)", "d STORE 7 +FLAGS (\\Deleted)", "e EXPUNGE",
 		"f APPEND INBOX (\\Seen Work) {25+}\r\nSubject: theirs\r\n\r\nbody\r\n\r\n")
 	p.agree("flags and an expunge of Dovecot's", false)
 
@@ -249,7 +138,7 @@ func TestDovecot(t *testing.T) {
 		}
 	}
 	p.agree("flags and an expunge of ours", false)
-	p.imap("a SELECT INBOX", "b COPY 1:4 Archive.2024", "c STORE 1:* -FLAGS (Ours)")
+	p.IMAP("a SELECT INBOX", "b COPY 1:4 Archive.2024", "c STORE 1:* -FLAGS (Ours)")
 	p.agree("a copy of Dovecot's", true)
 }
 
@@ -263,7 +152,7 @@ func TestDovecotSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mb.Close()
-	p.imap("a SELECT INBOX", "b STORE 1:4 +FLAGS (\\Flagged \\Deleted Word)", "c UID EXPUNGE 2")
+	p.IMAP("a SELECT INBOX", "b STORE 1:4 +FLAGS (\\Flagged \\Deleted Word)", "c UID EXPUNGE 2")
 	// Our session has not looked yet: names have changed, and one is gone.
 	if _, err := mb.Open(1); err != nil {
 		t.Errorf("open a message that was renamed: %v", err)
@@ -280,16 +169,46 @@ func TestDovecotSession(t *testing.T) {
 	if _, err := mb.Ping(); err != nil {
 		t.Error(err)
 	}
-	want := p.read("INBOX")
-	got := readBox(t, p.env, root, mailbox.ReadOnly)
-	got.Keywords = nil
-	for i := range got.Messages {
-		got.Messages[i].Recent = false
-	}
-	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
+	want := p.Read("INBOX")
+	if d := cmp.Diff(want, p.ours(root, mailbox.ReadOnly)); d != "" {
 		t.Errorf("(-Dovecot +ours):\n%s", d)
 	}
 	if len(want.Messages) != len(dovecotTexts)-2 || want.Messages[0].Flags[0] != `\Deleted` || int(mb.Status().Messages) != len(want.Messages) {
 		t.Errorf("Dovecot reads %+v, our session has %d", want, mb.Status().Messages)
+	}
+}
+
+// Dovecot compresses what it stores; we read the same as it does, and what is
+// not compressed beside it.
+func TestDovecotPacked(t *testing.T) {
+	if _, err := os.Stat("/usr/lib/dovecot/modules/lib20_zlib_plugin.so"); err != nil {
+		t.Skip("Dovecot's compression plugin is not installed here: ", err)
+	}
+	for _, by := range []string{"gz", "bz2", "zstd"} {
+		p := newDovecot(t, "mail_plugins = zlib", "plugin {", "zlib_save = "+by, "}")
+		root := mailbox.Name{Text: "Maildir", Path: filepath.Join(p.env.Home, "Maildir")}
+		p.deliver(root, mailbox.AppendOptions{New: true, UIDValidity: 1234567})
+		var commands []string
+		for i, text := range dovecotTexts {
+			commands = append(commands, fmt.Sprintf("a%d APPEND INBOX (Work) {%d+}\r\n%s", i, len(text), text))
+		}
+		p.IMAP(commands...)
+		theirs := p.Read("INBOX")
+		if d := cmp.Diff(p.ours(root, mailbox.ReadWrite), theirs); d != "" {
+			t.Errorf("%s (-ours +Dovecot):\n%s", by, d)
+		}
+		packed := 0
+		files, err := filepath.Glob(root.Path + "/cur/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			if octets, err := os.ReadFile(name); err == nil && unpacker(octets) != nil {
+				packed++
+			}
+		}
+		if packed < len(dovecotTexts)-1 || len(theirs.Messages) != 2*len(dovecotTexts) {
+			t.Errorf("%s: %d of %d messages are compressed", by, packed, len(theirs.Messages))
+		}
 	}
 }

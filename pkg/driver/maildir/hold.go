@@ -28,7 +28,7 @@ func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, err
 	if err != nil {
 		return nil, d.fail("open", n.Text, err)
 	}
-	h := &heldBox{&box{d: d, ctx: ctx, name: n, dir: dir, readOnly: true, ix: &index{}}, held}
+	h := &heldBox{d.newBox(ctx, n, dir, mailbox.ReadOnly), held}
 	h.validity = max(1, uint32(d.env.Now().Unix()))
 	if err := h.begin(); err != nil {
 		return nil, d.fail("open", n.Text, errors.Join(err, held.Release()))

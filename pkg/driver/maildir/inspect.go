@@ -268,7 +268,7 @@ func (c *check) read(i int) (size, w int64, fi fs.FileInfo, err error) {
 	}
 	defer f.Close() // read only
 	if c.buf == nil {
-		c.buf = make([]byte, pieceSize)
+		c.buf = make([]byte, 128<<10)
 	}
 	cr := false
 	for size < fi.Size() {

@@ -8,6 +8,8 @@ import (
 	"iter"
 	"syscall"
 
+	"mailutil/pkg/internal/msgtext"
+	"mailutil/pkg/internal/readahead"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
@@ -22,8 +24,11 @@ type box struct {
 	readOnly bool
 	validity uint32 // where the mailbox has none
 	ix       *index
-	text     content
-	proof    *proof // of what is read, nil for none
+	source   msgtext.File
+	text     msgtext.Text // of source
+	opened   uint32       // the UID of the message that source is, 0 for none
+	ahead    *readahead.Reader
+	proof    *msgtext.Digests // of what is read, nil for none
 	closed   bool
 }
 
@@ -44,12 +49,19 @@ func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mail
 	return b, nil
 }
 
+func (d *Driver) newBox(ctx context.Context, n mailbox.Name, dir string, m mailbox.Mode) *box {
+	b := &box{d: d, ctx: ctx, name: n, dir: dir, readOnly: m == mailbox.ReadOnly, ix: &index{}}
+	b.ahead = readahead.New(b.pathAhead)
+	b.text = msgtext.Text{Piece: b.source.Piece, LF: true}
+	return b
+}
+
 func (d *Driver) open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (*box, error) {
 	dir, err := d.existing(ctx, "open", n)
 	if err != nil {
 		return nil, err
 	}
-	b := &box{d: d, ctx: ctx, name: n, dir: dir, readOnly: m == mailbox.ReadOnly, ix: &index{}}
+	b := d.newBox(ctx, n, dir, m)
 	b.validity = max(1, uint32(d.env.Now().Unix()))
 	if !b.readOnly {
 		err = b.exclusive(func(held *lock.Uidlist) error {
@@ -131,7 +143,8 @@ func (b *box) take(ix *index) (changed bool) {
 		ix.list.validity = b.validity
 	}
 	changed = ix.inherit(b.ix)
-	b.ix = ix
+	b.ix, b.opened = ix, 0
+	b.ahead.Reset()
 	return changed
 }
 
@@ -194,18 +207,57 @@ func (b *box) Open(seq uint32) (mailbox.Content, error) {
 	if seq == 0 || int64(seq) > int64(len(b.ix.all)) {
 		return nil, b.d.fail("read", b.name.Text, fmt.Errorf("no message %d", seq))
 	}
-	if err := b.text.close(); err != nil {
-		return nil, err
-	}
-	f, fi, err := b.openFile(int(seq) - 1)
-	if err != nil {
+	if err := b.openText(int(seq) - 1); err != nil {
 		return nil, b.d.fail("read", b.name.Text, fmt.Errorf("message %d: %w", seq, err))
 	}
-	b.text.reset(f, fi.Size())
 	if b.proof != nil {
-		b.proof.watch(&b.text, int(seq)-1)
+		b.proof.Watch(&b.text, int(seq)-1)
 	}
 	return &b.text, nil
+}
+
+// openText makes text that of message i, from its beginning. A file that is
+// open already is not opened again.
+func (b *box) openText(i int) error {
+	if b.opened == b.ix.all[i].uid {
+		b.text.Rewind()
+		return nil
+	}
+	b.opened = 0
+	if err := b.source.Close(); err != nil {
+		return err
+	}
+	if f, ok := b.ahead.Take(i); ok {
+		b.source.UseRead(f.Text, f.MTime)
+	} else {
+		f, fi, err := b.openFile(i)
+		if err != nil {
+			return err
+		}
+		b.source.Use(f, fi)
+	}
+	if err := b.source.Unpack(b.d.env); err != nil {
+		return err
+	}
+	b.text.Reset(b.source.Size)
+	b.opened = b.ix.all[i].uid
+	return nil
+}
+
+// forgetText gives up all texts that were opened or read.
+func (b *box) forgetText() error {
+	b.opened = 0
+	b.ahead.Reset()
+	return b.source.Close()
+}
+
+// pathAhead is where message i is, as far as the session knows; "" behind the
+// last one.
+func (b *box) pathAhead(i int) string {
+	if i >= len(b.ix.all) {
+		return ""
+	}
+	return b.dir + "/" + b.ix.file(&b.ix.all[i])
 }
 
 // Ping looks for what others did.
@@ -249,7 +301,7 @@ func (b *box) Close() error {
 		return nil
 	}
 	b.closed = true
-	return b.text.close()
+	return b.forgetText()
 }
 
 // drop takes messages out of the index.

@@ -2,6 +2,7 @@ package maildir
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -344,19 +345,7 @@ func (d *Driver) readUIDs(dir string, ix *index, find func([]byte) *entry) error
 // order sorts by UID; those that have none yet come last, by the time in their
 // names, and get the next ones. All UIDs are different then.
 func (ix *index) order() {
-	slices.SortFunc(ix.all, func(a, b entry) int {
-		switch {
-		case a.uid == 0 && b.uid == 0:
-			return ix.compareAge(&a, &b)
-		case a.uid == 0:
-			return 1
-		case b.uid == 0 || a.uid < b.uid:
-			return -1
-		case a.uid > b.uid:
-			return 1
-		}
-		return ix.compareAge(&a, &b)
-	})
+	ix.sort()
 	next := max(ix.list.next, 1)
 	for i := range ix.all {
 		e := &ix.all[i]
@@ -393,17 +382,27 @@ func (ix *index) number(next uint32) {
 	ix.list.next = next
 }
 
-// compareAge compares the times in the names, then the names.
-func (ix *index) compareAge(a, b *entry) int {
-	as, au := named(ix.base(a))
-	bs, bu := named(ix.base(b))
-	switch {
-	case as < bs || as == bs && au < bu:
-		return -1
-	case as > bs || au > bu:
-		return 1
+// sort puts those that have no UID behind the others, by the times in their
+// names, then the names.
+func (ix *index) sort() {
+	type aged struct {
+		entry
+		sec, usec int64
 	}
-	return bytes.Compare(ix.base(a), ix.base(b))
+	all := make([]aged, len(ix.all))
+	for i, e := range ix.all {
+		all[i].entry = e
+		all[i].sec, all[i].usec = named(ix.base(&e))
+	}
+	slices.SortFunc(all, func(a, b aged) int {
+		return cmp.Or(
+			cmp.Compare(a.uid-1, b.uid-1), // 0 is the largest
+			cmp.Compare(a.sec, b.sec), cmp.Compare(a.usec, b.usec),
+			bytes.Compare(ix.base(&a.entry), ix.base(&b.entry)))
+	})
+	for i := range all {
+		ix.all[i] = all[i].entry
+	}
 }
 
 // setTable makes the keyword bits.
@@ -454,34 +453,46 @@ func (ix *index) inherit(old *index) (changed bool) {
 	return changed
 }
 
-// settle makes date and size of a message known: one stat, and where its name
-// does not tell its size, one reading.
+// settle makes date and size of a message known: by a look at its file where its
+// name or the list tells the size, else by reading it.
 func (b *box) settle(i int) error {
 	e := &b.ix.all[i]
-	fi, err := b.stat(i)
+	disk, w := sizes(b.ix.base(e))
+	if w < 0 && e.size <= -2 {
+		w = -2 - e.size
+	}
+	var size int64
+	var mtime time.Time
+	var err error
+	if w >= 0 && disk >= 0 {
+		var fi fs.FileInfo
+		if fi, err = b.stat(i); err == nil {
+			size, mtime = fi.Size(), fi.ModTime()
+		}
+	} else if err = b.openText(i); err == nil {
+		size, mtime = b.source.Size, b.source.MTime
+	}
 	if node.Gone(err) || errors.Is(err, errRemoved) { // it goes at Ping; what is known has to do
-		sec, _ := named(b.ix.base(e))
-		_, w := sizes(b.ix.base(e))
-		e.date, e.size = sec, max(w, 0)
+		e.date, _ = named(b.ix.base(e))
+		e.size = max(w, 0)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	e.date = fi.ModTime().Unix()
+	if disk != size || w < disk || w > 2*disk {
+		if err = b.openText(i); err == nil {
+			w, err = b.text.Measure()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	e.size, e.date = w, mtime.Unix()
 	if e.date == 0 { // as unpacking without times leaves it
 		e.date, _ = named(b.ix.base(e))
 	}
-	disk, w := sizes(b.ix.base(e))
-	if w < 0 && e.size <= -2 {
-		w = -2 - e.size
-	}
-	if disk == fi.Size() && w >= disk && w <= 2*disk {
-		e.size = w
-		return nil
-	}
-	e.size, err = b.measure(i)
-	return err
+	return nil
 }
 
 // dateOf is an internal date; the zone is not kept.

@@ -369,7 +369,7 @@ func (b *box) Expunge(s mailbox.Set) (gone int, err error) {
 }
 
 func (b *box) expunge(held *lock.Uidlist, set mailbox.Set) (int, error) {
-	if err := b.text.close(); err != nil {
+	if err := b.forgetText(); err != nil {
 		return 0, err
 	}
 	if err := b.fresh(); err != nil {

@@ -66,7 +66,7 @@ func TestProbe(t *testing.T) {
 
 // TestHeader reads headers before, between and after reads.
 func TestHeader(t *testing.T) {
-	long := "A: " + string(bytes.Repeat([]byte("x"), 3*firstHeader)) + "\r\n\r\n"
+	long := "A: " + string(bytes.Repeat([]byte("x"), 3*(8<<10))) + "\r\n\r\n"
 	for header, body := range map[string]string{
 		"A: b\r\n\r\n": "c\r\n", "\r\n": "body\r\n\r\n", "A: b\r\n": "", long: long, "A: b\n\nc": "",
 	} {

@@ -11,6 +11,7 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -40,6 +41,8 @@ type box struct {
 	recent, unseen uint32
 
 	win    window
+	text   msgtext.Text
+	opened int64 // where the text in the file begins that is open
 	broken error // a change was interrupted: offsets are not known
 }
 

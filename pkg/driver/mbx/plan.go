@@ -311,7 +311,7 @@ func (p *planner) exact(c *piece, m *planned, f *fix, seq uint32) (done bool, er
 	if c.claim > c.end {
 		return p.restoreLines(c, m, f, seq)
 	}
-	cut, ok, err := doubled(p.from, c.text, c.end, c.end-c.claim)
+	cut, ok, err := mend.Doubled(p.from, c.text, c.end, c.end-c.claim)
 	if !ok || err != nil {
 		return false, err
 	}
@@ -330,7 +330,7 @@ func section(r io.ReaderAt, off, end int64) *io.SectionReader {
 // restoreLines writes CR LF for each LF, if that gives the size.
 func (p *planner) restoreLines(c *piece, m *planned, f *fix, seq uint32) (bool, error) {
 	missing := c.claim - c.end
-	n, err := bareLFs(p.from, c.text, c.end, missing)
+	n, err := mend.BareLFs(p.from, c.text, c.end, missing)
 	if err != nil || n != missing || p.converted {
 		return false, err
 	}
@@ -347,62 +347,6 @@ func (p *planner) restoreLines(c *piece, m *planned, f *fix, seq uint32) (bool, 
 	p.step("line-ends", c.text, c.end-c.text, seq, "end %d lines in CR LF again, which makes its size right", n)
 	m.digest, err = digestOf(section(s, f.scratch, f.scratch+f.made))
 	return true, err
-}
-
-// bareLFs counts LFs without CR, up to a little more than most.
-func bareLFs(r io.ReaderAt, off, end, most int64) (n int64, err error) {
-	buf := make([]byte, 64<<10)
-	last := byte(0)
-	for off < end && n <= most {
-		k, err := r.ReadAt(buf[:min(int64(len(buf)), end-off)], off)
-		if k == 0 {
-			return 0, err
-		}
-		for i := range k {
-			if buf[i] == '\n' && last != '\r' {
-				n++
-			}
-			last = buf[i]
-		}
-		off += int64(k)
-	}
-	return n, nil
-}
-
-// minDoubled is how many octets in a row must be there twice to be no accident.
-const minDoubled = 48
-
-// doubled looks for n octets of r in [from, to) that are followed by the same
-// again, and returns where the second ones begin; there must be one such place.
-func doubled(r io.ReaderAt, from, to, n int64) (at int64, ok bool, err error) {
-	if n < minDoubled || to-from < 2*n {
-		return 0, false, nil
-	}
-	a, b := make([]byte, 64<<10), make([]byte, 64<<10)
-	run := int64(0)
-	for off := from; off+n < to; {
-		k := min(int64(len(a)), to-n-off)
-		if _, err := r.ReadAt(a[:k], off); err != nil && err != io.EOF {
-			return 0, false, err
-		}
-		if _, err := r.ReadAt(b[:k], off+n); err != nil && err != io.EOF {
-			return 0, false, err
-		}
-		for i := range k {
-			if a[i] != b[i] {
-				run = 0
-				continue
-			}
-			if run++; run == n {
-				if ok {
-					return 0, false, nil // more than one: who knows which
-				}
-				at, ok = off+i+1, true
-			}
-		}
-		off += k
-	}
-	return at, ok, nil
 }
 
 // finish numbers the messages and makes the image of the file.

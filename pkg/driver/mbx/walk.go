@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
 )
 
@@ -227,7 +228,7 @@ func (w *walker) twice(text, claim int64) (int64, error) {
 	if err != nil || next-claim > claim-text {
 		return -1, err
 	}
-	_, ok, err := doubled(w.s.r, text, next, next-claim)
+	_, ok, err := mend.Doubled(w.s.r, text, next, next-claim)
 	if !ok {
 		next = -1
 	}

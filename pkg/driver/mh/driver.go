@@ -6,16 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/numbered"
+	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
 
@@ -214,23 +217,6 @@ func isBackup(name string) bool {
 	return len(name) > 1 && name[0] == ',' && numbered.AllDigits(name[1:])
 }
 
-// whyNot says why a path is no mailbox of ours.
-func (d *Driver) whyNot(path string) error {
-	if path == "" {
-		return mailbox.ErrNotExist
-	}
-	fi, err := d.FS.Stat(path)
-	switch {
-	case node.Gone(err):
-		return mailbox.ErrNotExist
-	case err != nil:
-		return err
-	case fi.IsDir():
-		return mailbox.ErrNotMailbox
-	}
-	return mailbox.ErrFormat
-}
-
 // mailboxPath is place for a mailbox that must exist.
 func (d *Driver) mailboxPath(n mailbox.Name) (string, error) {
 	path, err := d.place(n)
@@ -242,7 +228,7 @@ func (d *Driver) mailboxPath(n mailbox.Name) (string, error) {
 		ok, err = d.isMailbox(path)
 	}
 	if err == nil && !ok {
-		err = d.whyNot(path)
+		err = node.WhyNot(d.FS, path)
 	}
 	return path, err
 }
@@ -260,6 +246,59 @@ func (d *Driver) newPath(n mailbox.Name) (string, error) {
 		return "", mailbox.Sayf(mailbox.ErrName, "Can't create mailbox %s: invalid MH-format name", n.Text)
 	}
 	return path, nil
+}
+
+// format is what tells mh from other directories of numbered files.
+func (d *Driver) format() *numbered.Format {
+	return &numbered.Format{
+		Files: d.files(), StateFile: sequencesName, Lock: lock.Fcntl(d.files().Locks()), LF: true, Reuses: true,
+		Place: d.mailboxPath, OpenState: d.openSequences, Fresh: d.createNew, Suspect: d.suspect, Examine: d.examine, Mend: d.mend,
+		Kept: func(s *numbered.State) numbered.Kept { return &state{State: s, d: d} },
+	}
+}
+
+// openSequences opens the sequences of the mailbox at path; for writing they are
+// made where they are missing.
+func (d *Driver) openSequences(path string, write bool) (fsx.File, error) {
+	name := filepath.Join(path, sequencesName)
+	if write {
+		f, err := d.FS.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, d.env.Config.MailboxMode)
+		if node.Gone(err) {
+			err = mailbox.ErrNotExist
+		}
+		return f, err
+	}
+	fi, err := d.FS.Stat(name)
+	if node.Gone(err) {
+		return nil, nil
+	}
+	if err == nil && !fi.Mode().IsRegular() { // a fifo would make us wait
+		err = &fs.PathError{Op: "open", Path: name, Err: mailbox.ErrFormat}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.files().Open(name, os.O_RDONLY)
+	if node.Gone(err) {
+		return nil, nil
+	}
+	return f, err
+}
+
+// locked calls do with the sequences of the mailbox at path locked for writing.
+func (d *Driver) locked(ctx context.Context, path string, do func(s *state) error) error {
+	return d.format().Locked(ctx, path, true, func(k numbered.Kept) error { return do(k.(*state)) })
+}
+
+// Open opens n.
+func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
+	return d.format().Open(ctx, n, m)
+}
+
+// Append begins to add mail to n, which must exist unless o.New says that it
+// must not.
+func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
+	return d.format().Append(ctx, n, o)
 }
 
 // Create makes an empty mailbox: a directory, which gets a sequences file where
@@ -309,7 +348,7 @@ func (d *Driver) writeNew(dir numbered.Dir, b []byte) error {
 func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
 	path, err := d.mailboxPath(n)
 	if err == nil {
-		err = d.locked(ctx, path, true, func(s *state) error { return s.delete() })
+		err = d.locked(ctx, path, func(s *state) error { return s.delete() })
 	}
 	if err != nil {
 		return d.fail("delete", n, err)
@@ -323,25 +362,25 @@ func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
 
 // delete removes what is the format's, the sequences last.
 func (s *state) delete() error {
-	if err := s.dir.RemoveAll(&s.list); err != nil {
+	if err := s.Dir.RemoveAll(&s.List); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(s.dir.Path)
+	entries, err := os.ReadDir(s.Dir.Path)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		name := e.Name()
 		if (isBackup(name) || name == oldSequences) && e.Type().IsRegular() {
-			if err := s.d.FS.Remove(filepath.Join(s.dir.Path, name)); err != nil {
+			if err := s.d.FS.Remove(filepath.Join(s.Dir.Path, name)); err != nil {
 				return err
 			}
 		}
 	}
-	if err := s.d.FS.Remove(s.f.Name()); err != nil {
+	if err := s.d.FS.Remove(s.File.Name()); err != nil {
 		return err
 	}
-	return s.d.FS.SyncDir(s.dir.Path)
+	return s.d.FS.SyncDir(s.Dir.Path)
 }
 
 // Rename gives the directory another name: mailboxes below it go with it.

@@ -2,235 +2,60 @@ package mh
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
-	"mailutil/pkg/internal/flocked"
-	"mailutil/pkg/internal/fsx"
-	"mailutil/pkg/internal/journal"
-	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/numbered"
-	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
 
-// A message is what is known of one.
-type message struct {
-	uid      uint32
-	system   mailbox.SystemFlags
-	keywords uint64
-	size     int64 // octets on disk
-	crlf     int64 // octets with CRLF line ends, 0 where nobody has counted
-	mtime    int64 // nanoseconds
-	ino      uint64
-}
-
-// same reports whether two messages of one number are the same file: numbers
-// come again.
-func (m *message) same(o *message) bool {
-	return m.uid == o.uid && m.ino == o.ino && m.mtime == o.mtime && m.size == o.size
-}
-
 // A state is the mailbox as it is on disk, while its sequences are locked.
 type state struct {
-	d        *Driver
-	dir      numbered.Dir
-	f        fsx.File // the sequences, nil where there are none
-	list     numbered.Listing
-	seqs     []sequence
-	text     []byte // of the file
-	msgs     []message
-	keywords []string // bit n is keywords[n]
-	settled  bool     // the sequences say of each message whether it is seen
+	*numbered.State
+	d       *Driver
+	seqs    []sequence
+	text    []byte // of the file
+	settled bool   // the sequences say of each message whether it is seen
 }
 
-var _ numbered.Keeper = (*state)(nil)
+var _ numbered.Kept = (*state)(nil)
 
-// locked calls do with the sequences of the mailbox at path locked, for writing
-// or for reading, and everything that a crash left seen to. Who only reads locks
-// nothing where there are no sequences.
-func (d *Driver) locked(ctx context.Context, path string, write bool, do func(s *state) error) error {
-	for {
-		again, err := d.lockedOnce(ctx, path, write, do)
-		if err != nil || !again {
-			return err
-		}
-	}
-}
-
-func (d *Driver) lockedOnce(ctx context.Context, path string, write bool, do func(s *state) error) (again bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	s := &state{d: d, dir: d.dir(path)}
-	name := filepath.Join(path, sequencesName)
-	if s.f, err = d.openSequences(name, write); err != nil {
-		return false, err
-	}
-	release := func() error { return nil }
-	if s.f != nil {
-		defer func() { err = errors.Join(err, s.f.Close()) }()
-		mode := lock.Shared
-		if write {
-			mode = lock.Exclusive
-		}
-		held, err := lock.Fcntl(d.files().Locks()).Lock(ctx, s.f.OS(), mode)
-		if err != nil {
-			return false, err
-		}
-		release = held.Release
-		defer func() { err = errors.Join(err, release()) }()
-		if !isAt(d.FS, s.f, name) { // nmh removes it, mutt replaces it
-			return true, nil
-		}
-	}
-	pending, err := s.pending(name)
-	if err != nil {
-		return false, err
-	}
-	if pending && !write {
-		return true, errors.Join(release(), d.finish(ctx, path)) // our lock would be in our own way
-	}
-	if pending {
-		if err := s.finish(); err != nil {
-			return false, err
-		}
-	}
-	if err := s.load(); err != nil {
-		return false, err
-	}
-	return false, do(s)
-}
-
-// openSequences opens the file; for writing it is made where it is missing.
-func (d *Driver) openSequences(name string, write bool) (fsx.File, error) {
-	if write {
-		f, err := d.FS.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, d.env.Config.MailboxMode)
-		if node.Gone(err) {
-			err = mailbox.ErrNotExist
-		}
-		return f, err
-	}
-	fi, err := d.FS.Stat(name)
-	if node.Gone(err) {
-		return nil, nil
-	}
-	if err == nil && !fi.Mode().IsRegular() { // a fifo would make us wait
-		err = &fs.PathError{Op: "open", Path: name, Err: mailbox.ErrFormat}
-	}
-	if err != nil {
-		return nil, err
-	}
-	f, err := d.files().Open(name, os.O_RDONLY)
-	if node.Gone(err) {
-		return nil, nil
-	}
-	return f, err
-}
-
-// isAt reports whether f is the file of that name.
-func isAt(fsys fsx.FS, f fsx.File, name string) bool {
-	a, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	b, err := fsys.Stat(name)
-	return err == nil && os.SameFile(a, b)
-}
-
-// finish finishes an interrupted change for somebody who only reads.
-func (d *Driver) finish(ctx context.Context, path string) error {
-	err := d.locked(ctx, path, true, func(*state) error { return nil })
-	if flocked.MayNotWrite(err) {
-		return fmt.Errorf("%w: its owner must open it: %w", journal.ErrUnfinished, err)
-	}
-	return err
-}
-
-// pending reports whether a change was interrupted.
-func (s *state) pending(name string) (bool, error) {
-	sequences, err := journal.Pending(name, s.d.journal())
-	if err != nil || sequences {
-		return sequences, err
-	}
-	return s.dir.Pending()
-}
-
-// finish finishes what was interrupted.
-func (s *state) finish() error {
-	did, err := journal.Recover(s.f, s.d.journal())
-	if err != nil {
+// Load reads the directory and the sequences.
+func (s *state) Load() (err error) {
+	if s.List, err = s.Dir.List(); err != nil {
 		return err
 	}
-	more, err := s.dir.Finish(s)
-	for _, text := range []string{did, more} {
-		if text != "" {
-			s.d.env.Notify(mailbox.Warn, text)
-		}
-	}
-	return err
-}
-
-// load reads the directory and the sequences.
-func (s *state) load() (err error) {
-	if s.list, err = s.dir.List(); err != nil {
+	s.Last = s.List.Highest()
+	if s.text, err = s.ReadFile(); err != nil {
 		return err
-	}
-	s.text = nil
-	if s.f != nil {
-		if s.text, err = readAll(s.f); err != nil {
-			return err
-		}
 	}
 	s.seqs, _ = parseSequences(s.text)
-	s.name()
+	s.setKeywords()
 	s.settled = find(s.seqs, seqKnown) != nil
 	in := s.membership()
-	s.msgs = make([]message, 0, len(s.list.Numbers))
-	for _, n := range s.list.Numbers {
-		fi, err := s.d.FS.Stat(s.dir.File(n))
+	s.Msgs = make([]numbered.Message, 0, len(s.List.Numbers))
+	for _, n := range s.List.Numbers {
+		fi, err := s.d.FS.Stat(s.Dir.File(n))
 		if errors.Is(err, fs.ErrNotExist) { // the original has expunged it just now
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		s.msgs = append(s.msgs, s.message(n, fi, &in))
+		s.Msgs = append(s.Msgs, s.message(n, fi, &in))
 	}
 	return nil
 }
 
-func readAll(f fsx.File) ([]byte, error) {
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, fi.Size())
-	n, err := f.ReadAt(b, 0)
-	if n < len(b) {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, err
-	}
-	return b, nil
-}
-
-// name finds the keywords.
-func (s *state) name() {
-	s.keywords = nil
+// setKeywords finds the keywords.
+func (s *state) setKeywords() {
+	s.Keywords = nil
 	for i := range s.seqs {
 		name := s.seqs[i].name
-		if s.d.mayBeKeyword(name) && s.keyword(name) == 0 && len(s.keywords) < maxKeywords {
-			s.keywords = append(s.keywords, name)
+		if s.d.mayBeKeyword(name) && s.Keyword(name) == 0 && len(s.Keywords) < maxKeywords {
+			s.Keywords = append(s.Keywords, name)
 		}
 	}
 }
@@ -238,25 +63,12 @@ func (s *state) name() {
 // maxKeywords is how many sequences can be keywords.
 const maxKeywords = mailbox.MaxKeywords
 
-// keyword returns the bit of a keyword, in any case, 0 where there is none.
-func (s *state) keyword(name string) uint64 {
-	i := slices.IndexFunc(s.keywords, func(k string) bool { return strings.EqualFold(k, name) })
-	if i < 0 {
-		return 0
-	}
-	return 1 << i
-}
-
-// create returns the bit of a keyword, which it gets where it can be one.
-func (s *state) create(name string) (uint64, bool) {
-	if bit := s.keyword(name); bit != 0 {
-		return bit, true
-	}
-	if !s.d.mayBeKeyword(name) || len(s.keywords) == maxKeywords {
+// Create returns the bit of a keyword, which it gets where it can be one.
+func (s *state) Create(name string) (uint64, bool) {
+	if s.Keyword(name) == 0 && !s.d.mayBeKeyword(name) {
 		return 0, false
 	}
-	s.keywords = append(slices.Clip(s.keywords), name)
-	return 1 << (len(s.keywords) - 1), true
+	return s.AddKeyword(name, maxKeywords)
 }
 
 // flagSequences are the sequences whose messages bear a flag.
@@ -282,28 +94,27 @@ func (s *state) membership() (in membership) {
 	for i, f := range flagSequences {
 		in.flags[i] = find(s.seqs, f.name)
 	}
-	for _, k := range s.keywords {
+	for _, k := range s.Keywords {
 		in.keywords = append(in.keywords, find(s.seqs, k))
 	}
 	return in
 }
 
 // message is what is known of message n from its file and the sequences.
-func (s *state) message(n uint32, fi fs.FileInfo, in *membership) message {
-	m := message{uid: n, size: fi.Size(), mtime: fi.ModTime().UnixNano(), ino: inode(fi)}
+func (s *state) message(n uint32, fi fs.FileInfo, in *membership) numbered.Message {
+	m := numbered.Message{Number: n}
+	m.Stat(fi)
 	for i, q := range in.flags {
 		if q.has(n) {
-			m.system |= flagSequences[i].flag
+			m.System |= flagSequences[i].flag
 		}
 	}
 	for i, q := range in.keywords {
 		if q.has(n) {
-			m.keywords |= 1 << i
+			m.Keywords |= 1 << i
 		}
 	}
-	// The original's sign that a message was read, where no program that knows
-	// sequences has seen it.
-	read := numbered.Accessed(fi).Unix() > fi.ModTime().Unix()
+	read := wasRead(fi)
 	unseen, recent := in.unseen.has(n), in.recent.has(n)
 	switch {
 	case len(s.text) == 0:
@@ -312,51 +123,27 @@ func (s *state) message(n uint32, fi fs.FileInfo, in *membership) message {
 		unseen, recent = unseen || !read, true
 	}
 	if !unseen {
-		m.system |= mailbox.Seen
+		m.System |= mailbox.Seen
 	}
 	if recent {
-		m.system |= mailbox.Recent
+		m.System |= mailbox.Recent
 	}
 	return m
 }
 
-func inode(fi fs.FileInfo) uint64 {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return uint64(st.Ino)
-	}
-	return 0
-}
+// wasRead is the original's sign that a message was read; it counts where no
+// program that knows sequences has seen it.
+func wasRead(fi fs.FileInfo) bool { return numbered.Accessed(fi).Unix() > fi.ModTime().Unix() }
 
-// find returns message n, nil where it is not there.
-func (s *state) find(n uint32) *message {
-	i, ok := slices.BinarySearchFunc(s.msgs, n, func(m message, n uint32) int { return int(int64(m.uid) - int64(n)) })
-	if !ok {
-		return nil
-	}
-	return &s.msgs[i]
-}
-
-// save makes the sequences on disk what the messages say. It is a replace in
-// place, by journal: nmh waits for the lock of this very file.
-func (s *state) save() error {
+// Save makes the sequences on disk what the messages say.
+func (s *state) Save() error {
 	s.gather()
 	b := printSequences(s.seqs)
 	if bytes.Equal(b, s.text) {
 		return nil
 	}
-	j, err := journal.New(s.f, s.d.journal())
-	if err != nil {
+	if err := s.Replace(b); err != nil {
 		return err
-	}
-	err = j.At(0)
-	if err == nil {
-		_, err = j.Write(b)
-	}
-	if err == nil {
-		err = j.Commit(int64(len(b)))
-	}
-	if err != nil {
-		return errors.Join(err, j.Abort())
 	}
 	s.text, s.settled = b, true
 	return nil
@@ -365,11 +152,11 @@ func (s *state) save() error {
 // gather makes the sequences anew from the messages. Those that are not ours to
 // know stay as they are, those that became empty go, but for keywords.
 func (s *state) gather() {
-	members := func(name string, keep bool, is func(m *message) bool) {
+	members := func(name string, keep bool, is func(m *numbered.Message) bool) {
 		q := sequence{name: name}
-		for i := range s.msgs {
-			if is(&s.msgs[i]) {
-				q.add(s.msgs[i].uid)
+		for i := range s.Msgs {
+			if is(&s.Msgs[i]) {
+				q.add(s.Msgs[i].Number)
 			}
 		}
 		old := find(s.seqs, name)
@@ -383,55 +170,59 @@ func (s *state) gather() {
 			s.seqs = slices.DeleteFunc(s.seqs, func(q sequence) bool { return q.name == name && q.odd == "" })
 		}
 	}
-	members(s.d.unseen(), false, func(m *message) bool { return m.system&mailbox.Seen == 0 })
+	members(s.d.unseen(), false, func(m *numbered.Message) bool { return m.System&mailbox.Seen == 0 })
 	for _, f := range flagSequences {
-		members(f.name, false, func(m *message) bool { return m.system&f.flag != 0 })
+		members(f.name, false, func(m *numbered.Message) bool { return m.System&f.flag != 0 })
 	}
-	for i, k := range s.keywords {
-		members(k, true, func(m *message) bool { return m.keywords&(1<<i) != 0 })
+	for i, k := range s.Keywords {
+		members(k, true, func(m *numbered.Message) bool { return m.Keywords&(1<<i) != 0 })
 	}
-	members(seqKnown, true, func(*message) bool { return true })
-	members(seqRecent, false, func(m *message) bool { return m.system&mailbox.Recent != 0 })
+	members(seqKnown, true, func(*numbered.Message) bool { return true })
+	members(seqRecent, false, func(m *numbered.Message) bool { return m.System&mailbox.Recent != 0 })
 }
 
-// settle sees to it that mail to come is told from what is there.
-func (s *state) settle() error {
-	if s.settled {
-		return nil
+// Expunge removes messages for good. Before that the sequences must tell mail to
+// come from what is there.
+func (s *state) Expunge(doomed []uint32) error {
+	if !s.settled {
+		if err := s.Save(); err != nil {
+			return err
+		}
 	}
-	return s.save()
+	_, err := s.Dir.Remove(doomed, s)
+	return err
 }
 
 // Placed gives messages that have their numbers the flags that are noted for
 // them.
 func (s *state) Placed(note []byte, base, lo, hi uint32) error {
-	if err := s.load(); err != nil {
+	if err := s.Load(); err != nil {
 		return err
 	}
 	noted, _ := parseSequences(note)
 	seen := find(noted, noteSeen)
-	for i := range s.msgs {
-		m := &s.msgs[i]
-		if m.uid <= base || m.uid-base < lo || m.uid-base > hi {
+	for i := range s.Msgs {
+		m := &s.Msgs[i]
+		if m.Number <= base || m.Number-base < lo || m.Number-base > hi {
 			continue
 		}
-		n := m.uid - base
-		m.system = mailbox.Recent
+		n := m.Number - base
+		m.System = mailbox.Recent
 		if seen != nil && seen.has(n) {
-			m.system |= mailbox.Seen
+			m.System |= mailbox.Seen
 		}
 		for _, f := range flagSequences {
 			if q := find(noted, f.name); q != nil && q.has(n) {
-				m.system |= f.flag
+				m.System |= f.flag
 			}
 		}
 		for k := range noted {
 			if bit := s.noteKeyword(&noted[k]); bit != 0 && noted[k].has(n) {
-				m.keywords |= bit
+				m.Keywords |= bit
 			}
 		}
 	}
-	return s.save()
+	return s.Save()
 }
 
 // noteSeen is the sequence of a note that says which messages are seen. It is
@@ -446,20 +237,20 @@ func (s *state) noteKeyword(q *sequence) uint64 {
 	if !ok {
 		return 0
 	}
-	bit, _ := s.create(name)
+	bit, _ := s.Create(name)
 	return bit
 }
 
 // Removed forgets messages that are no more. What has their numbers meanwhile
 // is another message.
 func (s *state) Removed(nums []uint32) error {
-	if err := s.load(); err != nil {
+	if err := s.Load(); err != nil {
 		return err
 	}
 	for _, n := range nums {
-		if m := s.find(n); m != nil {
-			m.system, m.keywords = mailbox.Recent, 0
+		if m := s.Find(n); m != nil {
+			m.System, m.Keywords = mailbox.Recent, 0
 		}
 	}
-	return s.save()
+	return s.Save()
 }

@@ -11,10 +11,7 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
-const (
-	windowSize  = 1 << 20
-	firstHeader = 8 << 10 // what is read for a header at first
-)
+const windowSize = 1 << 20
 
 // A data reads data files through a window. One file is open at a time.
 type data struct {
@@ -25,7 +22,6 @@ type data struct {
 	buf  []byte
 	base int64 // offset in the file of buf[0]
 	n    int   // octets in buf
-	hdr  []byte
 }
 
 // use opens data file number file.
@@ -93,32 +89,25 @@ func (w *data) fill(off, need int64) error {
 	return err
 }
 
-// A content is the text of one message.
-type content struct {
-	b   *box
-	m   message
-	seq uint32
-	pos int64 // octets read
-}
-
 // Open streams message seq.
 func (b *box) Open(seq uint32) (mailbox.Content, error) {
-	c, err := b.open(seq)
-	if err != nil {
+	if err := b.open(seq); err != nil {
 		return nil, b.d.fail("read", b.name, err)
 	}
-	return c, nil
+	return &b.text, nil
 }
 
-func (b *box) open(seq uint32) (*content, error) {
+func (b *box) open(seq uint32) error {
 	if b.hold == nil {
-		return nil, os.ErrClosed
+		return os.ErrClosed
 	}
 	if seq == 0 || seq > uint32(len(b.view)) {
-		return nil, fmt.Errorf("no message %d", seq)
+		return fmt.Errorf("no message %d", seq)
 	}
-	c := &content{b: b, m: b.view[seq-1], seq: seq}
-	return c, b.checkToken(&c.m)
+	b.opened, b.seq = b.view[seq-1], seq
+	b.text.Piece = b.piece
+	b.text.Reset(b.opened.size)
+	return b.checkToken(&b.opened)
 }
 
 // checkToken compares the line in front of a message with what the index says.
@@ -142,91 +131,20 @@ func (b *box) checkToken(m *message) error {
 	return nil
 }
 
-// next returns more of the text, at least one octet or io.EOF.
-func (c *content) next() ([]byte, error) {
-	left := c.m.size - c.pos
-	if left == 0 {
-		return nil, io.EOF
-	}
-	if c.b.hold == nil {
+// piece gives octets of the text that is open.
+func (b *box) piece(off, want int64) ([]byte, error) {
+	if b.hold == nil {
 		return nil, os.ErrClosed
 	}
-	p, err := c.b.data.at(c.m.file, c.m.text()+c.pos, left)
-	if err == nil && c.b.wit != nil {
-		if err = c.b.wit.see(c.seq, c.pos, p); err == nil { // which may have moved the window
-			p, err = c.b.data.at(c.m.file, c.m.text()+c.pos, left)
+	m := &b.opened
+	p, err := b.data.at(m.file, m.text()+off, want)
+	if err == nil && b.wit != nil {
+		if err = b.wit.see(b.seq, off, p); err == nil { // which may have moved the window
+			p, err = b.data.at(m.file, m.text()+off, want)
 		}
 	}
 	if err != nil {
-		return nil, c.b.d.fail("read", c.b.name, err)
+		return nil, b.d.fail("read", b.name, err)
 	}
 	return p, nil
-}
-
-// Read reads the text.
-func (c *content) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	from, err := c.next()
-	if err != nil {
-		return 0, err
-	}
-	n := copy(p, from)
-	c.pos += int64(n)
-	return n, nil
-}
-
-// WriteTo writes the text in large pieces.
-func (c *content) WriteTo(w io.Writer) (int64, error) {
-	var done int64
-	for {
-		p, err := c.next()
-		if err == io.EOF {
-			return done, nil
-		}
-		if err != nil {
-			return done, err
-		}
-		n, err := w.Write(p)
-		c.pos += int64(n)
-		done += int64(n)
-		if err != nil {
-			return done, err
-		}
-	}
-}
-
-// Header returns the header block, which ends with the first empty line.
-func (c *content) Header() ([]byte, error) {
-	limit := min(c.m.size, mailbox.MaxHeader)
-	h := c.b.data.hdr[:0]
-	for want := min(limit, firstHeader); ; want = min(limit, 4*want) {
-		for int64(len(h)) < want {
-			p, err := c.b.data.at(c.m.file, c.m.text()+int64(len(h)), want-int64(len(h)))
-			if err != nil {
-				return nil, c.b.d.fail("read", c.b.name, err)
-			}
-			h = append(h, p...)
-		}
-		c.b.data.hdr = h
-		if n := headerLen(h); n > 0 {
-			return h[:n], nil
-		}
-		if want == limit {
-			return h, nil
-		}
-	}
-}
-
-// headerLen is the length of a header with its empty line, 0 where h does not
-// hold its end.
-func headerLen(h []byte) int {
-	if bytes.HasPrefix(h, crlf) {
-		return 2
-	}
-	if i := bytes.Index(h, []byte("\r\n\r\n")); i >= 0 {
-		return i + 4
-	}
-	return 0
 }

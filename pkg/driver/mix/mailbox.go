@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -29,7 +30,11 @@ type box struct {
 	recent, unseen uint32
 
 	data data
-	wit  *witness
+
+	text   msgtext.Text
+	opened message // that text is of
+	seq    uint32  // its number
+	wit    *witness
 }
 
 // bg is for calls that have no context of their caller.

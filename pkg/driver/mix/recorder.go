@@ -1,6 +1,7 @@
 package mix
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -50,12 +51,13 @@ func newRecorder(d *Driver, out io.Writer, o mailbox.AppendOptions, keywords []s
 	return r
 }
 
-// add takes one message. After an error nothing more can be added.
+// add takes one message. After an error nothing more can be added, but for one
+// that the format cannot hold.
 func (r *recorder) add(it mailbox.Item) (alt mailbox.Altered, err error) {
 	if r.broken != nil {
 		return alt, r.broken
 	}
-	if alt, err = r.take(it); err != nil {
+	if alt, err = r.take(it); err != nil && !errors.Is(err, mailbox.ErrUnsupported) {
 		r.broken = fmt.Errorf("an earlier message failed: %w", err)
 	}
 	return alt, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/numbered"
+	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
 
@@ -35,6 +37,7 @@ var (
 	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Checker  = (*Driver)(nil)
 	_ mailbox.Parent   = (*Driver)(nil)
+	_ mailbox.Holder   = (*Driver)(nil)
 )
 
 // New returns the driver.
@@ -87,37 +90,59 @@ func (d *Driver) Part(entry string) bool {
 	return entry == indexName || numbered.IsPart(entry, indexName)
 }
 
-// whyNot says why a path is no mailbox of ours.
-func (d *Driver) whyNot(path string) error {
-	fi, err := d.FS.Stat(path)
-	switch {
-	case node.Gone(err):
-		return mailbox.ErrNotExist
-	case err != nil:
-		return err
-	case fi.IsDir():
-		return mailbox.ErrNotMailbox
+// format is what tells mx from other directories of numbered files.
+func (d *Driver) format() *numbered.Format {
+	return &numbered.Format{
+		Files: d.files(), StateFile: indexName, Lock: lock.Flock(d.files().Locks()),
+		Place: d.place, OpenState: d.openIndex, Suspect: d.suspect, Examine: d.examine, Mend: d.mend,
+		Kept:  func(s *numbered.State) numbered.Kept { return &state{State: s, d: d} },
+		Fresh: func(ctx context.Context, n mailbox.Name) (numbered.Fresh, error) { return d.createNew(ctx, n) },
 	}
-	return mailbox.ErrFormat
+}
+
+// openIndex opens the index of the mailbox at path.
+func (d *Driver) openIndex(path string, write bool) (fsx.File, error) {
+	flag := os.O_RDONLY
+	if write {
+		flag = os.O_RDWR
+	}
+	f, err := d.files().Open(filepath.Join(path, indexName), flag)
+	if node.Gone(err) {
+		return nil, node.WhyNot(d.FS, path)
+	}
+	return f, err
+}
+
+// locked calls do with the index of the mailbox at path locked for writing.
+func (d *Driver) locked(ctx context.Context, path string, do func(s *state) error) error {
+	return d.format().Locked(ctx, path, true, func(k numbered.Kept) error { return do(k.(*state)) })
+}
+
+// Open opens n.
+func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
+	return d.format().Open(ctx, n, m)
+}
+
+// Hold opens n and keeps the index locked for writing until Close: nobody can
+// deliver or change flags meanwhile. A session of the original that has the
+// mailbox open holds no lock, and cannot be seen.
+func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, error) {
+	return d.format().Hold(ctx, n)
+}
+
+// Append begins to add mail to n, which must exist unless o.New says that it
+// must not.
+func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
+	return d.format().Append(ctx, n, o)
 }
 
 // Create makes an empty mailbox, in a directory that may be there already.
 func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 	c, err := d.createNew(ctx, n)
 	if err == nil {
-		ix := d.newIndex()
-		err = errors.Join(c.publish(&ix), c.release())
+		err = errors.Join(c.Publish(nil), c.Release())
 	}
 	return d.fail("create", n, err)
-}
-
-// newIndex is the index of a new mailbox.
-func (d *Driver) newIndex() index {
-	ix := index{validity: max(uint32(d.env.Now().Unix()), 1)}
-	for _, name := range d.env.Config.Keywords {
-		ix.create(name) // what is not possible is left out, as in the original
-	}
-	return ix
 }
 
 // Delete removes the messages and the index, and the directory where nothing
@@ -125,7 +150,7 @@ func (d *Driver) newIndex() index {
 func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
 	path, err := d.place(n)
 	if err == nil {
-		err = d.locked(ctx, path, true, func(s *state) error { return s.delete() })
+		err = d.locked(ctx, path, func(s *state) error { return s.delete() })
 	}
 	if err != nil {
 		return d.fail("delete", n, err)
@@ -141,17 +166,17 @@ func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
 
 // delete removes the messages first: as long as one is there, so is the index.
 func (s *state) delete() error {
-	if err := s.dir.RemoveAll(&s.list); err != nil {
+	if err := s.Dir.RemoveAll(&s.List); err != nil {
 		return err
 	}
-	for _, name := range s.list.Strays {
+	for _, name := range s.List.Strays {
 		// An empty directory goes as well, and a full one stays.
-		s.d.FS.Remove(filepath.Join(s.dir.Path, name))
+		s.d.FS.Remove(filepath.Join(s.Dir.Path, name))
 	}
-	if err := s.d.FS.Remove(s.f.Name()); err != nil {
+	if err := s.d.FS.Remove(s.File.Name()); err != nil {
 		return err
 	}
-	return s.d.FS.SyncDir(s.dir.Path)
+	return s.d.FS.SyncDir(s.Dir.Path)
 }
 
 // Rename gives the directory another name: mailboxes below it go with it. Where
@@ -165,7 +190,7 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 		to.Path, err = d.place(to)
 	}
 	if err == nil {
-		err = d.locked(ctx, path, true, func(*state) error { return node.Rename(d.FS, from, to, path, d.env.Config) })
+		err = d.locked(ctx, path, func(*state) error { return node.Rename(d.FS, from, to, path, d.env.Config) })
 	}
 	if err == nil && from.Inbox {
 		err = d.Create(ctx, from)

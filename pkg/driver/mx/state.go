@@ -1,156 +1,26 @@
 package mx
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"slices"
 
-	"mailutil/pkg/internal/flocked"
-	"mailutil/pkg/internal/fsx"
-	"mailutil/pkg/internal/journal"
-	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/numbered"
-	"mailutil/pkg/lock"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
 // A state is the mailbox as it is on disk, while its index is locked.
 type state struct {
+	*numbered.State
 	d     *Driver
-	dir   numbered.Dir
-	f     fsx.File
-	held  lock.Held
-	list  numbered.Listing
-	ix    index // as it is to be
+	ix    index // as it is to be, after gather
 	was   index // as it is on disk
 	flaws []flaw
 }
 
-var _ numbered.Keeper = (*state)(nil)
-
-// locked calls do with the index at path locked, for writing or for reading, and
-// everything that a crash left seen to.
-func (d *Driver) locked(ctx context.Context, path string, write bool, do func(s *state) error) error {
-	for {
-		again, err := d.lockedOnce(ctx, path, write, do)
-		if err != nil || !again {
-			return err
-		}
-	}
-}
-
-// lockedOnce is locked, unless a change was interrupted that has to be finished
-// first, or the index is another file now.
-func (d *Driver) lockedOnce(ctx context.Context, path string, write bool, do func(s *state) error) (again bool, err error) {
-	s, err := d.acquire(ctx, path, write)
-	if s == nil || err != nil {
-		return err == nil, err
-	}
-	return false, errors.Join(do(s), s.release())
-}
-
-// acquire locks the index and reads what there is; nil where it has to be done
-// again.
-func (d *Driver) acquire(ctx context.Context, path string, write bool) (_ *state, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	name := filepath.Join(path, indexName)
-	flag, mode := os.O_RDONLY, lock.Shared
-	if write {
-		flag, mode = os.O_RDWR, lock.Exclusive
-	}
-	f, err := d.files().Open(name, flag)
-	if node.Gone(err) {
-		return nil, d.whyNot(path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	s := &state{d: d, dir: d.dir(path), f: f}
-	if s.held, err = lock.Flock(d.files().Locks()).Lock(ctx, f.OS(), mode); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	again, err := s.begin(ctx, name, write)
-	if err != nil || again {
-		return nil, errors.Join(err, s.release())
-	}
-	return s, nil
-}
-
-// begin sees to what a crash left, and reads what there is, under the lock.
-func (s *state) begin(ctx context.Context, name string, write bool) (again bool, err error) {
-	if same, err := s.d.isAt(s.f, name); !same || err != nil {
-		return true, err
-	}
-	pending, err := s.pending()
-	if err != nil {
-		return false, err
-	}
-	if pending && !write {
-		return true, errors.Join(s.held.Release(), s.d.finish(ctx, s.dir.Path))
-	}
-	if pending {
-		if err := s.finish(); err != nil {
-			return false, err
-		}
-	}
-	return false, s.load()
-}
-
-// release gives the lock up.
-func (s *state) release() error { return errors.Join(s.held.Release(), s.f.Close()) }
-
-// isAt reports whether f is the file of that name.
-func (d *Driver) isAt(f fsx.File, name string) (bool, error) {
-	a, err := f.Stat()
-	if err != nil {
-		return false, err
-	}
-	b, err := d.FS.Stat(name)
-	if node.Gone(err) {
-		return false, nil
-	}
-	return err == nil && os.SameFile(a, b), err
-}
-
-// finish finishes an interrupted change for somebody who only reads.
-func (d *Driver) finish(ctx context.Context, path string) error {
-	err := d.locked(ctx, path, true, func(*state) error { return nil })
-	if flocked.MayNotWrite(err) {
-		return fmt.Errorf("%w: its owner must open it: %w", journal.ErrUnfinished, err)
-	}
-	return err
-}
-
-// pending reports whether a change was interrupted.
-func (s *state) pending() (bool, error) {
-	index, err := journal.Pending(s.f.Name(), s.d.journal())
-	if err != nil || index {
-		return index, err
-	}
-	return s.dir.Pending()
-}
-
-// finish finishes what was interrupted: the index first, which names what the
-// plan places.
-func (s *state) finish() error {
-	did, err := journal.Recover(s.f, s.d.journal())
-	if err != nil {
-		return err
-	}
-	more, err := s.dir.Finish(s)
-	for _, text := range []string{did, more} {
-		if text != "" {
-			s.d.env.Notify(mailbox.Warn, text)
-		}
-	}
-	return err
-}
+var _ numbered.Kept = (*state)(nil)
 
 // Placed has nothing to do: the index named the messages before.
 func (s *state) Placed([]byte, uint32, uint32, uint32) error { return nil }
@@ -159,41 +29,50 @@ func (s *state) Placed([]byte, uint32, uint32, uint32) error { return nil }
 // and go when the index is written next.
 func (s *state) Removed([]uint32) error { return nil }
 
-// load reads the directory and the index, and gives each message a record.
-func (s *state) load() (err error) {
-	if s.list, err = s.dir.List(); err != nil {
+// Load reads the directory and the index, and gives each message a record.
+func (s *state) Load() (err error) {
+	if s.List, err = s.Dir.List(); err != nil {
 		return err
 	}
-	fi, err := s.f.Stat()
+	fi, err := s.File.Stat()
 	if err != nil {
 		return err
 	}
-	b := make([]byte, fi.Size())
-	if n, err := s.f.ReadAt(b, 0); n < len(b) {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
+	b, err := s.ReadFile()
+	if err != nil {
 		return err
 	}
 	s.was, s.flaws = parse(b)
 	s.ix = s.was
 	s.ix.records = s.merge()
-	s.ix.last = max(s.was.last, s.list.Highest())
-	if n := len(s.was.records); n > 0 { // a delivery that was interrupted gave these away
-		s.ix.last = max(s.ix.last, min(s.was.records[n-1].uid, numbered.MaxNumber))
+	s.Keywords, s.Validity = s.was.keywords, s.was.validity
+	s.Last = s.was.highest(&s.List)
+	if s.Validity == 0 { // never opened for writing
+		s.Validity = max(uint32(fi.ModTime().Unix()), 1)
 	}
-	if s.ix.validity == 0 { // never opened for writing
-		s.ix.validity = max(uint32(fi.ModTime().Unix()), 1)
+	s.Msgs = make([]numbered.Message, len(s.ix.records))
+	for i := range s.ix.records {
+		s.Msgs[i] = s.ix.records[i].message()
 	}
 	return nil
+}
+
+// highest is the highest UID that was ever given, as far as index and files
+// tell: a delivery that was interrupted gave some away that have records only.
+func (ix *index) highest(l *numbered.Listing) uint32 {
+	last := max(ix.last, l.Highest())
+	if n := len(ix.records); n > 0 {
+		last = max(last, min(ix.records[n-1].uid, numbered.MaxNumber))
+	}
+	return last
 }
 
 // merge returns the records of the messages that are there. One that has none
 // is new.
 func (s *state) merge() []record {
-	out := make([]record, 0, len(s.list.Numbers))
+	out := make([]record, 0, len(s.List.Numbers))
 	old := s.was.records
-	for _, n := range s.list.Numbers {
+	for _, n := range s.List.Numbers {
 		for len(old) > 0 && old[0].uid < n {
 			old = old[1:]
 		}
@@ -206,9 +85,57 @@ func (s *state) merge() []record {
 	return out
 }
 
-// save makes the index on disk what ix says: a patch of what has changed, an
-// append of what is new, or, where that does not do, all of it, by journal.
-func (s *state) save() error {
+// message is what a record says.
+func (r *record) message() numbered.Message {
+	m := numbered.Message{Number: r.uid, System: sysbits.Flags(r.flags), Keywords: uint64(r.keywords)}
+	if r.flags&bitNew != 0 {
+		m.System |= mailbox.Recent
+	}
+	return m
+}
+
+// set makes a record say what is known of its message. Flags that mean nothing
+// stay.
+func (r *record) set(m *numbered.Message) {
+	r.flags = r.flags&^(systemBitsKnown|bitNew) | sysbits.Bits[uint16](m.System&^mailbox.Recent)
+	if m.System&mailbox.Recent != 0 {
+		r.flags |= bitNew
+	}
+	r.keywords = uint32(m.Keywords)
+}
+
+// gather makes the index anew from the messages. Both lists ascend.
+func (s *state) gather() {
+	s.ix.validity, s.ix.last, s.ix.keywords = s.Validity, s.Last, s.Keywords
+	old := s.ix.records
+	records := make([]record, len(s.Msgs))
+	for i := range s.Msgs {
+		m := &s.Msgs[i]
+		for len(old) > 0 && old[0].uid < m.Number {
+			old = old[1:]
+		}
+		r := &records[i]
+		if len(old) > 0 && old[0].uid == m.Number {
+			*r = old[0]
+		}
+		r.uid = m.Number
+		r.set(m)
+	}
+	s.ix.records = records
+}
+
+// Create returns the bit of a keyword, which it gets where there is room.
+func (s *state) Create(name string) (uint64, bool) {
+	if s.Keyword(name) == 0 && !mailbox.ValidKeyword(name) {
+		return 0, false
+	}
+	return s.AddKeyword(name, maxKeywords)
+}
+
+// Save makes the index on disk what the messages say: a patch of what has
+// changed, an append of what is new, or, where that does not do, all of it.
+func (s *state) Save() error {
+	s.gather()
 	if !s.was.plain || !slices.Equal(s.was.keywords, s.ix.keywords) || !s.extends() {
 		return s.rewrite()
 	}
@@ -219,8 +146,8 @@ func (s *state) save() error {
 		more = s.ix.records[len(s.was.records)+i].append(more)
 	}
 	changed := len(more) > 0
-	if _, err := s.f.WriteAt(more, end); err != nil {
-		return errors.Join(err, s.f.Truncate(end))
+	if _, err := s.File.WriteAt(more, end); err != nil {
+		return errors.Join(err, s.File.Truncate(end))
 	}
 	for i := range s.was.records {
 		if s.ix.records[i] == s.was.records[i] {
@@ -228,31 +155,31 @@ func (s *state) save() error {
 		}
 		changed = true
 		flags := s.ix.records[i].appendFlags(nil)
-		if _, err := s.f.WriteAt(flags, head+int64(i)*int64(recordLen)+int64(flagsAt)); err != nil {
+		if _, err := s.File.WriteAt(flags, head+int64(i)*int64(recordLen)+int64(flagsAt)); err != nil {
 			return err
 		}
 	}
 	if s.ix.validity != s.was.validity || s.ix.last != s.was.last {
 		changed = true
-		if _, err := s.f.WriteAt(s.ix.head()[:validityLen+lastLen], 0); err != nil {
+		if _, err := s.File.WriteAt(s.ix.head()[:validityLen+lastLen], 0); err != nil {
 			return err
 		}
 	}
 	if !changed {
 		return nil
 	}
-	return s.saved()
-}
-
-// saved makes what was written durable.
-func (s *state) saved() error {
-	if err := s.f.Sync(); err != nil {
+	if err := s.File.Sync(); err != nil {
 		return err
 	}
+	s.saved()
+	return nil
+}
+
+// saved notes that the index is on disk.
+func (s *state) saved() {
 	s.was = s.ix
 	s.was.records = slices.Clone(s.ix.records)
 	s.was.plain = true
-	return nil
 }
 
 // extends reports whether the records on disk are the first of those that are to
@@ -269,29 +196,67 @@ func (s *state) extends() bool {
 	return true
 }
 
-// rewrite writes the whole index. It is a replace in place, by journal: others
-// wait for the lock of this very file.
+// rewrite writes the whole index.
 func (s *state) rewrite() error {
 	for _, f := range s.flaws {
 		if f.kind != "order" && f.kind != "twice" {
-			s.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s: octet %d: %s", s.f.Name(), f.off, f.text))
+			s.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s: octet %d: %s", s.File.Name(), f.off, f.text))
 		}
 	}
 	s.flaws = nil
-	j, err := journal.New(s.f, s.d.journal())
-	if err != nil {
+	if err := s.Replace(s.ix.print()); err != nil {
 		return err
 	}
-	b := s.ix.print()
-	err = j.At(0)
-	if err == nil {
-		_, err = j.Write(b)
+	s.saved()
+	return nil
+}
+
+// Expunge removes messages for good. The highest UID ever given is made durable
+// before, or it would be given again. The records go afterwards.
+func (s *state) Expunge(doomed []uint32) error {
+	if s.was.last != s.Last || s.was.validity != s.Validity {
+		if err := s.Save(); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = j.Commit(int64(len(b)))
+	if _, err := s.Dir.Remove(doomed, s); err != nil {
+		return err
 	}
+	s.Msgs = slices.DeleteFunc(s.Msgs, func(m numbered.Message) bool {
+		_, gone := slices.BinarySearch(doomed, m.Number)
+		return gone
+	})
+	if err := s.Save(); err != nil { // the records that stay mean nothing
+		s.d.env.Notify(mailbox.Warn, fmt.Sprintf("messages of %s are removed, but not their records in the index: %v", s.Dir.Path, err))
+	}
+	return nil
+}
+
+// Take adds the messages of a delivery: their records first, by an append to the
+// index, which mean nothing until the files are there.
+func (s *state) Take(t *numbered.Delivery) (uids mailbox.UIDs, err error) {
+	base := s.Last
+	if uint64(base)+uint64(len(t.Items)) > numbered.MaxNumber {
+		return uids, fmt.Errorf("%w: its UIDs are used up", mailbox.ErrUnsupported)
+	}
+	keywords, err := t.Keywords(s)
 	if err != nil {
-		return errors.Join(err, j.Abort())
+		return uids, err
 	}
-	return s.saved()
+	for i, it := range t.Items {
+		s.Last = base + it.N
+		s.Msgs = append(s.Msgs, numbered.Message{Number: s.Last, System: it.System | mailbox.Recent, Keywords: keywords[i]})
+	}
+	if err := s.Save(); err != nil || len(t.Items) == 0 {
+		return uids, err
+	}
+	if len(t.Items) == 1 {
+		err = t.Stage.PlaceOne(base + 1)
+	} else {
+		err = t.Stage.Place(base, nil, s)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("%w: another program made message %d without the lock", mailbox.ErrTemporary, base+1)
+	}
+	return mailbox.UIDs{Validity: s.Validity, First: base + 1, Last: s.Last}, err
 }

@@ -24,6 +24,9 @@ func Append(b, p []byte, cr bool) []byte {
 
 // Added is how many octets Append adds to p.
 func Added(p []byte, cr bool) (n int64) {
+	if !cr && bytes.IndexByte(p, '\r') < 0 { // the rule, and many times faster
+		return int64(bytes.Count(p, []byte("\n")))
+	}
 	for {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {

@@ -1,7 +1,5 @@
 package fsx
 
-import "errors"
-
 // behindStep is how much is written before the disk is told to begin.
 const behindStep = 8 << 20
 
@@ -22,21 +20,4 @@ func (b *Behind) Wrote(end int64) {
 		startWriteback(b.f, b.started, end-b.started)
 		b.started = end
 	}
-}
-
-// SyncAll makes files durable. The disk is told of all of them before the
-// first is waited for, so that many small files cost little more than one.
-func SyncAll(files []File) error {
-	if len(files) > 1 {
-		for _, f := range files {
-			if fi, err := f.Stat(); err == nil {
-				startWriteback(f, 0, fi.Size())
-			}
-		}
-	}
-	var errs []error
-	for _, f := range files {
-		errs = append(errs, f.Sync())
-	}
-	return errors.Join(errs...)
 }

@@ -11,8 +11,8 @@ import (
 // system lets us: programs tell new mail by it. It does not wait for the writer
 // of a pipe.
 func OpenQuiet(fsys FS, path string) (File, error) {
-	f, err := fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|noAtime, 0)
-	if noAtime != 0 && errors.Is(err, fs.ErrPermission) { // not our file
+	f, err := fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|NoAtime, 0)
+	if NoAtime != 0 && errors.Is(err, fs.ErrPermission) { // not our file
 		return fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	}
 	return f, err

@@ -2,4 +2,4 @@ package fsx
 
 import "syscall"
 
-const noAtime = syscall.O_NOATIME
+const NoAtime = syscall.O_NOATIME

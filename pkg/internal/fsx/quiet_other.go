@@ -2,4 +2,4 @@
 
 package fsx
 
-const noAtime = 0
+const NoAtime = 0

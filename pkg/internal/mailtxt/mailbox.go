@@ -12,6 +12,7 @@ import (
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/lock"
@@ -40,7 +41,8 @@ type box struct {
 	recent, unseen uint32
 
 	win    *winread.Window
-	text   content
+	text   msgtext.Text
+	opened *record      // that text is of
 	seen   maphash.Hash // of what was read since Witness
 	broken error        // a change was interrupted: offsets are not known
 }
@@ -197,7 +199,7 @@ func (b *box) Messages(s mailbox.Set) iter.Seq2[mailbox.Message, error] {
 		for seq := range b.within(s) {
 			r := &b.index[seq-1]
 			if err := b.measure(r); err != nil {
-				yield(mailbox.Message{}, b.d.fail("read", b.name, err))
+				yield(mailbox.Message{}, err)
 				return
 			}
 			if !yield(b.message(seq), nil) {

@@ -31,7 +31,7 @@ func Alone(ctx context.Context, o flocked.Files, path string, before fs.FileInfo
 		return made, false, err
 	}
 	if !ok {
-		return made, false, inUse(path, o.Locks())
+		return made, false, InUse(path, o.Locks())
 	}
 	now, err := f.Stat()
 	if err != nil {
@@ -44,8 +44,8 @@ func Alone(ctx context.Context, o flocked.Files, path string, before fs.FileInfo
 	return made, false, err
 }
 
-// inUse says who has the mailbox.
-func inUse(path string, o lock.Options) error {
+// InUse is the error that says who has the mailbox.
+func InUse(path string, o lock.Options) error {
 	who := "another process"
 	for _, h := range lock.Holders(path, o) {
 		if h.PID != 0 && h.PID != os.Getpid() {

@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/mbox"
@@ -19,42 +23,65 @@ func owner(fi fs.FileInfo) (*syscall.Stat_t, bool) {
 	return st, ok
 }
 
-// setAside adds what was lost to NAME.lost, and as messages to NAME.salvage,
+// A Lost is some octets of a file that have no place in its new content.
+type Lost struct {
+	Off, End int64
+	Why      string
+	Salvage  bool        // they may be part of a message: show them as one
+	From     io.ReaderAt // what the offsets are about; nil: that of the Aside
+	Of       string      // file of a mailbox that is a directory
+}
+
+// An Aside keeps what was lost of the mailbox at Name.
+type Aside struct {
+	FS   fsx.FS
+	Name string
+	Lost []Lost
+	From io.ReaderAt // what their offsets are about
+	Now  time.Time
+}
+
+// Write adds what was lost to NAME.lost, and as messages to NAME.salvage,
 // durably. original is the name of the copy that was kept.
-func (j *Job) setAside(made *mailbox.RepairFiles, original string) error {
+func (a *Aside) Write(made *mailbox.RepairFiles, original string) error {
 	var salvage []Lost
-	for _, l := range j.Lost {
+	for _, l := range a.Lost {
 		if l.Salvage {
 			salvage = append(salvage, l)
 		}
 	}
-	if len(j.Lost) > 0 {
-		made.Lost = j.File.Name() + ".lost"
-		if err := j.write(made.Lost, j.Lost, func(w *fsx.Writer, l Lost) error { return j.raw(w, l, original) }); err != nil {
+	if len(a.Lost) > 0 {
+		made.Lost = a.Name + ".lost"
+		if err := a.write(made.Lost, a.Lost, func(w *fsx.Writer, l Lost) error { return a.raw(w, l, original) }); err != nil {
 			return err
 		}
 	}
 	if len(salvage) > 0 {
-		made.Salvage = j.File.Name() + ".salvage"
-		return j.write(made.Salvage, salvage, func(w *fsx.Writer, l Lost) error { return j.message(w, l, original) })
+		made.Salvage = a.Name + ".salvage"
+		return a.write(made.Salvage, salvage, func(w *fsx.Writer, l Lost) error { return a.message(w, l, original) })
 	}
 	return nil
 }
 
 // from is what the offsets of l are about.
-func (j *Job) from(l Lost) io.ReaderAt {
-	switch {
-	case l.From != nil:
+func (a *Aside) from(l Lost) io.ReaderAt {
+	if l.From != nil {
 		return l.From
-	case j.From != nil:
-		return j.From
 	}
-	return j.File
+	return a.From
+}
+
+// of is the file that the octets of l are of.
+func (l *Lost) of(original string) string {
+	if l.Of == "" {
+		return original
+	}
+	return original + "/" + l.Of
 }
 
 // write adds to the end of the file at path.
-func (j *Job) write(path string, all []Lost, each func(*fsx.Writer, Lost) error) error {
-	f, end, err := j.add(path, 0o600)
+func (a *Aside) write(path string, all []Lost, each func(*fsx.Writer, Lost) error) error {
+	f, end, err := a.add(path, 0o600)
 	if err != nil {
 		return err
 	}
@@ -74,7 +101,7 @@ func (j *Job) write(path string, all []Lost, each func(*fsx.Writer, Lost) error)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return j.FS.SyncDir(filepath.Dir(path))
+	return a.FS.SyncDir(filepath.Dir(path))
 }
 
 // behind writes to a file from an offset on.
@@ -87,11 +114,11 @@ func (b behind) WriteAt(p []byte, off int64) (int, error) { return b.f.WriteAt(p
 
 // raw writes the octets as they are, with a line before them that says where
 // they were.
-func (j *Job) raw(w io.Writer, l Lost, original string) error {
-	if _, err := fmt.Fprintf(w, "--- %d octets from offset %d of %s: %s\n", l.End-l.Off, l.Off, original, l.Why); err != nil {
+func (a *Aside) raw(w io.Writer, l Lost, original string) error {
+	if _, err := fmt.Fprintf(w, "--- %d octets from offset %d of %s: %s\n", l.End-l.Off, l.Off, l.of(original), l.Why); err != nil {
 		return err
 	}
-	if _, err := io.Copy(w, onlyReader{io.NewSectionReader(j.from(l), l.Off, l.End-l.Off)}); err != nil {
+	if _, err := io.Copy(w, onlyReader{io.NewSectionReader(a.from(l), l.Off, l.End-l.Off)}); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, "\n")
@@ -103,22 +130,22 @@ type onlyReader struct{ io.Reader }
 
 // message writes the octets as a message of a unix mailbox, with a header that
 // says where they were, unless they have one.
-func (j *Job) message(w io.Writer, l Lost, original string) error {
+func (a *Aside) message(w io.Writer, l Lost, original string) error {
 	head := make([]byte, min(l.End-l.Off, 512))
-	if _, err := j.from(l).ReadAt(head, l.Off); err != nil && err != io.EOF {
+	if _, err := a.from(l).ReadAt(head, l.Off); err != nil && err != io.EOF {
 		return err
 	}
 	nuls := len(head) - len(bytes.TrimLeft(head, "\x00\r\n"))
 	l.Off += int64(nuls)
-	line := mbox.AppendFrom(nil, "MAILER-DAEMON", mailbox.DateOf(j.Now))
+	line := mbox.AppendFrom(nil, "MAILER-DAEMON", mailbox.DateOf(a.Now))
 	if !StartsHeader(head[nuls:]) {
-		line = fmt.Appendf(line, "From: Mail System Internal Data <MAILER-DAEMON>\nSubject: octets %d to %d of %s\n\n", l.Off, l.End, original)
+		line = fmt.Appendf(line, "From: Mail System Internal Data <MAILER-DAEMON>\nSubject: octets %d to %d of %s\n\n", l.Off, l.End, l.of(original))
 	}
 	if _, err := w.Write(line); err != nil {
 		return err
 	}
 	q := quoter{to: w, bol: true}
-	if _, err := io.Copy(&q, onlyReader{io.NewSectionReader(j.from(l), l.Off, l.End-l.Off)}); err != nil {
+	if _, err := io.Copy(&q, onlyReader{io.NewSectionReader(a.from(l), l.Off, l.End-l.Off)}); err != nil {
 		return err
 	}
 	return q.end()
@@ -178,4 +205,17 @@ func StartsHeader(b []byte) bool {
 		i++
 	}
 	return i > 0 && i < len(b) && b[i] == ':'
+}
+
+// add opens the file at path to add to its end.
+func (a *Aside) add(path string, mode fs.FileMode) (fsx.File, int64, error) {
+	f, err := a.FS.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, mode)
+	if err != nil {
+		return nil, 0, err
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, fi.Size(), nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -16,14 +15,6 @@ import (
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/mailbox"
 )
-
-// A Lost is some octets of a file that have no place in its new content.
-type Lost struct {
-	Off, End int64
-	Why      string
-	Salvage  bool        // they may be part of a message: show them as one
-	From     io.ReaderAt // what the offsets are about; nil: the file
-}
 
 // A Job gives a file its new content.
 type Job struct {
@@ -57,7 +48,11 @@ func (j *Job) Run(ctx context.Context) (made mailbox.RepairFiles, err error) {
 	if made.Original, err = j.keep(ctx, fi, accessed); err != nil {
 		return made, err
 	}
-	if err := j.setAside(&made, filepath.Base(made.Original)); err != nil {
+	aside := Aside{FS: j.FS, Name: j.File.Name(), Lost: j.Lost, From: j.From, Now: j.Now}
+	if aside.From == nil {
+		aside.From = j.File
+	}
+	if err := aside.Write(&made, filepath.Base(made.Original)); err != nil {
 		return made, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -107,13 +102,8 @@ func (j *Job) copyTo(ctx context.Context, path string, fi fs.FileInfo, accessed 
 	if err != nil {
 		return err
 	}
-	if !j.clone(to) {
-		if err := j.copyOctets(ctx, to, fi.Size()); err != nil {
-			return errors.Join(err, to.Abort())
-		}
-	}
-	if st, ok := owner(fi); ok {
-		to.OS().Chown(int(st.Uid), int(st.Gid)) // only root may
+	if err := copyFile(ctx, j.FS, to, j.File, fi); err != nil {
+		return errors.Join(err, to.Abort())
 	}
 	if err := to.Publish(); err != nil {
 		return errors.Join(err, to.Abort())
@@ -122,53 +112,10 @@ func (j *Job) copyTo(ctx context.Context, path string, fi fs.FileInfo, accessed 
 	return to.Abort()
 }
 
-// copyOctets copies the file in large pieces.
-func (j *Job) copyOctets(ctx context.Context, to io.WriterAt, size int64) error {
-	buf := make([]byte, 1<<20)
-	for off := int64(0); off < size; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n, err := j.File.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
-		if n == 0 {
-			if err == io.EOF {
-				err = mailbox.ErrChanged
-			}
-			return err
-		}
-		if _, err := to.WriteAt(buf[:n], off); err != nil {
-			return err
-		}
-		off += int64(n)
-	}
-	return nil
-}
-
-// clone lets the copy share the octets on the disk, where the file system can.
-func (j *Job) clone(to fsx.File) bool {
-	if _, real := j.FS.(fsx.OS); !real { // others want to see what is written
-		return false
-	}
-	return clone(to.OS(), j.File.OS()) == nil
-}
-
 func accessTime(f fsx.File) time.Time {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.OS().Fd()), &st); err != nil {
 		return time.Time{}
 	}
 	return time.Unix(st.Atim.Unix())
-}
-
-// add opens the file at path to add to its end.
-func (j *Job) add(path string, mode fs.FileMode) (fsx.File, int64, error) {
-	f, err := j.FS.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, mode)
-	if err != nil {
-		return nil, 0, err
-	}
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
-	}
-	return f, fi.Size(), nil
 }

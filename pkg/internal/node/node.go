@@ -32,6 +32,23 @@ func Gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
 }
 
+// WhyNot says why a path is no mailbox of a format that has directories.
+func WhyNot(fsys fsx.FS, path string) error {
+	if path == "" {
+		return mailbox.ErrNotExist
+	}
+	fi, err := fsys.Stat(path)
+	switch {
+	case Gone(err):
+		return mailbox.ErrNotExist
+	case err != nil:
+		return err
+	case fi.IsDir():
+		return mailbox.ErrNotMailbox
+	}
+	return mailbox.ErrFormat
+}
+
 // kind is the error of package mailbox for an error of the system.
 func kind(err error) error {
 	switch {

@@ -1,6 +1,10 @@
 // Package numbered is a directory that holds a message in each file whose name
 // is a number, as the mx, mh and news formats have it.
 //
+// A Format is what tells mx and mh apart: the file beside the messages that
+// says what is known of them, and its lock. Sessions, deliveries and changes are
+// the same.
+//
 // # Work files
 //
 // What is on its way into such a directory, or out of it, has a hidden name

@@ -25,7 +25,8 @@ type mutant struct {
 	text         func(string) string
 	altered      mailbox.Altered
 	abortCommits bool
-	early        bool // each message is committed when it is added
+	refuses      error // what Add returns for no text, and from then on
+	early        bool  // each message is committed when it is added
 	uids         func(*mailbox.UIDs)
 
 	// of a mailbox
@@ -103,7 +104,7 @@ func (d *mutantDriver) Append(ctx context.Context, n mailbox.Name, o mailbox.App
 	if err != nil {
 		return nil, err
 	}
-	return &mutantDelivery{del, d.m, func() mailbox.Delivery {
+	return &mutantDelivery{Delivery: del, m: d.m, again: func() mailbox.Delivery {
 		one, _ := d.Memory.Append(ctx, n, o)
 		return one
 	}}, nil
@@ -113,11 +114,17 @@ type mutantDelivery struct {
 	mailbox.Delivery
 	m     *mutant
 	again func() mailbox.Delivery // another one
+
+	refused bool // m.refuses
 }
 
 func (d *mutantDelivery) Add(it mailbox.Item) (mailbox.Altered, error) {
 	if d.m.item != nil {
 		d.m.item(&it)
+	}
+	if d.m.refuses != nil && (d.refused || it.Size == 0) {
+		d.refused = true
+		return mailbox.Altered{}, d.m.refuses
 	}
 	if d.m.text != nil {
 		text, err := io.ReadAll(it.Text)

@@ -48,6 +48,7 @@ var mutants = []struct {
 	{"passes over read errors", "AddError", mutant{item: func(it *mailbox.Item) { it.Text = deaf{it.Text} }}},
 	{"quotes in silence", "Texts", mutant{text: func(s string) string { return strings.ReplaceAll(s, "\nFrom ", "\n>From ") }}},
 	{"drops bare CR", "Texts", mutant{text: func(s string) string { return strings.ReplaceAll(s, "\ry", "y") }}},
+	{"takes nothing after a refusal", "ZeroLength", mutant{refuses: mailbox.ErrUnsupported}},
 	{"ends at NUL", "TextsTogether", mutant{text: func(s string) string { s, _, _ = strings.Cut(s, "\x00"); return s }}},
 	{"adds a newline", "Texts", mutant{text: func(s string) string { return strings.TrimSuffix(s, "\r\n") + "\r\n" }}},
 	{"cuts long lines", "Texts", mutant{text: func(s string) string { return strings.ReplaceAll(s, strings.Repeat("b", 66000), "") }}},
