@@ -170,8 +170,12 @@ func (p *planner) inspected(c *piece) *listed {
 		return nil
 	}
 	r := &p.index.all[c.rec]
-	if !r.known.has(knowUID|knowSize|knowPlace|knowHeader) || r.file != c.file || r.pos != c.off || r.size != c.line.size ||
-		r.size != c.end-c.text || p.i.wrongHeader[[2]int64{int64(r.file), r.pos}] {
+	if !r.known.has(knowUID|knowSize|knowPlace|knowHeader) || r.file != c.file || r.pos != c.off || r.size != c.line.size || r.size != c.end-c.text {
+		return nil
+	}
+	at := byUID{msgs: p.i.s.msgs}
+	m := at.find(r.uid)
+	if m == nil || m.file != r.file || m.pos != r.pos || m.size != r.size || m.header != r.header || p.i.wrongHeader[[2]int64{int64(m.file), m.pos}] {
 		return nil
 	}
 	return r
