@@ -64,8 +64,12 @@ func (p *planner) guessDate(n int, prev mailbox.Date) error {
 	return nil
 }
 
+// fileOf returns the data file of a number, nil where it is not there.
 func (p *planner) fileOf(number uint32) *planFile {
-	k, _ := slices.BinarySearchFunc(p.files, number, func(f *planFile, n uint32) int { return cmp.Compare(f.number, n) })
+	k, ok := slices.BinarySearchFunc(p.files, number, func(f *planFile, n uint32) int { return cmp.Compare(f.number, n) })
+	if !ok {
+		return nil
+	}
 	return p.files[k]
 }
 
