@@ -25,6 +25,9 @@ type ConvertOptions struct {
 	// X-Keywords of the messages. Without it such a mailbox is left alone.
 	KeywordFields bool
 
+	// LoseUIDs allows a format that keeps no UIDs for a mailbox that has them.
+	LoseUIDs bool
+
 	Origin   Origin          // as in CopyOptions
 	Progress func(Progress)  // as in CopyOptions
 	Except   func(Exception) // as in CopyOptions
@@ -37,6 +40,7 @@ type Conversion struct {
 	Already   bool   // it had the format
 	Kept      string // path of the original, "" where it was not kept
 	Recovered string // what an interrupted conversion had left, and what was done about it
+	UIDsNew   bool   // the format that it had keeps no UIDs
 	Late      uint32 // messages that others put into the original meanwhile, moved to the new one
 }
 
@@ -45,8 +49,9 @@ var (
 	errOwnPlace = errors.New(`INBOX has another place in each format: use move --keep-uids INBOX "#driver.FORMAT/INBOX"`)
 	errNoHold   = errors.New("deliveries cannot be kept out of mailboxes of this format: use copy or transfer")
 	errLinked   = errors.New("it has other names (hard links), which would stay with the original")
-	errChildren = errors.New("there are other mailboxes in its directory: convert or move these first")
+	errChildren = errors.New("there are other mailboxes in its directory, which would stay with the original: use transfer, or move these first")
 	errKeywords = errors.New("it has more keywords than the format has room for: see --keywords-overflow")
+	errForgets  = errors.New("the format keeps no UIDs, so that clients would fetch everything again: see --lose-uids")
 	errNotWhole = errors.New("the format cannot hold all messages")
 )
 
@@ -111,6 +116,9 @@ func (v *converter) pretend(ctx context.Context) error {
 	}
 	defer mb.Close() // only read
 	v.c.Found = mb.Status().Messages
+	if err := v.mayLoseUIDs(); err != nil {
+		return err
+	}
 	c := &copier{from: mb, acc: &v.c.Account, chosen: mailbox.Range(1, v.c.Found)}
 	return c.pretend(ctx)
 }
@@ -200,6 +208,17 @@ func (v *converter) formats() (err error) {
 	return nil
 }
 
+// mayLoseUIDs returns an error where messages would lose their UIDs and nobody
+// has allowed it.
+func (v *converter) mayLoseUIDs() error {
+	had, keeps := !v.s.forgetsUIDs(v.c.From), !v.s.forgetsUIDs(v.o.To)
+	v.c.UIDsNew = !had && keeps && v.c.Found > 0
+	if had && !keeps && v.c.Found > 0 && !v.o.LoseUIDs {
+		return unsupported(v.n.Text, errForgets)
+	}
+	return nil
+}
+
 // possible returns why the mailbox cannot be replaced by another.
 func (v *converter) possible() error {
 	if _, ok := v.from.(mailbox.Holder); !ok {
@@ -251,6 +270,9 @@ func (v *converter) convert(ctx context.Context) (err error) {
 	v.read = stamps{timesOf(fi).access, v.look.ModTime()}
 	st := v.held.Status()
 	v.c.Found, v.c.Failed = st.Messages, st.Messages
+	if err := v.mayLoseUIDs(); err != nil {
+		return err
+	}
 	if err := v.build(ctx, st); err != nil {
 		v.c.Copied, v.c.Skipped, v.c.Failed = 0, 0, v.c.Found
 		return err
@@ -411,9 +433,9 @@ func (v *converter) check(ctx context.Context, c *copier, st mailbox.Status) err
 	if err := mb.Close(); err != nil {
 		return err
 	}
-	c.acc.UIDsLost = got.UIDValidity != st.UIDValidity
+	c.acc.UIDsLost = v.s.forgetsUIDs(v.o.To)
 	switch {
-	case c.uids.Validity != 0 && c.acc.UIDsLost:
+	case !c.acc.UIDsLost && got.UIDValidity != st.UIDValidity:
 		return fmt.Errorf("%w: UIDVALIDITY is %d, not %d", ErrUnproven, got.UIDValidity, st.UIDValidity)
 	case got.Messages != st.Messages:
 		return fmt.Errorf("%w: there are %d messages, not %d", ErrUnproven, got.Messages, st.Messages)
