@@ -212,7 +212,10 @@ func (c *conn) authenticate(m sasl.Mechanism, l sasl.Login) error {
 		}
 		if r, ok := status(line, tag); ok {
 			c.note(r)
-			return r.err()
+			if err := r.err(); err != nil {
+				return err
+			}
+			return c.fatal(x.Proven())
 		}
 		if !bytes.HasPrefix(line, []byte("+")) {
 			if err := c.untagged(line); err != nil {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/rfc822"
@@ -64,7 +63,7 @@ func (s *Server) fetch(c *command) (string, error) {
 		if err := s.fetchOne(&fetchedMessage{s: s, m: m, keywords: keywords}, asked); err != nil {
 			return "", err
 		}
-		s.conn.SetWriteDeadline(time.Now().Add(bodyTimeout))
+		s.conn.SetWriteDeadline(s.Silence())
 	}
 	return s.done(c), nil
 }
@@ -465,7 +464,7 @@ func (w *clip) Write(p []byte) (int, error) {
 	w.from -= skip
 	p = p[skip:]
 	p = p[:min(w.n, int64(len(p)))]
-	w.s.conn.SetWriteDeadline(time.Now().Add(bodyTimeout))
+	w.s.conn.SetWriteDeadline(w.s.Silence())
 	if _, w.err = w.s.w.Write(p); w.err != nil {
 		return 0, w.err
 	}

@@ -201,8 +201,10 @@ func (c *conn) authenticate(m sasl.Mechanism, l sasl.Login) error {
 		}
 		rest, more := strings.CutPrefix(line, "+ ")
 		if !more && line != "+" {
-			_, err := c.judge(line)
-			return err
+			if _, err := c.judge(line); err != nil {
+				return err
+			}
+			return c.fatal(x.Proven())
 		}
 		challenge, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
 		var answer []byte

@@ -3,6 +3,8 @@ package maildir
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,17 +22,18 @@ type dovecot struct {
 	env *mailbox.Env
 }
 
-func newDovecot(t *testing.T) *dovecot {
+func newDovecot(t *testing.T, more ...string) *dovecot {
 	t.Helper()
 	dir, who := mailboxtest.PlainHome(t)
 	env := mailboxtest.NewEnv(t)
 	env.Home, env.LockDir = dir, dir
-	return &dovecot{mailboxtest.NewDovecot(t, dir, who), t, env}
+	return &dovecot{mailboxtest.NewDovecot(t, dir, who, more...), t, env}
 }
 
 // ours is what we read.
 func (p *dovecot) ours(n mailbox.Name, mode mailbox.Mode) mailboxtest.Reading {
 	p.t.Helper()
+	p.env.Unpacker = unpacker
 	mb, err := New(p.env).Open(context.Background(), n, mode)
 	if err != nil {
 		p.t.Fatal(err)
@@ -172,5 +175,40 @@ func TestDovecotSession(t *testing.T) {
 	}
 	if len(want.Messages) != len(dovecotTexts)-2 || want.Messages[0].Flags[0] != `\Deleted` || int(mb.Status().Messages) != len(want.Messages) {
 		t.Errorf("Dovecot reads %+v, our session has %d", want, mb.Status().Messages)
+	}
+}
+
+// Dovecot compresses what it stores; we read the same as it does, and what is
+// not compressed beside it.
+func TestDovecotPacked(t *testing.T) {
+	if _, err := os.Stat("/usr/lib/dovecot/modules/lib20_zlib_plugin.so"); err != nil {
+		t.Skip("Dovecot's compression plugin is not installed here: ", err)
+	}
+	for _, by := range []string{"gz", "bz2", "zstd"} {
+		p := newDovecot(t, "mail_plugins = zlib", "plugin {", "zlib_save = "+by, "}")
+		root := mailbox.Name{Text: "Maildir", Path: filepath.Join(p.env.Home, "Maildir")}
+		p.deliver(root, mailbox.AppendOptions{New: true, UIDValidity: 1234567})
+		var commands []string
+		for i, text := range dovecotTexts {
+			commands = append(commands, fmt.Sprintf("a%d APPEND INBOX (Work) {%d+}\r\n%s", i, len(text), text))
+		}
+		p.IMAP(commands...)
+		theirs := p.Read("INBOX")
+		if d := cmp.Diff(p.ours(root, mailbox.ReadWrite), theirs); d != "" {
+			t.Errorf("%s (-ours +Dovecot):\n%s", by, d)
+		}
+		packed := 0
+		files, err := filepath.Glob(root.Path + "/cur/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			if octets, err := os.ReadFile(name); err == nil && unpacker(octets) != nil {
+				packed++
+			}
+		}
+		if packed < len(dovecotTexts)-1 || len(theirs.Messages) != 2*len(dovecotTexts) {
+			t.Errorf("%s: %d of %d messages are compressed", by, packed, len(theirs.Messages))
+		}
 	}
 }

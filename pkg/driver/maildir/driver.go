@@ -33,7 +33,7 @@ var (
 )
 
 // New returns the driver.
-func New(env *mailbox.Env) *Driver { return &Driver{env, fsx.OS{}} }
+func New(env *mailbox.Env) *Driver { return &Driver{env: env, fs: fsx.OS{}} }
 
 // Name returns "maildir".
 func (d *Driver) Name() string { return "maildir" }

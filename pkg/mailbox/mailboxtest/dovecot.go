@@ -30,14 +30,15 @@ type Dovecot struct {
 
 const dovecotIMAP = "/usr/lib/dovecot/imap"
 
-// NewDovecot configures Dovecot for a home and a user of PlainHome. Where it is
-// not installed the test is skipped.
-func NewDovecot(t *testing.T, home string, who *syscall.Credential) *Dovecot {
+// NewDovecot configures Dovecot for a home and a user of PlainHome, with more
+// settings. Where it is not installed the test is skipped.
+func NewDovecot(t *testing.T, home string, who *syscall.Credential, more ...string) *Dovecot {
 	t.Helper()
 	if _, err := os.Stat(dovecotIMAP); err != nil {
 		t.Skip("Dovecot is not installed here: ", err)
 	}
 	conf := strings.ReplaceAll("base_dir = HOME/run\nstate_dir = HOME/run\nlog_path = HOME/log\nmail_location = maildir:HOME/Maildir\nssl = no\nprotocols =\n", "HOME", home)
+	conf += strings.Join(more, "\n") + "\n"
 	if err := os.WriteFile(home+"/conf", []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
