@@ -247,6 +247,31 @@ func (v *converter) convert(ctx context.Context) (err error) {
 	if err := v.possible(); err != nil {
 		return err
 	}
+	if err := v.hold(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.release()) }()
+	st := v.held.Status()
+	v.c.Found, v.c.Failed = st.Messages, st.Messages
+	if err := v.mayLoseUIDs(); err != nil {
+		return err
+	}
+	if err = v.build(ctx, st); err == nil && !v.c.Already {
+		v.c.Kept, err = v.replace()
+	}
+	if err != nil {
+		v.c.Copied, v.c.Skipped, v.c.Failed = 0, 0, v.c.Found
+		return err
+	}
+	if v.c.Already {
+		return nil
+	}
+	v.read.restore(v.c.Kept)
+	return v.follow(ctx, st.UIDNext)
+}
+
+// hold takes the locks and notes what the mailbox looks like.
+func (v *converter) hold(ctx context.Context) error {
 	fi, err := os.Stat(v.n.Path)
 	if err != nil {
 		return err
@@ -258,49 +283,40 @@ func (v *converter) convert(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if v.held != nil {
-			v.read.restore(v.n.Path)
-			err = errors.Join(err, v.held.Close())
-		}
-	}()
 	if v.look, err = os.Stat(v.n.Path); err != nil {
-		return err
+		return errors.Join(err, v.held.Close())
 	}
 	v.read = stamps{timesOf(fi).access, v.look.ModTime()}
-	st := v.held.Status()
-	v.c.Found, v.c.Failed = st.Messages, st.Messages
-	if err := v.mayLoseUIDs(); err != nil {
-		return err
-	}
-	if err := v.build(ctx, st); err != nil {
-		v.c.Copied, v.c.Skipped, v.c.Failed = 0, 0, v.c.Found
-		return err
-	}
-	if v.c.Already {
+	return nil
+}
+
+// release gives up the locks where they are still held: on the original.
+func (v *converter) release() error {
+	if v.held == nil {
 		return nil
 	}
-	kept, err := v.replace()
-	if err != nil {
-		v.c.Copied, v.c.Failed = 0, v.c.Found
-		return err
-	}
-	v.read.restore(kept)
-	v.c.Kept = kept
+	v.read.restore(v.n.Path)
+	return v.held.Close()
+}
+
+// follow gives up the locks on the original, which has gone, sees to what others
+// add to it nevertheless, whose UIDs would begin at next, and removes it where it
+// is not wanted.
+func (v *converter) follow(ctx context.Context, next uint32) error {
 	held := v.held
 	v.held = nil
 	if err := held.Close(); err != nil {
 		return err
 	}
-	quiet, err := swap.Quiet(ctx, kept, quietWait)
+	quiet, err := swap.Quiet(ctx, v.c.Kept, quietWait)
 	if err == nil {
-		err = v.late(ctx, st.UIDNext)
+		err = v.late(ctx, next)
 	}
 	if err != nil {
-		return fmt.Errorf("it is converted, but mail may have arrived in %s meanwhile: %w", kept, err)
+		return fmt.Errorf("it is converted, but mail may have arrived in %s meanwhile: %w", v.c.Kept, err)
 	}
 	if !quiet {
-		v.s.Env.Notify(mailbox.Warn, fmt.Sprintf("%s is still open in another program, and is kept: what that adds to it is not in the new mailbox", kept))
+		v.s.Env.Notify(mailbox.Warn, fmt.Sprintf("%s is still open in another program, and is kept: what that adds to it is not in the new mailbox", v.c.Kept))
 		return nil
 	}
 	return v.drop()
@@ -461,8 +477,7 @@ func (v *converter) replace() (kept string, err error) {
 // what they add to it.
 const quietWait = 10 * time.Second
 
-// late copies messages that are in the original now and were not before, whose
-// UIDs would begin at next: some programs wait for the locks of a file that is
+// late copies messages that are in the original now and were not before: some programs wait for the locks of a file that is
 // open already, and do not look whether it has kept its name; those that deliver
 // into a Maildir take none.
 func (v *converter) late(ctx context.Context, next uint32) (err error) {
