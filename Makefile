@@ -85,11 +85,12 @@ fuzz: ## each fuzz target for FUZZTIME
 
 mailsystems: ## sendmail, exim, OpenSMTPD and putmail, unpacked for the tests: Debian has one mail system installed at a time
 	@get() { d='$(MAILSYSTEMS)'/$$1 && shift && mkdir -p "$$d" && cd "$$d" && apt-get download -qq "$$@" && \
-		for p in *.deb; do dpkg-deb -x "$$p" . || exit 1; done && rm -- *.deb; }; \
+		for p in *.deb; do dpkg-deb -x "$$p" . || exit 1; done && rm -- *.deb && \
+		if [ -d lib ]; then cp -R lib usr && rm -r lib; fi; }; \
 	(get sendmail sendmail-bin sendmail-base sendmail-cf m4) && \
 	(get exim exim4-daemon-light exim4-base exim4-config) && \
 	(get opensmtpd opensmtpd) && \
-	(get mailutils mailutils-mda mailutils-common libmailutils9 libgc1 guile-3.0-libs libmariadb3)
+	(get mailutils mailutils-mda mailutils-common libmailutils9 libmu-dbm9 libkyotocabinet16v5 liblzo2-2 libgc1 guile-3.0-libs libmariadb3)
 
 test-mailsystems: ## real mail systems, where they are installed or in MAILSYSTEMS, and 20 seconds of everything at once
 	MAILSYSTEMS='$(MAILSYSTEMS)' SOAK=20s $(GO) test -count=1 -run 'TestSoak|TestMailSystem' -timeout 30m ./pkg/deliver
