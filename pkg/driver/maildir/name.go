@@ -232,7 +232,10 @@ var (
 )
 
 func newNamer(host string) *namer {
-	return &namer{host: strings.NewReplacer("/", `\057`, ":", `\072`, ",", `\054`, "\x00", "").Replace(host)}
+	for _, r := range [][2]string{{"/", `\057`}, {":", `\072`}, {",", `\054`}, {"\x00", ""}} {
+		host = strings.ReplaceAll(host, r[0], r[1])
+	}
+	return &namer{host: host}
 }
 
 // next returns a new name. Names ascend by their times, so that every program
