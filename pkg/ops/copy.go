@@ -238,15 +238,11 @@ func (c *copier) pretend(ctx context.Context) error {
 }
 
 func (s *Session) openSource(ctx context.Context, src string, o CopyOptions) (mailbox.Mailbox, error) {
-	n, d, err := s.find(src)
-	if err != nil {
-		return nil, err
-	}
 	mode := mailbox.ReadOnly
 	if (o.Move || o.ReadWrite) && !s.DryRun {
 		mode = mailbox.ReadWrite
 	}
-	return d.Open(ctx, n, mode)
+	return s.open(ctx, src, mode)
 }
 
 // A copier is one copy under way.

@@ -180,11 +180,7 @@ type folder struct {
 
 // folders sorts the messages of a mailbox into folders by their labels.
 func (s *Session) folders(ctx context.Context, name string) (all []*folder, err error) {
-	n, d, err := s.find(name)
-	if err != nil {
-		return nil, err
-	}
-	mb, err := d.Open(ctx, n, mailbox.ReadOnly)
+	mb, err := s.open(ctx, name, mailbox.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
