@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -124,15 +125,18 @@ func (c *cli) served(o serveOptions) (serve.Options, error) {
 }
 
 // isNetwork reports whether a file is a connection with another machine, or
-// with a program that may be anybody's.
+// with a program that may be anybody's. It only looks: net.FileConn would make
+// what is no connection return EAGAIN to who reads it.
 func isNetwork(f *os.File) bool {
-	conn, err := net.FileConn(f)
+	addr, err := syscall.Getsockname(int(f.Fd()))
 	if err != nil {
 		return false
 	}
-	defer conn.Close() // a copy
-	_, tcp := conn.(*net.TCPConn)
-	return tcp
+	switch addr.(type) {
+	case *syscall.SockaddrInet4, *syscall.SockaddrInet6:
+		return true
+	}
+	return false
 }
 
 // check looks whether the options go together.

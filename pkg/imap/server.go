@@ -153,13 +153,17 @@ func (s *Server) line(text string) {
 }
 
 func (s *Server) flush() error {
-	s.conn.SetWriteDeadline(s.Silence())
+	if err := s.AwaitReader(s.conn); err != nil {
+		return err
+	}
 	return s.w.Flush()
 }
 
 // next reads a command and carries it out.
 func (s *Server) next() error {
-	s.conn.SetReadDeadline(s.Patience(idleTime))
+	if err := s.AwaitCommand(s.conn, idleTime); err != nil {
+		return err
+	}
 	c, err := s.read()
 	var bad badError
 	if errors.As(err, &bad) {

@@ -10,10 +10,9 @@ import (
 	"mailutil/pkg/internal/sasl"
 )
 
-// invalidLogin is what the original says of a wrong password.
-const invalidLogin = "Invalid login credentials"
-
-var errLogin = refusal(invalidLogin)
+// errLogin is what the original says of a wrong password, behind the code that
+// tells clients that it is the password, RFC 5530.
+var errLogin = refusal("[AUTHENTICATIONFAILED] Invalid login credentials")
 
 func (s *Server) startTLS(c *command) (string, error) {
 	if s.StartTLS == nil {

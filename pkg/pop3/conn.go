@@ -185,8 +185,11 @@ func (c *conn) logIn(m sasl.Mechanism, l sasl.Login) error {
 // A loginError is a login that was refused, in the words of the server.
 type loginError struct{ *StatusError }
 
-func (e *loginError) Error() string        { return printable(e.Text) }
-func (e *loginError) Is(target error) bool { return target == remote.ErrRefused }
+func (e *loginError) Error() string { return printable(e.Text) }
+
+func (e *loginError) Is(target error) bool {
+	return target == remote.ErrRefused || target == remote.ErrWrong && strings.HasPrefix(e.Text, "[AUTH]") // RFC 3206
+}
 
 // authenticate carries out a mechanism, RFC 5034.
 func (c *conn) authenticate(m sasl.Mechanism, l sasl.Login) error {

@@ -20,6 +20,7 @@ func FuzzDots(f *testing.F) {
 		var wire bytes.Buffer
 		s := &Server{conn: noDeadline{}, w: bufio.NewWriter(&wire)}
 		s.Trace = func(string, []byte) {}
+		s.Begin(t.Context())
 		if err := s.send(bytes.NewReader(text), -1); err != nil {
 			t.Fatal(err)
 		}

@@ -145,14 +145,18 @@ func (s *Server) say(format string, args ...any) {
 }
 
 func (s *Server) flush() error {
-	s.conn.SetWriteDeadline(s.Silence())
+	if err := s.AwaitReader(s.conn); err != nil {
+		return err
+	}
 	return s.w.Flush()
 }
 
 // readLine reads a line without its end. A longer one than POP3 has is the end
 // of the session: that is nobody who means well.
 func (s *Server) readLine() (string, error) {
-	s.conn.SetReadDeadline(s.Patience(idleTime))
+	if err := s.AwaitCommand(s.conn, idleTime); err != nil {
+		return "", err
+	}
 	line, err := s.r.ReadSlice('\n')
 	if err == nil && len(line) > maxLine || errors.Is(err, bufio.ErrBufferFull) {
 		s.say("-ERR Command line too long")
@@ -493,7 +497,9 @@ func (s *Server) send(text io.Reader, lines int) error {
 			lines--
 		}
 		if len(piece) > 0 {
-			s.conn.SetWriteDeadline(s.Silence())
+			if err := s.AwaitReader(s.conn); err != nil {
+				return err
+			}
 			if start && piece[0] == '.' {
 				s.w.WriteByte('.')
 			}

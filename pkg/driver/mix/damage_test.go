@@ -413,7 +413,7 @@ func (s score) judge(t *testing.T, k *wreck, c breakage, seed uint64, got []seen
 				t.Logf("%s, seed %d: got %v\nwant %v", c.name, seed, is, m.seen)
 			}
 		}
-		if !k.gone[statusName] && k.status.Left(record).Line && is.uid == m.uid && !k.gone[metaName] && bytes.Contains(k.meta.Octets, []byte("KWork Home")) {
+		if !k.gone[statusName] && k.status.Left(record).Line && is.uid == m.uid && !k.gone[metaName] && bytes.Contains(k.meta.Octets, []byte("\r\nKWork Home\r\n")) {
 			s.flagged++
 			if is.flags == m.flags {
 				s.worn++

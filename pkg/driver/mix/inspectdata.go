@@ -51,8 +51,12 @@ func (i *inspection) message(m *message, seq int) error {
 	if m.pos >= size {
 		return nil
 	}
-	line, err := i.data.at(m.file, m.pos, min(2*tokenLen, size-m.pos))
+	f, err := i.open(name)
 	if err != nil {
+		return err
+	}
+	line := make([]byte, min(2*tokenLen, size-m.pos))
+	if n, err := f.ReadAt(line, m.pos); n < len(line) {
 		return err
 	}
 	t, length, ok := parseToken(line)

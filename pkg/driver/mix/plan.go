@@ -158,20 +158,8 @@ func (p *planner) evidence() (err error) {
 
 // walk goes through all data files.
 func (p *planner) walk() error {
-	byUID := map[uint32]*listed{}
-	for k := range p.index.all {
-		if r := &p.index.all[k]; r.known.has(knowUID) && byUID[r.uid] == nil {
-			byUID[r.uid] = r
-		}
-	}
 	for _, f := range p.files {
-		w := &walker{file: f.number, r: f.f, size: f.f.fi.Size(), byPos: map[int64]*listed{}, byUID: byUID}
-		w.knows = func(uid uint32) bool { _, ok := p.status.byUID[uid]; return ok || byUID[uid] != nil }
-		for k := range p.index.all {
-			if r := &p.index.all[k]; r.known.has(knowPlace) && r.file == f.number {
-				w.byPos[r.pos], w.order = r, append(w.order, r)
-			}
-		}
+		w := &walker{file: f.number, r: f.f, size: f.f.fi.Size(), index: &p.index, places: p.index.in(f.number), status: &p.status}
 		f.first = len(p.pieces)
 		for {
 			c, ok, err := w.step()
@@ -411,12 +399,11 @@ func (p *planner) fromStatus(list []int) {
 		has[p.pieces[k].uid] = true
 	}
 	var free []uint32
-	for uid := range p.status.byUID {
-		if !has[uid] {
+	for n := range p.status.all {
+		if uid := p.status.all[n].uid; !has[uid] {
 			free = append(free, uid)
 		}
 	}
-	slices.Sort(free)
 	low := uint32(0)
 	for n := 0; n < len(list); n++ {
 		if uid := p.pieces[list[n]].uid; uid > 0 {
@@ -465,7 +452,7 @@ func (p *planner) flags() {
 		} else if m.given {
 			uid = 0
 		}
-		if t, ok := s.byUID[uid]; ok {
+		if t, ok := s.of(uid); ok {
 			before = uid
 			p.dress(n, t)
 			continue

@@ -2,10 +2,13 @@ package mix
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"math"
+	"slices"
 
 	"mailutil/pkg/internal/mend"
+	"mailutil/pkg/mailbox"
 )
 
 // A piece is what a walk makes of some octets of a data file that may be
@@ -15,9 +18,9 @@ type piece struct {
 	off, text, end int64 // [off, text) is the line in front, [text, end) the text
 	junk           bool  // it is no message
 
-	line  message // what the line in front says
-	known known   // of uid, date and size
-	plain bool    // the line is as it is written
+	line  front // what the line in front says
+	known known // of uid, date and size
+	plain bool  // the line is as it is written
 
 	size    int64 // of the text, as line or index say; 0 where neither does
 	leads   bool  // something begins where it ends then
@@ -32,6 +35,15 @@ type piece struct {
 	foreign bool   // another message has its UID
 	undead  bool   // it was removed, and is shown again
 }
+
+// A front is what the line in front of a message says.
+type front struct {
+	uid  uint32
+	size int64
+	date mailbox.Date
+}
+
+func (m *message) front() front { return front{m.uid, m.size, m.date} }
 
 // fits reports whether the text has the size that it should have.
 func (p *piece) fits() bool {
@@ -76,14 +88,29 @@ type walker struct {
 	at   int64
 	last uint32 // UID of the message before
 
-	byPos map[int64]*listed  // what the index says of this file
-	byUID map[uint32]*listed // and of all
-	knows func(uid uint32) bool
-	order []*listed // of this file, as the index has them
+	index  *indexed
+	places []int32 // records of the index for this file, by offset
+	status *flagged
 
 	buf  []byte
 	next int64 // the line that was found last when looking from nextFrom on
 	from int64
+}
+
+// listedAt returns what the index says of the message at off, nil where it says
+// nothing.
+func (w *walker) listedAt(off int64) *listed {
+	k, ok := slices.BinarySearchFunc(w.places, off, func(n int32, off int64) int { return cmp.Compare(w.index.all[n].pos, off) })
+	if !ok {
+		return nil
+	}
+	return &w.index.all[w.places[k]]
+}
+
+// knows reports whether index or status know a UID.
+func (w *walker) knows(uid uint32) bool {
+	_, ok := w.status.of(uid)
+	return ok || w.index.of(uid) != nil
 }
 
 // read returns up to n octets at off, valid until the next read.
@@ -117,7 +144,7 @@ func (w *walker) step() (p piece, ok bool, err error) {
 	m, n, strict, good := looseToken(b)
 	switch {
 	case good:
-		p.text, p.line, p.plain = w.at+int64(n), m, strict
+		p.text, p.line, p.plain = w.at+int64(n), m.front(), strict
 		p.known = knowSize
 		if m.uid < math.MaxUint32 {
 			p.known |= knowUID
@@ -169,7 +196,7 @@ func (w *walker) leads(text, end int64) (bool, error) {
 	if ok, err := w.lands(end); ok || err != nil {
 		return ok, err
 	}
-	r := w.byPos[end]
+	r := w.listedAt(end)
 	if r == nil || end >= w.size || end <= text {
 		return false, nil
 	}
@@ -188,18 +215,19 @@ func (w *walker) leads(text, end int64) (bool, error) {
 // damaged looks what begins where no readable line is.
 func (w *walker) damaged(p *piece, b []byte) error {
 	b = bytes.Clone(b)
-	if r := w.byPos[w.at]; r != nil && r.known.has(knowSize) {
+	if r := w.listedAt(w.at); r != nil && r.known.has(knowSize) {
 		text := w.at + int64(r.lead)
 		if ok, err := w.leads(text, text+r.size); err != nil {
 			return err
 		} else if ok && text < w.size && text+r.size > text {
-			p.line, p.known, _ = salvageToken(b)
+			m, k, _ := salvageToken(b)
+			p.line, p.known = m.front(), k
 			p.text, p.end, p.size, p.leads = text, text+r.size, r.size, true
 			return nil
 		}
 	}
 	if m, k, n := salvageToken(b); n > 0 {
-		p.line, p.known, p.text = m, k, w.at+int64(n)
+		p.line, p.known, p.text = m.front(), k, w.at+int64(n)
 		for more := range int64(3) { // of its end, which is damaged
 			if ok, err := w.leads(p.text+more, p.text+more+m.size); err != nil {
 				return err
@@ -233,8 +261,8 @@ func (w *walker) damaged(p *piece, b []byte) error {
 // nextRecord returns what the index says of the message behind the one before,
 // nil where it says nothing.
 func (w *walker) nextRecord() *listed {
-	for _, r := range w.order {
-		if r.known.has(knowUID|knowSize) && r.uid > w.last && r.size > 0 {
+	for _, n := range w.places {
+		if r := &w.index.all[n]; r.known.has(knowUID|knowSize) && r.uid > w.last && r.size > 0 {
 			return r
 		}
 	}
@@ -282,8 +310,8 @@ func (w *walker) between(low uint32, next int64) *listed {
 		}
 	}
 	var found *listed
-	for _, r := range w.order {
-		if r.known.has(knowUID) && low < r.uid && r.uid < most {
+	for _, n := range w.places {
+		if r := &w.index.all[n]; r.known.has(knowUID) && low < r.uid && r.uid < most {
 			if found != nil {
 				return nil
 			}
@@ -379,7 +407,7 @@ func (w *walker) extent(p *piece) error {
 // about is followed by one that has no line in front of it any more.
 func (w *walker) beforeHeader(p *piece, claims []int64) (bool, error) {
 	end := p.text + p.size
-	if len(claims) != 1 || end >= w.size || !p.known.has(knowUID|knowSize) || w.byUID[p.line.uid] == nil {
+	if len(claims) != 1 || end >= w.size || !p.known.has(knowUID|knowSize) || w.index.of(p.line.uid) == nil {
 		return false, nil
 	}
 	for at := p.text; ; {
@@ -395,7 +423,7 @@ func (w *walker) beforeHeader(p *piece, claims []int64) (bool, error) {
 			return false, err
 		}
 		m, _, _, _ := looseToken(b)
-		if r := w.byUID[m.uid]; r != nil && r.size == m.size && r.date == m.date {
+		if r := w.index.of(m.uid); r != nil && r.size == m.size && r.date == m.date {
 			return false, nil // octets are missing
 		}
 		at = next + 1
@@ -454,11 +482,11 @@ func (w *walker) restored(p *piece, claims []int64) (done bool, err error) {
 // record returns what the index says of the message at p.
 func (w *walker) record(p *piece) *listed {
 	if p.known.has(knowUID) {
-		if r := w.byUID[p.line.uid]; r != nil && (!r.known.has(knowPlace) || r.file == w.file) {
+		if r := w.index.of(p.line.uid); r != nil && (!r.known.has(knowPlace) || r.file == w.file) {
 			return r
 		}
 	}
-	r := w.byPos[p.off]
+	r := w.listedAt(p.off)
 	if r != nil && p.known.has(knowUID) && !(p.known.has(knowDate) && r.known.has(knowDate) && r.date == p.line.date) {
 		return nil // of another message
 	}
@@ -479,7 +507,7 @@ func (w *walker) believed(off int64, last uint32) (int64, error) {
 			return 0, err
 		}
 		m, n, _, _ := looseToken(b)
-		if r := w.byUID[m.uid]; r != nil && (r.size == m.size || r.date == m.date) && m.uid != last {
+		if r := w.index.of(m.uid); r != nil && (r.size == m.size || r.date == m.date) && m.uid != last {
 			return next, nil
 		}
 		end := next + int64(n) + m.size

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -262,26 +261,11 @@ func (r *repair) setAside(made *mailbox.RepairFiles) (err error) {
 	lost := slices.Clone(r.p.lost)
 	for i := range lost {
 		if lost[i].From == nil {
-			lost[i].From = lazy{r.f.FS, r.p.Dir.Path + "/" + lost[i].Of}
+			lost[i].From = fsx.Lazy{FS: r.f.FS, Path: r.p.Dir.Path + "/" + lost[i].Of}
 		}
 	}
 	a := mend.Aside{FS: r.f.FS, Name: r.p.Dir.Path, Lost: lost, Now: r.f.Env.Now()}
 	return a.Write(made, filepath.Base(made.Original))
-}
-
-// A lazy file is open only while it is read.
-type lazy struct {
-	fs   fsx.FS
-	path string
-}
-
-func (l lazy) ReadAt(p []byte, off int64) (int, error) {
-	f, err := fsx.OpenQuiet(l.fs, l.path)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close() // read only
-	return io.ReadFull(io.NewSectionReader(f, off, int64(len(p))), p)
 }
 
 // change does what is planned, the state file last; after an error the rest is

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"mailutil/pkg/internal/tree"
@@ -50,6 +51,7 @@ type Session struct {
 
 	failures int
 	since    time.Time // when it came
+	ctx      context.Context
 }
 
 // grace is how long a mailbox may take to be closed when all must end.
@@ -58,22 +60,36 @@ const grace = 10 * time.Second
 // Begin starts the clock. The context that it returns is for mailboxes: it
 // ends after ctx, so that what is pending in them can be saved.
 func (s *Session) Begin(ctx context.Context) context.Context {
-	s.since = time.Now()
+	s.since, s.ctx = time.Now(), ctx
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
 	return late
 }
 
-// Patience is until when the next command may take.
-func (s *Session) Patience(idle time.Duration) time.Time {
-	if s.User == "" { // of all commands together: who logs in does not take long
-		return s.since.Add(or(s.LoginTime, loginTime))
+// AwaitCommand limits how long the next command may take to come; idle is what
+// the protocol gives who has logged in. Like the two below it is an error where
+// all must end: then the limit that says so must not be taken for the new one.
+func (s *Session) AwaitCommand(c net.Conn, idle time.Duration) error {
+	at := time.Now().Add(or(s.IdleTime, idle))
+	if s.User == "" { // all commands together: who logs in does not take long
+		at = s.since.Add(or(s.LoginTime, loginTime))
 	}
-	return time.Now().Add(or(s.IdleTime, idle))
+	c.SetReadDeadline(at)
+	return s.ctx.Err()
 }
 
-// Silence is until when the client may do nothing in the middle of something.
-func (s *Session) Silence() time.Time { return time.Now().Add(or(s.SilentTime, silentTime)) }
+// AwaitMore limits how long the client may say nothing in the middle of
+// something.
+func (s *Session) AwaitMore(c net.Conn) error {
+	c.SetReadDeadline(time.Now().Add(or(s.SilentTime, silentTime)))
+	return s.ctx.Err()
+}
+
+// AwaitReader limits how long the client may take nothing of what we say.
+func (s *Session) AwaitReader(c net.Conn) error {
+	c.SetWriteDeadline(time.Now().Add(or(s.SilentTime, silentTime)))
+	return s.ctx.Err()
+}
 
 func or(d, otherwise time.Duration) time.Duration {
 	if d == 0 {
@@ -152,7 +168,7 @@ func (s *Session) End(ctx context.Context, err error, w Words) (string, error) {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		s.Say("Autologout")
 		return w.Autologout, nil
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		s.Say("Hangup")
 		return "", nil
 	}

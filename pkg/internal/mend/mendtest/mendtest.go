@@ -275,11 +275,11 @@ func Changed(t *testing.T, w World, change func()) {
 		t.Fatalf("plan: %v", err)
 	}
 	change()
-	before := Tree(t, w.Dir)
+	before := Octets(t, w.Dir)
 	if _, _, err := r.CarryOut(context.Background()); !errors.Is(err, mailbox.ErrChanged) {
 		t.Errorf("got %v, want %v", err, mailbox.ErrChanged)
 	}
-	if after := Tree(t, w.Dir); after != before {
+	if after := Octets(t, w.Dir); after != before {
 		t.Errorf("changed all the same:\n%s\nwas\n%s", after, before)
 	}
 }
