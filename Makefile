@@ -6,6 +6,7 @@ PREFIX   ?= /usr/local
 FUZZTIME ?= 60s
 BENCH    ?= .
 BENCH_MB ?= 100
+PAIRS    ?= .
 SOAK     ?= 10m
 
 MAILSYSTEMS ?= /var/tmp/mailutil-mailsystems
@@ -71,8 +72,8 @@ kills-some: ## the same for four commands
 bench: ## for benchstat; BENCH_MB=1000 for the large mailbox
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./pkg/ops -mb $(BENCH_MB)
 
-bench-formats: ## copies from each format to each beside other programs, as a table; BENCH_MB as above
-	$(GO) test -count 1 -timeout 120m -run '^TestPairs$$' -v ./pkg/ops -pairs -mb $(BENCH_MB)
+bench-formats: ## copies from each format to each beside other programs, as a table; PAIRS='^mh to' for some
+	$(GO) test -count 1 -timeout 120m -run '^TestPairs$$' -v ./pkg/ops -pairs '$(PAIRS)' -mb $(BENCH_MB)
 
 bench-peers: ## list, search and cat beside other programs, as a table; BENCH_MB as above
 	$(GO) test -count 1 -timeout 120m -run '^TestPeers$$' -v ./pkg/ops -peers -mb $(BENCH_MB)
