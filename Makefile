@@ -8,6 +8,8 @@ BENCH    ?= .
 BENCH_MB ?= 100
 SOAK     ?= 10m
 
+MAILSYSTEMS ?= /var/tmp/mailutil-mailsystems
+
 GOFUMPT     = $(GO) run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -18,7 +20,7 @@ MANUALS  := $(wildcard man/*.[157])
 
 export CGO_ENABLED = 0
 
-.PHONY: build test check format vet staticcheck manuals deps cross race kills kills-some bench bench-formats bench-peers test-mailsystems test-peers soak bench-deliver fuzz install clean
+.PHONY: build test check format vet staticcheck manuals deps cross race kills kills-some bench bench-formats bench-peers mailsystems test-mailsystems test-peers soak bench-deliver fuzz install clean
 
 build: ## all programs, into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -81,11 +83,18 @@ fuzz: ## each fuzz target for FUZZTIME
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; \
 	done
 
-test-mailsystems: ## real mail systems, where they are installed, and 20 seconds of everything at once
-	SOAK=20s $(GO) test -count=1 -run 'TestSoak|TestMailSystem' ./pkg/deliver
+mailsystems: ## sendmail, exim and OpenSMTPD, unpacked for the tests: Debian has one mail system installed at a time
+	@get() { d='$(MAILSYSTEMS)'/$$1 && shift && mkdir -p "$$d" && cd "$$d" && apt-get download -qq "$$@" && \
+		for p in *.deb; do dpkg-deb -x "$$p" . || exit 1; done && rm -- *.deb; }; \
+	(get sendmail sendmail-bin sendmail-base sendmail-cf m4) && \
+	(get exim exim4-daemon-light exim4-base exim4-config) && \
+	(get opensmtpd opensmtpd)
 
-soak: ## deliveries, readers, prunes and kills at once; SOAK=10m
-	SOAK=$(SOAK) $(GO) test -count=1 -run 'TestSoak|TestMailSystem' -timeout 60m -v ./pkg/deliver
+test-mailsystems: ## real mail systems, where they are installed or in MAILSYSTEMS, and 20 seconds of everything at once
+	MAILSYSTEMS='$(MAILSYSTEMS)' SOAK=20s $(GO) test -count=1 -run 'TestSoak|TestMailSystem' -timeout 30m ./pkg/deliver
+
+soak: ## deliveries, readers, prunes and kills at once, and a thousand messages by each mail system; SOAK=10m
+	MAILSYSTEMS='$(MAILSYSTEMS)' SOAK=$(SOAK) $(GO) test -count=1 -run 'TestSoak|TestMailSystem' -timeout 120m -v ./pkg/deliver
 
 bench-deliver: ## tmail and dmail beside the original, procmail, maildrop and others
 	$(GO) test -run '^$$' -bench . -benchtime 100x ./pkg/deliver

@@ -19,6 +19,7 @@ var examples = map[string][]string{
 	"appenddelete": {"mailutil appenddelete INBOX work", "mailutil appenddelete --where 'from list' INBOX lists"},
 	"prune":        {"mailutil prune work 'seen older 90d'", "mailutil --dry-run prune INBOX 'larger 10M seen'"},
 	"transfer":     {"mailutil -v transfer 2025/ '#driver.mbx/new/'", "mailutil transfer --resume 2025/ old/", "mailutil transfer --from-dialect=thunderbird 2025/ '#driver.maildir/new/'"},
+	"split":        {"mailutil split --by year INBOX old", "mailutil split --by 500M work '#driver.mbx/part'"},
 	"convert":      {"mailutil convert --to mbx --recursive 2025", "printf 'kept\nwork\n' | mailutil convert --to unix --jobs 2 --report done.json --from-file -", "mailutil convert --to maildir --from-dialect=takeout ./old.mbox"},
 	"dedup":        {"mailutil --dry-run dedup work kept", "mailutil dedup --to doubles work kept"},
 	"list":         {"mailutil list INBOX unseen", "mailutil list --fields number,from,subject work 'since 1-Feb-2024'"},

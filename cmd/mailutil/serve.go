@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,7 @@ type serveOptions struct {
 	root, stdio                string
 	passwords, cert, key       string
 	readWrite, anywhere, trace bool
-	readOnly                   bool
+	readOnly, syslog           bool
 }
 
 func (c *cli) serveCommand() *cobra.Command {
@@ -47,6 +48,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	f.StringVar(&o.cert, "cert", "", "the certificate for TLS is in this PEM `file`; without, one is made")
 	f.StringVar(&o.key, "key", "", "and its key in this `file`")
 	f.BoolVar(&o.anywhere, "listen-anywhere", false, "let other machines connect, by TLS and with --passwords")
+	f.BoolVar(&o.syslog, "syslog", false, "log to the system log, as is done with --stdio, instead of standard error")
 	f.BoolVar(&o.trace, "trace", false, "print the conversation, without passwords")
 	return cmd
 }
@@ -58,44 +60,83 @@ func (c *cli) serve(ctx context.Context, o serveOptions, names []string) error {
 	if err := o.check(names); err != nil {
 		return err
 	}
-	s := c.session
-	if o.root != "" {
-		root, err := filepath.Abs(o.root)
-		if err != nil {
-			return err
-		}
-		if fi, err := os.Stat(root); err != nil || !fi.IsDir() {
-			return fmt.Errorf("--root %s: not a directory", o.root)
-		}
-		s.Env = serve.Env(s.Env, root)
-		if s.Drivers, err = c.localDrivers(s.Env); err != nil {
-			return err
-		}
+	so, err := c.served(o)
+	if err != nil {
+		return err
 	}
+	so.Mailboxes = names
 	for _, name := range names {
-		if _, err := s.Check(ctx, name); err != nil {
+		if _, err := so.Session.Check(ctx, name); err != nil {
 			return c.failed(opOpen, name, err)
 		}
 	}
-	log := &serveLog{c: c}
-	so := serve.Options{Session: s, Mailboxes: names, ReadWrite: o.readWrite && !c.session.DryRun, Log: log.line}
-	if o.trace || c.opt.debug {
-		so.Trace = log.trace
-	}
-	if o.stdio != "" {
+	network := o.stdio != "" && isNetwork(os.Stdin)
+	switch {
+	case network && o.passwords == "":
+		return errors.New("standard input is a network connection: give --passwords, so that not everybody is let in")
+	case o.stdio != "" && !network:
 		return serve.New(so).Stdio(ctx, o.stdio, os.Stdin, os.Stdout)
 	}
-	if err := c.servePasswords(o, s.Env, &so); err != nil {
+	if err := errors.Join(c.servePasswords(o, &so), c.serveTLS(o, &so)); err != nil {
 		return err
 	}
-	if err := c.serveTLS(o, s.Env, &so); err != nil {
-		return err
+	if network {
+		conn, err := net.FileConn(os.Stdin)
+		if err != nil {
+			return err
+		}
+		serve.New(so).Conn(ctx, o.stdio, conn)
+		return nil
 	}
 	listeners, err := c.listen(o)
 	if err != nil {
 		return err
 	}
 	return serve.New(so).Serve(ctx, listeners)
+}
+
+// served says what is shown, and who gets to know of what happens.
+func (c *cli) served(o serveOptions) (serve.Options, error) {
+	log := &serveLog{c: c}
+	so := serve.Options{Session: c.session, ReadWrite: o.readWrite && !c.session.DryRun, Log: log.line, NoLogin: "/etc/nologin"}
+	if o.trace || c.opt.debug {
+		so.Trace = log.trace
+	}
+	env := *c.session.Env
+	if o.root != "" {
+		root, err := filepath.Abs(o.root)
+		if err != nil {
+			return so, err
+		}
+		if fi, err := os.Stat(root); err != nil || !fi.IsDir() {
+			return so, fmt.Errorf("--root %s: not a directory", o.root)
+		}
+		env = *serve.Env(&env, root)
+	}
+	if o.syslog || o.stdio != "" { // of which inetd makes standard error the client, too
+		so.Log = serve.SystemLog()
+		env.Notify = func(_ mailbox.Level, text string) { so.Log(0, text) }
+	}
+	so.Alerts = []string{"/etc/imapd.alert", filepath.Join(env.Home, ".imapalert")}
+	var err error
+	so.Session.Env = &env
+	so.Session.Drivers, err = c.localDrivers(&env)
+	return so, err
+}
+
+// isNetwork reports whether a file is a connection with another machine, or
+// with a program that may be anybody's. It only looks: net.FileConn would make
+// what is no connection return EAGAIN to who reads it.
+func isNetwork(f *os.File) bool {
+	addr, err := syscall.Getsockname(int(f.Fd()))
+	if err != nil {
+		return false
+	}
+	switch addr.(type) {
+	case *syscall.SockaddrInet4, *syscall.SockaddrInet6:
+		return true
+	}
+	return false
 }
 
 // check looks whether the options go together.
@@ -131,11 +172,12 @@ func (o *serveOptions) check(names []string) error {
 }
 
 // servePasswords finds out who can log in, or makes up a password.
-func (c *cli) servePasswords(o serveOptions, env *mailbox.Env, so *serve.Options) error {
+func (c *cli) servePasswords(o serveOptions, so *serve.Options) error {
 	if o.passwords == "" {
+		user := so.Session.Env.User
 		p := rand.Text()[:16]
-		so.Passwords = map[string]string{env.User: p}
-		c.say(fmt.Sprintf("user %s password %s", env.User, p))
+		so.Passwords = map[string]string{user: p}
+		c.say(fmt.Sprintf("user %s password %s", user, p))
 		return nil
 	}
 	f, err := os.Open(o.passwords)
@@ -155,7 +197,7 @@ func (c *cli) servePasswords(o serveOptions, env *mailbox.Env, so *serve.Options
 }
 
 // serveTLS loads the certificate, or makes one.
-func (c *cli) serveTLS(o serveOptions, env *mailbox.Env, so *serve.Options) error {
+func (c *cli) serveTLS(o serveOptions, so *serve.Options) error {
 	if o.cert != "" {
 		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
 		if err != nil {
@@ -166,7 +208,7 @@ func (c *cli) serveTLS(o serveOptions, env *mailbox.Env, so *serve.Options) erro
 	}
 	var print string
 	var err error
-	so.TLS, print, err = serve.SelfMade(env.Host, env.Now())
+	so.TLS, print, err = serve.SelfMade(so.Session.Env.Host, so.Session.Env.Now())
 	if err == nil && (o.imaps != "" || o.pop3s != "" || c.opt.verbose) {
 		c.say("certificate SHA-256 " + print)
 	}

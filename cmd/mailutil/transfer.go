@@ -93,7 +93,7 @@ func (t *transferSummary) add(acc ops.Account, status int) {
 	t.Octets += acc.Octets
 }
 
-// transfer ends in 1 when nothing was done, in 3 when only some of it was.
+// transfer, as transferAll, ends in 1 when nothing was done, in 3 when only some of it was.
 func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) error {
 	if c.opt.verbose && !c.opt.json {
 		c.say(listing)
@@ -109,10 +109,15 @@ func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) 
 		c.fail(opOpen, src, err)
 	}
 	c.sayFolders(h)
-	sum := transferSummary{Command: "transfer", Source: src, Target: dst, Mailboxes: len(h.Transfers), LeftOut: len(h.LeftOut), DryRun: c.session.DryRun}
+	return c.transferred(c.transferAll(ctx, "transfer", src, dst, h, o))
+}
+
+// transferAll makes the transfers of h, as the command says.
+func (c *cli) transferAll(ctx context.Context, command, src, dst string, h ops.Hierarchy, o transferOptions) transferSummary {
+	sum := transferSummary{Command: command, Source: src, Target: dst, Mailboxes: len(h.Transfers), LeftOut: len(h.LeftOut), DryRun: c.session.DryRun}
 	made := map[string]bool{}
 	for _, t := range h.Transfers {
-		one := c.newAttempt(t, o)
+		one := c.newAttempt(command, t, o)
 		if made[t.Target] { // of another source, with the same label
 			one.add()
 		}
@@ -130,7 +135,7 @@ func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) 
 	case missed:
 		sum.Exit = exitPartly
 	}
-	return c.transferred(sum)
+	return sum
 }
 
 // sayFolders says which files were taken for no folders, and which folders get
@@ -152,7 +157,7 @@ func (c *cli) transferred(sum transferSummary) error {
 	if c.opt.json {
 		c.emit(sum)
 	} else if left := sum.Mailboxes - sum.Transferred - sum.Unfinished; (c.opt.verbose || sum.Exit == exitPartly) && !c.opt.quiet && sum.Mailboxes > 0 {
-		c.warn(fmt.Sprintf("mailutil: %d mailboxes: %d transferred, %d unfinished, %d not begun", sum.Mailboxes, sum.Transferred, sum.Unfinished, left))
+		c.warn(fmt.Sprintf("mailutil: %s: %d transferred, %d unfinished, %d not begun", mailboxes(sum.Mailboxes), sum.Transferred, sum.Unfinished, left))
 		acc := ops.Account{Found: sum.Found, Copied: sum.Copied, Skipped: sum.Skipped, Failed: sum.Failed}
 		c.warn("mailutil: messages in all: " + acc.Equation())
 	}
@@ -181,6 +186,7 @@ func (c *cli) transferOne(ctx context.Context, one *attempt, o transferOptions) 
 
 // An attempt is one mailbox on its way, perhaps to more names than one.
 type attempt struct {
+	command string
 	t       ops.Transfer
 	o       ops.CopyOptions
 	target  string // the last that was tried
@@ -190,9 +196,9 @@ type attempt struct {
 	said    bool // the error was reported
 }
 
-func (c *cli) newAttempt(t ops.Transfer, o transferOptions) *attempt {
-	a := &attempt{t: t, o: o.CopyOptions}
-	a.o.Create, a.o.Folder = true, t.Folder
+func (c *cli) newAttempt(command string, t ops.Transfer, o transferOptions) *attempt {
+	a := &attempt{command: command, t: t, o: o.CopyOptions}
+	a.o.Create, a.o.Folder, a.o.Where = true, t.Folder, t.Where
 	return a
 }
 
@@ -266,6 +272,9 @@ func (a *attempt) merge(ctx context.Context, c *cli, how string) {
 // finish reports the outcome and returns it.
 func (a *attempt) finish(c *cli) (ops.Account, int, bool) {
 	status := copyStatus(a.acc, a.err)
+	if a.t.Where != nil { // other transfers are for the others
+		a.acc.NotSelected = 0
+	}
 	switch {
 	case !a.opened():
 		c.remark("can't open source mailbox " + a.t.Source)
@@ -283,7 +292,7 @@ func (a *attempt) finish(c *cli) (ops.Account, int, bool) {
 		c.account(a.acc, a.err)
 	}
 	if c.opt.json {
-		sum := newCopySummary("transfer", a.acc, status)
+		sum := newCopySummary(a.command, a.acc, status)
 		sum.DryRun = c.session.DryRun
 		c.emit(sum)
 	}

@@ -52,6 +52,14 @@ func mountOver(t *testing.T, file, path string) {
 	t.Cleanup(func() { syscall.Unmount(path, syscall.MNT_DETACH) })
 }
 
+// mountLayer lays a directory over another until the test ends: its files come
+// first, the others stay.
+func mountLayer(t *testing.T, layer, path string) {
+	t.Helper()
+	must(t, syscall.Mount("layer", path, "overlay", syscall.MS_RDONLY, "lowerdir="+layer+":"+path))
+	t.Cleanup(func() { syscall.Unmount(path, syscall.MNT_DETACH) })
+}
+
 // mountSmall puts a small file system over a directory until the test ends.
 func mountSmall(t *testing.T, path, options string) {
 	t.Helper()

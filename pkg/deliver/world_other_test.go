@@ -18,4 +18,6 @@ func makeWorld() error { return errors.ErrUnsupported }
 
 func mountOver(*testing.T, string, string) {}
 
+func mountLayer(*testing.T, string, string) {}
+
 func mountSmall(*testing.T, string, string) {}

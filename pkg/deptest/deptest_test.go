@@ -90,7 +90,7 @@ var rules = []rule{
 	},
 	{
 		"mailutil/pkg/serve",
-		[]string{"mailutil/pkg/imap", "mailutil/pkg/pop3", "mailutil/pkg/mailbox", "mailutil/pkg/ops", "mailutil/pkg/internal/tree"},
+		[]string{"mailutil/pkg/imap", "mailutil/pkg/pop3", "mailutil/pkg/mailbox", "mailutil/pkg/ops", "mailutil/pkg/internal/*"},
 		unlikely,
 	},
 	{"mailutil/pkg/driver/all", []string{"mailutil/pkg/mailbox", "mailutil/pkg/driver/*"}, unlikely},
@@ -128,9 +128,12 @@ var rules = []rule{
 		unlikely,
 	},
 	{"mailutil/pkg/internal/tree", []string{"mailutil/pkg/mailbox", "mailutil/pkg/ops"}, unlikely},
+	{"mailutil/pkg/internal/session", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/tree"}, unlikely},
 	{"mailutil/pkg/internal/mend", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/sysbits", []string{"mailutil/pkg/mailbox"}, unlikely},
+	{"mailutil/pkg/internal/msgtext", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
+	{"mailutil/pkg/internal/mend/mendtest", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "mailutil/pkg/internal/*/*"}, nil},
 	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests
 	{"mailutil/pkg/deptest", nil, nil},
 }

@@ -24,6 +24,9 @@ func (t *delivery) sendNext(p *parcel) error {
 		line = fmt.Sprintf("%s APPEND %s %s", t.tag, wire(t.n), t.arguments(p))
 	}
 	t.kept++ // once the command ends well
+	if t.fresh != nil {
+		t.fresh[p.sum]++
+	}
 	return t.text(line, p)
 }
 
@@ -120,6 +123,9 @@ func (t *delivery) stored(p *parcel, r response) error {
 	}
 	t.kept++
 	t.now[p.sum]++
+	if t.fresh != nil {
+		t.fresh[p.sum]++
+	}
 	uid := t.appendUID(r)
 	if t.journal == nil {
 		return nil
@@ -171,6 +177,11 @@ func (t *delivery) sendCommand(p *parcel) error {
 		t.pending = append(t.pending, p)
 		t.octets += p.text.Size()
 		p.tag = t.c.tag()
+		if t.journal != nil {
+			if err := t.journal.under(p.sum); err != nil {
+				return err
+			}
+		}
 		if err := t.text(fmt.Sprintf("%s APPEND %s %s", p.tag, wire(t.n), t.arguments(p)), p); err != nil {
 			return err
 		}
@@ -215,6 +226,10 @@ func (t *delivery) again(why error) error {
 			t.kept++
 			continue
 		}
+		if t.late == nil {
+			t.late = map[digest]int{}
+		}
+		t.late[p.sum]++
 		if err := t.sendCommand(p); err != nil {
 			return err
 		}
@@ -230,6 +245,11 @@ func (t *delivery) finish() error {
 		return nil
 	}
 	t.doubt = true
+	if t.journal != nil {
+		if err := t.journal.ends(); err != nil {
+			return err
+		}
+	}
 	if err := t.c.write("\r\n", ""); err != nil {
 		return err
 	}

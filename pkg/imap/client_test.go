@@ -302,6 +302,66 @@ func TestAppendAgain(t *testing.T) {
 	}
 }
 
+// Whatever becomes of the creation of a mailbox, one that was there is not taken
+// for ours, and one that is ours is not taken for another's.
+func TestCutOffAtCreate(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before int // messages that are there
+		want   error
+	}{{"it is made", 0, nil}, {"it was there", 2, mailbox.ErrExist}} {
+		f := newFake(t, letters(tt.before)...)
+		f.answer = func(session int, command string) (string, bool) {
+			switch {
+			case !strings.HasPrefix(command, "CREATE"):
+				return "", false
+			case session == 1:
+				return "HANGUP", true
+			}
+			return "TAG NO [ALREADYEXISTS] it is there\r\n", true
+		}
+		d, env, _ := f.driver()
+		begin := func(o mailbox.AppendOptions) error {
+			t, err := d.Append(ctx, f.box(), o)
+			if err != nil {
+				return err
+			}
+			defer t.Abort()
+			if _, err := t.Add(mailbox.Item{Text: strings.NewReader("x: y\r\n\r\n"), Message: mailbox.Message{Size: 8}}); err != nil {
+				return err
+			}
+			_, err = t.Commit()
+			return err
+		}
+		if err := begin(mailbox.AppendOptions{New: true}); !errors.Is(err, remote.ErrLost) {
+			t.Errorf("%s: cut off: got %v", tt.name, err)
+		}
+		if err := begin(mailbox.AppendOptions{New: true}); !errors.Is(err, tt.want) {
+			t.Errorf("%s: again: got %v, want %v", tt.name, err, tt.want)
+		}
+		if err := begin(mailbox.AppendOptions{}); err != nil {
+			t.Errorf("%s: append: got %v", tt.name, err)
+		}
+		if left, _ := filepath.Glob(filepath.Join(env.StateDir, "imap", "*")); len(left) > 0 {
+			t.Errorf("%s: a journal is left behind: %v", tt.name, left)
+		}
+	}
+}
+
+// A server that says that we are in, and has not shown that it knows the
+// password, is not believed.
+func TestDisguise(t *testing.T) {
+	f := newFake(t, letters(1)...)
+	f.caps = "IMAP4rev1 AUTH=SCRAM-SHA-256"
+	f.answer = func(_ int, command string) (string, bool) {
+		return "TAG OK welcome\r\n", strings.HasPrefix(command, "AUTHENTICATE")
+	}
+	d, _, _ := f.driver()
+	if _, err := d.Open(ctx, f.box(), mailbox.ReadOnly); err == nil || !strings.Contains(err.Error(), "in disguise") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Over quota is said as such, and how much was stored is known.
 func TestOverQuota(t *testing.T) {
 	f := newFake(t)

@@ -195,8 +195,11 @@ func (c *conn) logIn(m sasl.Mechanism, l sasl.Login) error {
 // A loginError is a login that was refused, in the words of the server.
 type loginError struct{ *StatusError }
 
-func (e *loginError) Error() string        { return printable(e.Text) }
-func (e *loginError) Is(target error) bool { return target == remote.ErrRefused }
+func (e *loginError) Error() string { return printable(e.Text) }
+
+func (e *loginError) Is(target error) bool {
+	return target == remote.ErrRefused || target == remote.ErrWrong && e.Code == "AUTHENTICATIONFAILED" // RFC 5530
+}
 
 // authenticate carries out a mechanism, RFC 3501, 6.2.2.
 func (c *conn) authenticate(m sasl.Mechanism, l sasl.Login) error {
@@ -212,7 +215,10 @@ func (c *conn) authenticate(m sasl.Mechanism, l sasl.Login) error {
 		}
 		if r, ok := status(line, tag); ok {
 			c.note(r)
-			return r.err()
+			if err := r.err(); err != nil {
+				return err
+			}
+			return c.fatal(x.Proven())
 		}
 		if !bytes.HasPrefix(line, []byte("+")) {
 			if err := c.untagged(line); err != nil {

@@ -23,8 +23,8 @@ func endpoint(t *testing.T, env *mailbox.Env) int {
 	if err != nil {
 		t.Fatal(err)
 	}
+	env.Now = time.Now // sessions run together, and the clock of tests is not for that
 	real := *env
-	real.Now = time.Now // sessions run together, and the clock of tests is not for that
 	real.Notify = func(mailbox.Level, string) {}
 	s := serve.New(serve.Options{
 		Session: ops.Session{Env: &real, Drivers: all.Drivers(&real)}, ReadWrite: true,

@@ -32,6 +32,13 @@ type delivery struct {
 	// this one.
 	before, have, now map[digest]int
 
+	// What may be stored twice, see removeLate: the messages from the journal's
+	// UIDNEXT on that were there when we looked, the texts that were stored since,
+	// and those that may be stored late, lateAll for any.
+	seen        map[uint32]digest
+	fresh, late map[digest]int
+	lateAll     bool
+
 	pending []*parcel
 	octets  int64     // of those
 	spare   []*parcel // empty ones
@@ -56,7 +63,7 @@ func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOpt
 	t := &delivery{d: d, n: n, o: o, ctx: ctx, c: c, multi: c.has("MULTIAPPEND"), now: map[digest]int{}}
 	if err := t.begin(); err != nil {
 		// What an earlier delivery has left is still to be known to the next.
-		keep := t.created || t.journal != nil && t.journal.resumed
+		keep := t.created || t.journal != nil && t.journal.resumed || o.New && errors.Is(err, remote.ErrLost)
 		return nil, d.fail("append", n, errors.Join(err, t.letGo(keep)))
 	}
 	return t, nil
@@ -79,15 +86,20 @@ func (t *delivery) begin() error {
 	if err != nil {
 		return err
 	}
-	if old && t.journal.validity == 0 { // cut off while it was created
-		if st.Messages > 0 {
+	if old && t.journal.validity == 0 { // cut off before or while it was created
+		old, t.journal.resumed = false, false
+		if t.o.New && st.Messages > 0 { // before: it was there
 			return mailbox.ErrExist
 		}
-		t.created, old = true, false
+		t.created = t.o.New
 	}
 	if old && st.UIDValidity == t.journal.validity {
 		t.created = t.journal.created
 		return t.resume()
+	}
+	if old && t.o.New { // another one of that name
+		t.journal.resumed = false
+		return mailbox.ErrExist
 	}
 	if t.journal == nil {
 		return nil
@@ -145,6 +157,7 @@ func (t *delivery) resume() error {
 		return err
 	}
 	n := 0
+	t.late, t.lateAll = positive(t.journal.sent), t.journal.ended
 	t.before = maps.Clone(have)
 	for _, count := range have {
 		n += count
@@ -154,6 +167,13 @@ func (t *delivery) resume() error {
 		t.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s: %d messages are there from an earlier copy that was cut off; they are not stored again", t.n.Text, n))
 	}
 	return nil
+}
+
+// positive returns the counts above 0.
+func positive(counts map[digest]int) map[digest]int {
+	out := maps.Clone(counts)
+	maps.DeleteFunc(out, func(_ digest, n int) bool { return n <= 0 })
+	return out
 }
 
 // Add sends a message.
@@ -198,10 +218,14 @@ func (t *delivery) Commit() (mailbox.UIDs, error) {
 	if err := t.ctx.Err(); err != nil {
 		return mailbox.UIDs{}, err
 	}
-	err := t.finish()
-	if err != nil {
+	if err := t.finish(); err != nil {
 		t.state = err
 		return mailbox.UIDs{}, t.fail(err)
+	}
+	if t.journal != nil && t.isDoubtful() {
+		if err := t.removeLate(); err != nil { // all that was to be stored is
+			t.d.env.Notify(mailbox.Warn, fmt.Sprintf("%s: some messages may be there twice: %v", t.n.Text, err))
+		}
 	}
 	t.state = errOver
 	return t.uids, t.fail(t.letGo(false))

@@ -47,10 +47,10 @@
 // where the server has none, those that others marked are unmarked for that
 // time.
 //
-// # Known limit
-//
-// A server that is still busy with what a killed process has sent it may store
-// some of that after the next delivery has looked.
+// A server that is still busy with what a killed process has sent may store
+// some of that after the next delivery has looked. The journal tells what was
+// under way then, and the next delivery looks again at its end and removes what
+// is there twice.
 //
 // # Not supported
 //

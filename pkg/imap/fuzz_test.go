@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mailutil/pkg/internal/session"
 	"mailutil/pkg/mailbox"
 )
 
@@ -124,9 +125,8 @@ func FuzzServer(f *testing.F) {
 	tree := fuzzTree(f)
 	f.Fuzz(func(t *testing.T, in []byte) {
 		c := &memoryConn{in: bytes.NewReader(in)}
-		s := &Server{
-			Tree: tree, Host: "h", User: "alice", Log: func(string) {}, Trace: func(string, []byte) {}, Poll: time.Hour,
-		}
+		s := &Server{Poll: time.Hour}
+		s.Session = session.Session{Tree: tree, Host: "h", User: "alice", Log: func(string) {}, Trace: func(string, []byte) {}}
 		s.Serve(context.Background(), c)
 		for _, line := range strings.SplitAfter(c.out.String(), "\r\n") {
 			if line != "" && !strings.HasSuffix(line, "\r\n") {

@@ -9,10 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"mailutil/pkg/mailbox"
 )
 
 // A digest tells texts apart.
@@ -22,7 +22,9 @@ type digest [16]byte
 // lines:
 //
 //	mailutil-imap-1 UIDVALIDITY UIDNEXT new|old   the mailbox before it began
-//	UID DIGEST                                    a message that was stored
+//	sent DIGEST                                   a message that is under way
+//	UID DIGEST                                    one that was stored; UID 0 where the server does not tell
+//	end                                           the end of the one command of MULTIAPPEND
 //
 // The first line is durable before anything is sent. The others are not: what
 // the server has from UIDNEXT on and no line tells about is read from there.
@@ -34,6 +36,8 @@ type journal struct {
 	next     uint32
 	created  bool
 	done     map[uint32]digest // by UID
+	sent     map[digest]int    // that were under way when an earlier delivery was cut off
+	ended    bool              // and so was all of its one command
 	resumed  bool              // it was there already
 }
 
@@ -67,7 +71,7 @@ func openJournal(stateDir, name string) (*journal, error) {
 		f.Close()
 		return nil, err
 	}
-	j := &journal{path: path, f: f, done: map[uint32]digest{}}
+	j := &journal{path: path, f: f, done: map[uint32]digest{}, sent: map[digest]int{}}
 	j.readOld()
 	return j, nil
 }
@@ -98,34 +102,54 @@ func (j *journal) readOld() {
 	}
 	j.resumed, j.created = true, kind == "new"
 	for {
-		var uid uint32
-		var text string
 		line, err := r.ReadString('\n')
 		if err != nil {
 			return
 		}
-		var d digest
-		if n, _ := fmt.Sscanf(line, "%d %s\n", &uid, &text); n != 2 || len(text) != 2*len(d) {
-			continue
-		}
-		if _, err := hex.Decode(d[:], []byte(text)); err == nil && uid > 0 {
-			j.done[uid] = d
-		}
+		j.readLine(strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// readLine takes a line behind the first. One that it does not know says
+// nothing.
+func (j *journal) readLine(line string) {
+	word, text, _ := strings.Cut(line, " ")
+	if line == "end" {
+		j.ended = true
+		return
+	}
+	var d digest
+	if b, err := hex.DecodeString(text); err != nil || copy(d[:], b) != len(d) {
+		return
+	}
+	if word == "sent" {
+		j.sent[d]++
+		return
+	}
+	uid, err := strconv.ParseUint(word, 10, 32)
+	if err != nil {
+		return
+	}
+	j.sent[d]--
+	if uid > 0 {
+		j.done[uint32(uid)] = d
 	}
 }
 
 // begin writes the first line anew, durably.
 func (j *journal) begin(validity, next uint32, created bool) error {
 	j.validity, j.next, j.created, j.resumed = validity, next, created, false
-	j.done = map[uint32]digest{}
+	j.done, j.sent, j.ended = map[uint32]digest{}, map[digest]int{}, false
 	kind := "old"
 	if created {
 		kind = "new"
 	}
-	if err := j.f.Truncate(0); err != nil {
-		return err
+	// Over what was there: at no time is there nothing.
+	n, err := j.f.WriteAt(fmt.Appendf(nil, journalForm, validity, next, kind), 0)
+	if err == nil {
+		err = j.f.Truncate(int64(n))
 	}
-	if _, err := j.f.WriteAt(fmt.Appendf(nil, journalForm, validity, next, kind), 0); err != nil {
+	if err != nil {
 		return err
 	}
 	if _, err := j.f.Seek(0, 2); err != nil {
@@ -142,13 +166,26 @@ func (j *journal) begin(validity, next uint32, created bool) error {
 	return dir.Sync()
 }
 
-// stored notes a message that the server has stored.
+// under notes that a message is going to be sent.
+func (j *journal) under(d digest) error { return j.note("sent", d) }
+
+// stored notes a message that the server has stored; uid 0 is one that it does
+// not tell.
 func (j *journal) stored(uid uint32, d digest) error {
-	if uid == 0 {
-		return nil
+	if uid > 0 {
+		j.done[uid] = d
 	}
-	j.done[uid] = d
-	_, err := fmt.Fprintf(j.f, "%d %s\n", uid, hex.EncodeToString(d[:]))
+	return j.note(strconv.FormatUint(uint64(uid), 10), d)
+}
+
+func (j *journal) note(word string, d digest) error {
+	_, err := j.f.WriteString(word + " " + hex.EncodeToString(d[:]) + "\n")
+	return err
+}
+
+// ends notes that the end of the one command is going to be sent.
+func (j *journal) ends() error {
+	_, err := j.f.WriteString("end\n")
 	return err
 }
 
@@ -159,61 +196,4 @@ func (j *journal) end(keep bool) error {
 		err = os.Remove(j.path)
 	}
 	return errors.Join(err, j.f.Close())
-}
-
-// haveStored counts the texts that are in the mailbox since the journal was
-// begun. It uses the connection of the delivery: a server may not give us
-// another one.
-func (t *delivery) haveStored() (map[digest]int, error) {
-	b := &openBox{d: t.d, n: t.n, mode: mailbox.ReadOnly, ctx: t.ctx, c: t.c}
-	b.pipe.b = b
-	if err := b.selectBox(); err != nil {
-		return nil, err
-	}
-	err := b.load(1)
-	if err == nil && b.validity != t.journal.validity {
-		err = fmt.Errorf("%w: UIDVALIDITY was %d and is %d", mailbox.ErrChanged, t.journal.validity, b.validity)
-	}
-	have := map[digest]int{}
-	for m := range b.Messages(mailbox.All) {
-		if err != nil || m.UID < t.journal.next {
-			continue
-		}
-		sum, known := t.journal.done[m.UID]
-		if !known {
-			sum, err = digestOf(b, m.Seq)
-		}
-		have[sum]++
-	}
-	t.c = b.c // it may have been made anew
-	if err != nil {
-		return nil, err
-	}
-	return have, t.unselect(b)
-}
-
-func digestOf(b *openBox, seq uint32) (sum digest, err error) {
-	text, err := b.Open(seq)
-	if err != nil {
-		return sum, err
-	}
-	h := sha256.New()
-	_, err = text.WriteTo(h)
-	copy(sum[:], h.Sum(nil))
-	return sum, err
-}
-
-// unselect closes a mailbox on the connection of the delivery, as far as the
-// server can; where it cannot, the mailbox is let go of at the end.
-func (t *delivery) unselect(b *openBox) error {
-	if err := b.pipe.drain(); err != nil {
-		return err
-	}
-	t.c.box = nil
-	if !t.c.has("UNSELECT") {
-		t.selected = true
-		return nil
-	}
-	_, err := t.c.command("UNSELECT")
-	return err
 }

@@ -53,7 +53,7 @@ func (t *delivery) drop(p *parcel) error {
 func (t *delivery) pack(it mailbox.Item) (*parcel, mailbox.Altered, error) {
 	p := t.parcel()
 	w := &lineEnds{w: &p.text}
-	if !t.multi || len(t.have) > 0 {
+	if !t.multi || len(t.have) > 0 || t.isDoubtful() {
 		w.sum = sha256.New()
 	}
 	n, err := io.Copy(w, it.Text)

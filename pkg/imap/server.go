@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"mailutil/pkg/internal/tree"
+	"mailutil/pkg/internal/session"
 	"mailutil/pkg/mailbox"
 )
 
@@ -21,10 +21,7 @@ const (
 	maxTag           = 50
 	maxSmallLiteral  = 10000
 	maxAppendLiteral = 1 << 40
-	maxFailures      = 3
-	loginTimeout     = 3 * time.Minute
-	idleTimeout      = 30 * time.Minute
-	bodyTimeout      = 5 * time.Minute
+	idleTime         = 30 * time.Minute
 )
 
 // maxTraced is how much of a line of ours people want to see.
@@ -35,50 +32,41 @@ const maxTraced = 1000
 // nothing and lone LFs as line ends: here sections are cut from the text as it
 // stands, and every size that is told is that of what is sent.
 type Server struct {
-	Tree *tree.Tree
-	Host string
-	User string // who is logged in already; "" for nobody
-
-	// Password returns the password of a user. nil: nobody can log in.
-	Password func(user string) (string, bool)
-	// Wait is called after a wrong password.
-	Wait func()
-	// StartTLS encrypts the connection; nil: that is not possible, or done.
-	StartTLS func() (net.Conn, error)
-	// Plain says that a password may be sent as things are.
-	Plain bool
-	// Log takes the lines that syslog would get.
-	Log func(line string)
-	// Trace takes what is said, without secrets: "> " is what the client said.
-	Trace func(who string, line []byte)
+	session.Session
 	// Poll is how often an IDLE looks for what is new.
 	Poll time.Duration
+	// Alerts are files whose lines users are to see; NoLogin is one that keeps
+	// them out while it exists. "" for none.
+	Alerts    []string
+	NoLogin   string
+	AlertTime time.Duration // how often they are looked at; 0 is a minute
 
 	conn net.Conn
 	r    *bufio.Reader
 	w    *bufio.Writer
 	ctx  context.Context
+	late context.Context // for mailboxes, see session.Begin
 
-	tls      bool
-	failures int
-	box      *served // nil: none is selected
-	bye      bool
+	tls    bool
+	box    *served // nil: none is selected
+	bye    bool
+	alerts alerts
+	holds  atomic.Bool // see Holds
 }
 
 // Serve speaks with a client until one of them ends it.
 func (s *Server) Serve(ctx context.Context, c net.Conn) error {
 	s.ctx = ctx
 	s.use(c)
+	s.late = s.Begin(ctx)
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	defer s.closeBox()
-	if s.User != "" {
-		s.untagged("PREAUTH [CAPABILITY %s] Pre-authenticated user %s %s IMAP4rev1 mailutil", s.capabilities(), s.User, s.Host)
-		s.Log(fmt.Sprintf("Preauthenticated user=%s host=%s", s.User, s.peer()))
-	} else {
-		s.untagged("OK [CAPABILITY %s] %s IMAP4rev1 mailutil", s.capabilities(), s.Host)
-	}
+	s.greet()
 	for !s.bye {
+		if s.alert(); s.bye {
+			break
+		}
 		if err := s.flush(); err != nil {
 			return s.hangup(err)
 		}
@@ -86,8 +74,27 @@ func (s *Server) Serve(ctx context.Context, c net.Conn) error {
 			return s.hangup(err)
 		}
 	}
-	s.Log(fmt.Sprintf("Logout user=%s host=%s", s.who(), s.peer()))
+	s.Say("Logout")
 	return s.flush()
+}
+
+// Holds reports whether the session has a mailbox that another program can ask
+// for, with what the original calls the kiss of death. It may be called at any
+// time.
+func (s *Server) Holds() bool { return s.holds.Load() }
+
+// greet says who we are, RFC 3501, 7.1.5, or that nobody is let in.
+func (s *Server) greet() {
+	switch {
+	case s.isClosed():
+		s.untagged("BYE Service not available")
+		s.bye = true
+	case s.User != "":
+		s.untagged("PREAUTH [CAPABILITY %s] Pre-authenticated user %s %s IMAP4rev1 mailutil", s.capabilities(), s.User, s.Host)
+		s.Say("Preauthenticated")
+	default:
+		s.untagged("OK [CAPABILITY %s] %s IMAP4rev1 mailutil", s.capabilities(), s.Host)
+	}
 }
 
 // use begins to read and write on a connection.
@@ -96,36 +103,17 @@ func (s *Server) use(c net.Conn) {
 	s.r, s.w = bufio.NewReaderSize(c, 64<<10), bufio.NewWriterSize(c, 64<<10)
 }
 
-func (s *Server) peer() string { return s.conn.RemoteAddr().String() }
-
-func (s *Server) who() string {
-	if s.User == "" {
-		return "???"
-	}
-	return s.User
-}
-
 // hangup says why a session ends that nobody has ended.
 func (s *Server) hangup(err error) error {
-	var timeout net.Error
-	switch {
-	case s.ctx.Err() != nil:
-		s.conn.SetDeadline(time.Now().Add(time.Second))
-		s.untagged("BYE Killed (terminated)")
-		s.flush() // it is gone, or takes the goodbye
-		s.Log(fmt.Sprintf("Killed (terminated) user=%s host=%s", s.who(), s.peer()))
-		return nil
-	case errors.As(err, &timeout) && timeout.Timeout():
-		s.conn.SetDeadline(time.Now().Add(time.Second))
-		s.untagged("BYE Autologout (idle for too long)")
-		s.flush()
-		s.Log(fmt.Sprintf("Autologout user=%s host=%s", s.who(), s.peer()))
-		return nil
-	case errors.Is(err, io.EOF):
-		s.Log(fmt.Sprintf("Hangup user=%s host=%s", s.who(), s.peer()))
-		return nil
-	case errors.Is(err, errHopeless):
-		s.flush() // the reason, for who still reads
+	text, err := s.End(s.ctx, err, session.Words{
+		Terminated: "Killed (terminated)", LostLock: "Killed (lost mailbox lock)", Autologout: "Autologout (idle for too long)",
+	})
+	s.conn.SetDeadline(time.Now().Add(time.Second))
+	if text != "" {
+		s.untagged("BYE %s", text)
+	}
+	if text != "" || errors.Is(err, errHopeless) { // whose reason is given already
+		s.w.Flush() // it is gone, or takes the goodbye
 	}
 	return err
 }
@@ -165,17 +153,17 @@ func (s *Server) line(text string) {
 }
 
 func (s *Server) flush() error {
-	s.conn.SetWriteDeadline(time.Now().Add(bodyTimeout))
+	if err := s.AwaitReader(s.conn); err != nil {
+		return err
+	}
 	return s.w.Flush()
 }
 
 // next reads a command and carries it out.
 func (s *Server) next() error {
-	limit := idleTimeout
-	if s.User == "" {
-		limit = loginTimeout
+	if err := s.AwaitCommand(s.conn, idleTime); err != nil {
+		return err
 	}
-	s.conn.SetReadDeadline(time.Now().Add(limit))
 	c, err := s.read()
 	var bad badError
 	if errors.As(err, &bad) {

@@ -181,7 +181,9 @@ func (s *Server) take(c *command, texts *spool.Spool, failed *error) error {
 func (s *Server) receive(w io.Writer, n int64) error {
 	for n > 0 {
 		if s.r.Buffered() == 0 {
-			s.conn.SetReadDeadline(time.Now().Add(bodyTimeout))
+			if err := s.AwaitMore(s.conn); err != nil {
+				return err
+			}
 			if _, err := s.r.Peek(1); err == io.EOF {
 				return io.ErrUnexpectedEOF
 			} else if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"mailutil/pkg/internal/session"
 	"mailutil/pkg/mailbox"
 )
 
@@ -32,6 +33,7 @@ func (s *Server) closeBox() error {
 	}
 	mb := s.box.mb
 	s.box = nil
+	s.holds.Store(false)
 	return mb.Close()
 }
 
@@ -50,11 +52,12 @@ func (s *Server) selectBox(c *command) (string, error) {
 	if c.name == "EXAMINE" {
 		mode = mailbox.ReadOnly
 	}
-	mb, err := s.Tree.Open(s.ctx, encodeName(name), mode)
+	mb, err := s.Tree.Open(s.late, encodeName(name), mode)
 	if err != nil {
 		return "", err
 	}
 	s.box = &served{mb: mb, name: name}
+	s.holds.Store(session.Holds(mb.Status()))
 	if s.box.known, err = snapshot(mb); err != nil {
 		s.closeBox()
 		return "", err
@@ -405,16 +408,23 @@ func (s *Server) idle(c *command) (string, error) {
 			}
 			return s.done(c), nil
 		case <-tick.C:
-			err := s.news()
-			if err == nil {
-				err = s.flush()
-			}
-			if err != nil {
-				s.untagged("BYE %s", oneLine(err.Error()))
+			if err := s.whileIdle(); err != nil {
 				s.conn.SetReadDeadline(time.Unix(1, 0))
 				<-ended
-				return "", fatalError{errHopeless}
+				return "", fatalError{err}
 			}
 		}
 	}
+}
+
+// whileIdle tells what is new.
+func (s *Server) whileIdle() error {
+	if err := s.news(); err != nil {
+		s.untagged("BYE %s", oneLine(err.Error()))
+		return errHopeless
+	}
+	if s.alert(); s.bye {
+		return errHopeless
+	}
+	return s.flush()
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/rfc822"
@@ -54,9 +53,6 @@ func (s *Server) fetch(c *command) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if err := s.ctx.Err(); err != nil {
-			return "", fatalError{err}
-		}
 		asked := items
 		if marked.Contains(m.Seq) && !slices.ContainsFunc(items, func(i item) bool { return i.name == "FLAGS" }) {
 			asked = append(items[:len(items):len(items)], item{name: "FLAGS"}) // RFC 3501, 6.4.5
@@ -64,7 +60,9 @@ func (s *Server) fetch(c *command) (string, error) {
 		if err := s.fetchOne(&fetchedMessage{s: s, m: m, keywords: keywords}, asked); err != nil {
 			return "", err
 		}
-		s.conn.SetWriteDeadline(time.Now().Add(bodyTimeout))
+		if err := s.AwaitReader(s.conn); err != nil {
+			return "", fatalError{err}
+		}
 	}
 	return s.done(c), nil
 }
@@ -465,8 +463,10 @@ func (w *clip) Write(p []byte) (int, error) {
 	w.from -= skip
 	p = p[skip:]
 	p = p[:min(w.n, int64(len(p)))]
-	w.s.conn.SetWriteDeadline(time.Now().Add(bodyTimeout))
-	if _, w.err = w.s.w.Write(p); w.err != nil {
+	if w.err = w.s.AwaitReader(w.s.conn); w.err == nil {
+		_, w.err = w.s.w.Write(p)
+	}
+	if w.err != nil {
 		return 0, w.err
 	}
 	if w.n -= int64(len(p)); w.n == 0 {

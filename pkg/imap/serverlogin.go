@@ -10,10 +10,9 @@ import (
 	"mailutil/pkg/internal/sasl"
 )
 
-// invalidLogin is what the original says of a wrong password.
-const invalidLogin = "Invalid login credentials"
-
-var errLogin = refusal(invalidLogin)
+// errLogin is what the original says of a wrong password, behind the code that
+// tells clients that it is the password, RFC 5530.
+var errLogin = refusal("[AUTHENTICATIONFAILED] Invalid login credentials")
 
 func (s *Server) startTLS(c *command) (string, error) {
 	if s.StartTLS == nil {
@@ -45,6 +44,7 @@ func (s *Server) login(c *command) (string, error) {
 		return "", err
 	}
 	if s.Password == nil || !s.Plain && !s.tls {
+		s.Refuse("disabled", oneLine(user))
 		return "", errors.New("LOGIN is disabled on an unencrypted connection")
 	}
 	return s.loggedIn(user, "LOGIN", func(p string) bool { return sasl.Same(p, password) })
@@ -52,24 +52,17 @@ func (s *Server) login(c *command) (string, error) {
 
 // loggedIn lets a user in, whose password proves good.
 func (s *Server) loggedIn(user, how string, proof func(password string) bool) (string, error) {
-	p, known := s.Password(user)
-	if good := proof(p); !known || !good { // always looked at, so that it takes the same time
-		s.failures++
-		s.Log(fmt.Sprintf("Login failed user=%s auth=%s host=%s", oneLine(user), how, s.peer()))
-		if s.Wait != nil {
-			s.Wait()
-		}
-		if s.failures >= maxFailures {
+	if !s.Admit(oneLine(user), proof) {
+		if s.Hopeless() {
 			s.untagged("BYE Too many login failures")
 			s.bye = true
 		}
 		return "", errLogin
 	}
-	s.User = user
 	if how == "LOGIN" {
-		s.Log(fmt.Sprintf("Login user=%s host=%s", user, s.peer()))
+		s.Say("Login")
 	} else {
-		s.Log(fmt.Sprintf("Authenticated user=%s host=%s mech=%s", user, s.peer(), how))
+		s.Log(fmt.Sprintf("Authenticated user=%s host=%s mech=%s", user, s.Client, how))
 	}
 	return fmt.Sprintf("[CAPABILITY %s] User %s authenticated", s.capabilities(), user), nil
 }

@@ -37,9 +37,9 @@ type CopyOptions struct {
 	KeepUIDs  bool             // goes with Create: UIDs and UIDVALIDITY stay as they are
 	Format    string           // goes with Create: of a new mailbox whose name does not say; "" as the configuration says
 	DateFrom  DateSource
-	Missing   bool    // only the messages whose text the target, which exists, does not have
-	Origin    Origin  // whose fields in the header say what the flags are
-	Folder    *Folder // only its messages, of a Takeout; nil for all
+	Missing   bool   // only the messages whose text the target, which exists, does not have
+	Origin    Origin // whose fields in the header say what the flags are
+	Folder    string // of a Takeout: all messages must belong in it, by their labels; "" for any
 
 	// Started, when not nil, is called once the source is open, before
 	// anything is written. Of a stream it is not known yet how many messages
@@ -175,8 +175,6 @@ func (c *copier) choose(ctx context.Context) error {
 			c.matcher = search.NewMatcher(c.o.Where, c.status)
 		}
 		return nil
-	case c.o.Folder != nil:
-		c.chosen, n = c.o.Folder.messages, c.o.Folder.count
 	case c.o.Where == nil:
 		c.chosen = mailbox.Range(1, n)
 	default:
@@ -516,7 +514,7 @@ func (c *copier) mapFields(it *mailbox.Item, text mailbox.Content) (lost int, er
 	if err != nil {
 		return 0, err
 	}
-	if f := c.o.Folder; f != nil && folderOf(header) != f.Name {
+	if c.o.Folder != "" && folderOf(header) != c.o.Folder {
 		return 0, fmt.Errorf("%w: %w", mailbox.ErrChanged, errOtherLabels)
 	}
 	return c.apply(it, header), nil

@@ -183,7 +183,7 @@ func TestFolderChanged(t *testing.T) {
 		t.Fatalf("got %+v, %v", h, err)
 	}
 	write("b", "a", "a")
-	acc, err := s.Copy(t.Context(), "src", "d/a", ops.CopyOptions{Create: true, Origin: ops.Takeout, Folder: h.Transfers[0].Folder})
+	acc, err := s.Copy(t.Context(), "src", "d/a", ops.CopyOptions{Create: true, Origin: ops.Takeout, Where: h.Transfers[0].Where, Folder: h.Transfers[0].Folder})
 	if !errors.Is(err, mailbox.ErrChanged) || acc.Copied != 0 {
 		t.Errorf("got %+v, %v", acc, err)
 	}

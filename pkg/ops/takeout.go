@@ -169,19 +169,17 @@ func folderName(label string) string {
 	return strings.Join(levels, "/")
 }
 
-// A Folder is the messages of an export of Gmail that belong in one folder.
-type Folder struct {
-	Name string // below the destination, levels with slashes
-
-	messages mailbox.Set
-	count    uint32
-}
-
 // errOtherLabels means that a message is not the one that was looked at.
 var errOtherLabels = errors.New("its labels are not those that were read before")
 
+// A folder is the messages of an export of Gmail that belong in it.
+type folder struct {
+	name     string // levels with slashes
+	messages mailbox.Set
+}
+
 // folders sorts the messages of a mailbox into folders by their labels.
-func (s *Session) folders(ctx context.Context, name string) ([]*Folder, error) {
+func (s *Session) folders(ctx context.Context, name string) (all []*folder, err error) {
 	n, d, err := s.find(name)
 	if err != nil {
 		return nil, err
@@ -191,32 +189,24 @@ func (s *Session) folders(ctx context.Context, name string) ([]*Folder, error) {
 		return nil, err
 	}
 	defer mb.Close() // only read
-	byName := map[string]*Folder{}
+	byName := map[string]*folder{}
 	for m, err := range mb.Messages(mailbox.All) {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return nil, err
 		}
-		text, err := mb.Open(m.Seq)
+		header, err := headerOf(mb, m)
 		if err != nil {
-			return nil, inMessage(m, err)
-		}
-		header, err := text.Header()
-		if err != nil {
-			return nil, inMessage(m, err)
+			return nil, err
 		}
 		name := folderOf(header)
 		f := byName[name]
 		if f == nil {
-			f = &Folder{Name: name}
+			f = &folder{name: name}
 			byName[name] = f
+			all = append(all, f)
 		}
 		f.messages.Add(m.Seq)
-		f.count++
 	}
-	all := make([]*Folder, 0, len(byName))
-	for _, f := range byName {
-		all = append(all, f)
-	}
-	slices.SortFunc(all, func(a, b *Folder) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b *folder) int { return strings.Compare(a.name, b.name) })
 	return all, nil
 }

@@ -8,12 +8,15 @@ import (
 	"strings"
 
 	"mailutil/pkg/mailbox"
+	"mailutil/pkg/search"
 )
 
-// A Transfer is one mailbox of a hierarchy and the name that it is to have.
+// A Transfer is a mailbox, or some of its messages, and the name that these are
+// to have.
 type Transfer struct {
 	Source, Target string
-	Folder         *Folder // only its messages; nil for all
+	Where          *search.Criteria // only the messages that meet them; nil for all
+	Folder         string           // as in CopyOptions
 }
 
 // HierarchyOptions say how mailboxes are found and named.
@@ -56,7 +59,7 @@ func (s *Session) Hierarchy(ctx context.Context, src, dst string, o HierarchyOpt
 		if name = o.Origin.Nested(name); known {
 			name = translate(name, e.Delimiter, to)
 		}
-		h.Transfers = append(h.Transfers, Transfer{e.Name, dst + name, nil})
+		h.Transfers = append(h.Transfers, Transfer{Source: e.Name, Target: dst + name})
 	}
 	if o.ByLabel {
 		if h.Transfers, err = s.byLabel(ctx, h.Transfers, dst, to); err != nil {
@@ -81,11 +84,11 @@ func (s *Session) byLabel(ctx context.Context, all []Transfer, dst string, delim
 			out = append(out, t)
 		}
 		for _, f := range folders {
-			name := f.Name
+			name := f.name
 			if delimiter != 0 {
 				name = translate(name, '/', delimiter)
 			}
-			out = append(out, Transfer{t.Source, dst + name, f})
+			out = append(out, Transfer{t.Source, dst + name, search.Messages(f.messages), f.name})
 		}
 	}
 	return out, nil

@@ -258,6 +258,17 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// A server that says that we are in, and has not shown that it knows the
+// password, is not believed.
+func TestDisguise(t *testing.T) {
+	f := newFake(t, letters(1)...)
+	f.caps = "SASL SCRAM-SHA-256\r\nUIDL\r\n"
+	f.answer = func(_ int, c string) (string, bool) { return "+OK welcome\r\n", strings.HasPrefix(c, "AUTH SCRAM") }
+	if _, err := f.open(t, mailbox.ReadOnly); err == nil || !strings.Contains(err.Error(), "in disguise") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Dates are those of the headers, and an expunge is done when the session has
 // ended.
 func TestExpunge(t *testing.T) {

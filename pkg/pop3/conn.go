@@ -185,8 +185,11 @@ func (c *conn) logIn(m sasl.Mechanism, l sasl.Login) error {
 // A loginError is a login that was refused, in the words of the server.
 type loginError struct{ *StatusError }
 
-func (e *loginError) Error() string        { return printable(e.Text) }
-func (e *loginError) Is(target error) bool { return target == remote.ErrRefused }
+func (e *loginError) Error() string { return printable(e.Text) }
+
+func (e *loginError) Is(target error) bool {
+	return target == remote.ErrRefused || target == remote.ErrWrong && strings.HasPrefix(e.Text, "[AUTH]") // RFC 3206
+}
 
 // authenticate carries out a mechanism, RFC 5034.
 func (c *conn) authenticate(m sasl.Mechanism, l sasl.Login) error {
@@ -201,8 +204,10 @@ func (c *conn) authenticate(m sasl.Mechanism, l sasl.Login) error {
 		}
 		rest, more := strings.CutPrefix(line, "+ ")
 		if !more && line != "+" {
-			_, err := c.judge(line)
-			return err
+			if _, err := c.judge(line); err != nil {
+				return err
+			}
+			return c.fatal(x.Proven())
 		}
 		challenge, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
 		var answer []byte

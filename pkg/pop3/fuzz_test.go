@@ -18,7 +18,9 @@ func FuzzDots(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var wire bytes.Buffer
-		s := &Server{Trace: func(string, []byte) {}, conn: noDeadline{}, w: bufio.NewWriter(&wire)}
+		s := &Server{conn: noDeadline{}, w: bufio.NewWriter(&wire)}
+		s.Trace = func(string, []byte) {}
+		s.Begin(t.Context())
 		if err := s.send(bytes.NewReader(text), -1); err != nil {
 			t.Fatal(err)
 		}

@@ -11,55 +11,58 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"mailutil/pkg/internal/sasl"
-	"mailutil/pkg/internal/tree"
+	"mailutil/pkg/internal/session"
 	"mailutil/pkg/mailbox"
 )
 
 // The limits of what a client may do.
 const (
-	maxLine      = 1024
-	maxFailures  = 3
-	loginTimeout = 3 * time.Minute
-	idleTimeout  = 10 * time.Minute
-	bodyTimeout  = 5 * time.Minute
+	maxLine  = 1024
+	idleTime = 10 * time.Minute
 )
 
 // A Server is the server's side of one connection. It shows INBOX.
 type Server struct {
-	Tree *tree.Tree
-	Host string
-	User string // who is logged in already; "" for nobody
-
-	// Password returns the password of a user. nil: nobody can log in.
-	Password func(user string) (string, bool)
-	// Wait is called after a wrong password.
-	Wait func()
-	// StartTLS encrypts the connection; nil: that is not possible, or done.
-	StartTLS func() (net.Conn, error)
-	// Plain says that a password may be sent as things are.
-	Plain bool
-	// Log takes the lines that syslog would get.
-	Log func(line string)
-	// Trace takes what is said, without secrets: "> " is what the client said.
-	Trace func(who string, line []byte)
+	session.Session
+	// AskTime is how long a client that says nothing may keep the mailbox from
+	// another program; 0 is 5 minutes.
+	AskTime time.Duration
 
 	conn net.Conn
 	r    *bufio.Reader
 	w    *bufio.Writer
 	ctx  context.Context
+	late context.Context // for the mailbox, see session.Begin
 
 	challenge string // of APOP
 	name      string // given by USER
 	tls       bool
-	failures  int
 	bye       bool
 
-	mb   mailbox.Mailbox
-	msgs []message
-	last int
+	mb    mailbox.Mailbox
+	msgs  []message
+	last  int
+	holds atomic.Bool  // the lock of the mailbox
+	said  atomic.Int64 // when the client said something last, in nanoseconds
+}
+
+// askTime is for how long a client must have said nothing before another
+// program gets the mailbox, as in the original.
+const askTime = 5 * time.Minute
+
+// Holds reports whether the session has a mailbox that another program can ask
+// for, with what the original calls the kiss of death, and nothing else to do.
+// It may be called at any time.
+func (s *Server) Holds() bool {
+	idle := s.AskTime
+	if idle == 0 {
+		idle = askTime
+	}
+	return s.holds.Load() && time.Since(time.Unix(0, s.said.Load())) >= idle
 }
 
 // A message as it was when the session began: numbers stay the same.
@@ -73,6 +76,7 @@ type message struct {
 func (s *Server) Serve(ctx context.Context, c net.Conn) error {
 	s.ctx = ctx
 	s.use(c)
+	s.late = s.Begin(ctx)
 	defer func() {
 		if s.mb != nil {
 			s.mb.Close()
@@ -105,7 +109,7 @@ func (s *Server) hello() error {
 			s.say("-ERR %v", err)
 			return errors.Join(err, s.flush())
 		}
-		s.Log(fmt.Sprintf("Preauthenticated user=%s host=%s nmsgs=%d/%d", s.User, s.peer(), len(s.msgs), len(s.msgs)))
+		s.Log(fmt.Sprintf("Preauthenticated user=%s host=%s nmsgs=%d/%d", s.User, s.Client, len(s.msgs), len(s.msgs)))
 		s.say("+OK POP3 %s mailutil server ready, user %s", s.Host, s.User)
 		return nil
 	}
@@ -117,28 +121,15 @@ func (s *Server) hello() error {
 	return nil
 }
 
-func (s *Server) peer() string { return s.conn.RemoteAddr().String() }
-
+// hangup says why a session ends that nobody has ended.
 func (s *Server) hangup(err error) error {
-	var timeout net.Error
-	switch {
-	case s.ctx.Err() != nil:
-		return s.lastWords("-ERR Killed (terminated)")
-	case errors.As(err, &timeout) && timeout.Timeout():
-		s.Log(fmt.Sprintf("Autologout user=%s host=%s", s.User, s.peer()))
-		return s.lastWords("-ERR Autologout; idle for too long")
-	case errors.Is(err, io.EOF):
-		s.Log(fmt.Sprintf("Hangup user=%s host=%s", s.User, s.peer()))
-		return nil
+	text, err := s.End(s.ctx, err, session.Words{Terminated: "Killed", LostLock: "Received Kiss of Death", Autologout: "Autologout; idle for too long"})
+	if text != "" {
+		s.conn.SetDeadline(time.Now().Add(time.Second))
+		s.say("-ERR %s", text)
+		s.w.Flush() // it is gone, or takes them
 	}
 	return err
-}
-
-func (s *Server) lastWords(text string) error {
-	s.conn.SetDeadline(time.Now().Add(time.Second))
-	s.say("%s", text)
-	s.flush() // it is gone, or takes them
-	return nil
 }
 
 // say writes one line. An error shows at the next flush.
@@ -154,18 +145,18 @@ func (s *Server) say(format string, args ...any) {
 }
 
 func (s *Server) flush() error {
-	s.conn.SetWriteDeadline(time.Now().Add(bodyTimeout))
+	if err := s.AwaitReader(s.conn); err != nil {
+		return err
+	}
 	return s.w.Flush()
 }
 
 // readLine reads a line without its end. A longer one than POP3 has is the end
 // of the session: that is nobody who means well.
 func (s *Server) readLine() (string, error) {
-	limit := idleTimeout
-	if s.User == "" {
-		limit = loginTimeout
+	if err := s.AwaitCommand(s.conn, idleTime); err != nil {
+		return "", err
 	}
-	s.conn.SetReadDeadline(time.Now().Add(limit))
 	line, err := s.r.ReadSlice('\n')
 	if err == nil && len(line) > maxLine || errors.Is(err, bufio.ErrBufferFull) {
 		s.say("-ERR Command line too long")
@@ -180,6 +171,7 @@ func (s *Server) next() error {
 	if err != nil {
 		return err
 	}
+	s.said.Store(time.Now().UnixNano())
 	verb, args, _ := strings.Cut(line, " ")
 	verb, args = strings.ToUpper(verb), strings.TrimSpace(args)
 	s.traceCommand(verb, line)
@@ -373,22 +365,15 @@ func decode(line string) ([]byte, error) {
 }
 
 func (s *Server) logIn(user, how string, proof func(string) bool) error {
-	p, known := s.Password(user)
-	if good := proof(p); !known || !good {
-		s.failures++
-		s.Log(fmt.Sprintf("Login failed user=%s auth=%s host=%s", user, how, s.peer()))
-		if s.Wait != nil {
-			s.Wait()
-		}
-		s.bye = s.failures >= maxFailures
+	if !s.Admit(user, proof) {
+		s.bye = s.Hopeless()
 		return refuse("[AUTH] Bad login")
 	}
-	s.User = user
 	if err := s.open(); err != nil {
 		s.User = ""
 		return refuse("[SYS/TEMP] %v", err)
 	}
-	s.Log(fmt.Sprintf("%s user=%s host=%s nmsgs=%d/%d", how, user, s.peer(), len(s.msgs), len(s.msgs)))
+	s.Log(fmt.Sprintf("%s user=%s host=%s nmsgs=%d/%d", how, user, s.Client, len(s.msgs), len(s.msgs)))
 	s.say("+OK Mailbox open, %d messages", len(s.msgs))
 	return nil
 }
@@ -396,11 +381,12 @@ func (s *Server) logIn(user, how string, proof func(string) bool) error {
 // open opens INBOX. Messages that bear Deleted are not shown, as in the
 // original.
 func (s *Server) open() error {
-	mb, err := s.Tree.Open(s.ctx, "INBOX", mailbox.ReadWrite)
+	mb, err := s.Tree.Open(s.late, "INBOX", mailbox.ReadWrite)
 	if err != nil {
 		return err
 	}
 	s.mb = mb
+	s.holds.Store(session.Holds(mb.Status()))
 	for m, err := range mb.Messages(mailbox.All) {
 		if err != nil {
 			return err
@@ -511,7 +497,9 @@ func (s *Server) send(text io.Reader, lines int) error {
 			lines--
 		}
 		if len(piece) > 0 {
-			s.conn.SetWriteDeadline(time.Now().Add(bodyTimeout))
+			if err := s.AwaitReader(s.conn); err != nil {
+				return err
+			}
 			if start && piece[0] == '.' {
 				s.w.WriteByte('.')
 			}
@@ -598,7 +586,7 @@ func (s *Server) quit(string) error {
 	if err = errors.Join(err, mb.Close()); err != nil {
 		return refuse("[SYS/TEMP] messages may not have been deleted: %v", err)
 	}
-	s.Log(fmt.Sprintf("Update user=%s host=%s nmsgs=%d ndele=%d nseen=%d", s.User, s.peer(), len(s.msgs)-gone, gone, seen))
+	s.Log(fmt.Sprintf("Update user=%s host=%s nmsgs=%d ndele=%d nseen=%d", s.User, s.Client, len(s.msgs)-gone, gone, seen))
 	s.say("+OK Sayonara")
 	return nil
 }

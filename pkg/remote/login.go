@@ -8,8 +8,12 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
-// ErrRefused is what try returns when the server does not take a login.
-var ErrRefused = errors.New("login refused")
+// ErrRefused is what try returns when the server does not take a login,
+// ErrWrong when it says that the password is to blame for it, not the mechanism.
+var (
+	ErrRefused = errors.New("login refused")
+	ErrWrong   = errors.New("wrong password")
+)
 
 // maxTries is how often a password may be wrong.
 const maxTries = 3
@@ -43,14 +47,29 @@ func (c *Conn) Login(env *mailbox.Env, offered []string, canPlain bool, try func
 		if l.Password == "" {
 			return mailbox.Sayf(mailbox.ErrTemporary, "Login aborted")
 		}
-		for _, way := range ways {
-			if err = try(way, l); !errors.Is(err, ErrRefused) {
-				return err
-			}
+		if err = tryAll(ways, func(m sasl.Mechanism) error { return try(m, l) }); !errors.Is(err, ErrRefused) {
+			return err
 		}
 		env.Notify(mailbox.Warn, err.Error())
 	}
 	return mailbox.Sayf(mailbox.ErrTemporary, "Too many login failures")
+}
+
+// tryAll tries one mechanism after the other. A password that is wrong is not
+// said by all of them, for servers count: by one that shows it, and by one that
+// does not, for which the server may lack what it takes.
+func tryAll(ways []sasl.Mechanism, try func(sasl.Mechanism) error) (err error) {
+	wrong := map[bool]bool{} // by whether they show it
+	for _, way := range ways {
+		if wrong[way.Plain] {
+			continue
+		}
+		if err = try(way); !errors.Is(err, ErrRefused) {
+			return err
+		}
+		wrong[way.Plain] = errors.Is(err, ErrWrong)
+	}
+	return err
 }
 
 // refused makes a sentence of a login that cannot be tried with another

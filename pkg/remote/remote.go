@@ -157,15 +157,12 @@ func (p patient) Write(b []byte) (int, error) {
 }
 
 func (c *Conn) patience() error {
-	if err := c.ctx.Err(); err != nil {
-		return err
-	}
 	// The clock of the system, not of the surroundings: it is what deadlines
 	// are compared with.
 	if err := c.raw.SetDeadline(time.Now().Add(c.o.Idle)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	return nil
+	return c.ctx.Err() // asked last: what ends with ctx has set another one
 }
 
 // ErrLost means that the connection broke: what was under way may or may not

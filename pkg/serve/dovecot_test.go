@@ -52,6 +52,7 @@ ssl_key = <DIR/key.pem
 disable_plaintext_auth = no
 auth_mechanisms = plain login cram-md5 scram-sha-256
 mail_location = maildir:~/Maildir
+mail_max_userip_connections = 1000
 default_login_user = USER
 default_internal_user = USER
 default_internal_group = GROUP
@@ -325,8 +326,7 @@ func TestCopyChild(t *testing.T) {
 	if home == "" {
 		t.Skip("for TestPeerDovecotKilled")
 	}
-	env := mailboxtest.NewEnv(t)
-	env.Home, env.StateDir, env.LockDir = home, filepath.Join(filepath.Dir(home), "state"), filepath.Join(filepath.Dir(home), "locks")
+	env := child(t, home)
 	cert, err := os.ReadFile(os.Getenv("COPY_ROOT"))
 	if err != nil {
 		t.Fatal(err)
@@ -337,6 +337,14 @@ func TestCopyChild(t *testing.T) {
 	if _, err := s.Copy(context.Background(), "src", os.Getenv("COPY_TO"), ops.CopyOptions{Create: true}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// child is the surroundings of a program of ours whose parent has that home.
+func child(t *testing.T, home string) *mailbox.Env {
+	env := mailboxtest.NewEnv(t)
+	above := filepath.Dir(home)
+	env.Home, env.StateDir, env.LockDir = home, filepath.Join(above, "state"), filepath.Join(above, "locks")
+	return env
 }
 
 // namedFor makes a certificate for one host alone.

@@ -2,6 +2,8 @@ package serve_test
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -114,23 +116,127 @@ func TestLimits(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 
-	var slow []*client
+	e.wait(t, func() bool {
+		return strings.Count(e.said(), "Login excessive login failures user=alice auth=alice host=localhost [127.0.0.1]") == 2
+	})
+	var inside []*client
 	full := ""
-	for full == "" && len(slow) < 200 { // the sessions of before may be ending still
+	for full == "" && len(inside) < 200 { // the sessions of before may be ending still
 		c := dial(t, e.imap)
+		c.say("a LOGIN alice secret\r\n")
 		line, _ := c.r.ReadString('\n')
 		if strings.HasPrefix(line, "* BYE Too many sessions") {
 			full = line
 			break
 		}
+		c.until("a OK")
+		inside = append(inside, c)
+	}
+	if full == "" || len(inside) < 90 {
+		t.Fatalf("%d sessions, then %q", len(inside), full)
+	}
+	inside[0].say("b SELECT INBOX\r\n")
+	inside[0].until("b OK")
+}
+
+// Clients that come and do nothing do not keep others out.
+func TestFlood(t *testing.T) {
+	e := start(t, letters)
+	for range 300 {
+		c := dial(t, e.imap)
 		c.say("a LOGIN alice ") // and never more
-		slow = append(slow, c)
 	}
-	if full == "" || len(slow) < 90 {
-		t.Fatalf("%d sessions, then %q", len(slow), full)
+	c := login(t, e.imap)
+	for range 300 {
+		dial(t, e.imap)
+		c.say("b NOOP\r\n")
+		c.until("b OK")
 	}
-	slow[0].say("secret\r\nb SELECT INBOX\r\n")
-	slow[0].until("b OK")
+	c.say("c SELECT INBOX\r\n")
+	c.until("c OK")
+}
+
+// A client that says an octet now and then to log in has no longer for it than
+// others.
+func TestSlowLoris(t *testing.T) {
+	e := start(t, letters, func(o *serve.Options) { o.Limits.Login = 200 * time.Millisecond })
+	for _, tt := range []struct {
+		port       int
+		want, word string
+	}{{e.imap, "* BYE Autologout", "a NOOP\r\n"}, {e.pop3, "-ERR Autologout", "NOOP\r\n"}} {
+		c := dial(t, tt.port)
+		go func() {
+			for i := 0; ; i++ {
+				if _, err := io.WriteString(c, tt.word[i%len(tt.word):][:1]); err != nil {
+					return
+				}
+				time.Sleep(time.Millisecond) // as it does
+			}
+		}()
+		c.until(tt.want)
+	}
+}
+
+// Who has logged in and says nothing is logged out; so is who stops in the
+// middle of a message.
+func TestAutologout(t *testing.T) {
+	e := start(t, letters, func(o *serve.Options) { o.Limits.Idle, o.Limits.Silent = 100*time.Millisecond, 100*time.Millisecond })
+	login(t, e.imap).until("* BYE Autologout (idle for too long)")
+	c := login(t, e.imap)
+	c.say("a APPEND INBOX {100+}\r\nSubject: ")
+	c.until("* BYE Autologout (idle for too long)")
+	p := dial(t, e.pop3)
+	p.say("USER alice\r\nPASS secret\r\n")
+	p.until("-ERR Autologout; idle for too long")
+	e.wait(t, func() bool { return strings.Count(e.said(), "Autologout user=alice host=localhost [127.0.0.1]") == 3 })
+	if got := texts(t, ops.Session{Env: e.env, Drivers: ours(e.env)}, "INBOX"); len(got) != len(letters) {
+		t.Errorf("%d messages, want %d", len(got), len(letters))
+	}
+}
+
+// While a client sends 1 GB that nobody wants, others are served and little is
+// kept.
+func TestGigabyte(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
+	e := start(t, letters)
+	big, c := login(t, e.imap), login(t, e.imap)
+	c.say("a SELECT INBOX\r\n")
+	c.until("a OK")
+	done := make(chan error, 1)
+	go func() {
+		_, err := fmt.Fprintf(big, "a APPEND nowhere {%d+}\r\n", 1<<30)
+		block := bytes.Repeat([]byte("0123456789abcde\n"), 1<<16)
+		for range 1 << 10 {
+			if err == nil {
+				_, err = big.Write(block)
+			}
+		}
+		_, err2 := io.WriteString(big, "\r\nb NOOP\r\n")
+		done <- errors.Join(err, err2)
+	}()
+	most := uint64(0)
+	for sent := false; !sent; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent = true
+		default:
+		}
+		c.say("a FETCH 1:* BODY[]\r\n")
+		c.until("a OK")
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		most = max(most, m.HeapInuse)
+	}
+	big.until("a NO [TRYCREATE]")
+	big.until("b OK")
+	if most > 64<<20 {
+		t.Errorf("%d MiB in use", most>>20)
+	}
 }
 
 // Whatever is sent, little is kept.

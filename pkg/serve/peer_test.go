@@ -44,7 +44,28 @@ var odd = []string{
 type endpoint struct {
 	env        *mailbox.Env
 	imap, pop3 int
-	log        *strings.Builder
+
+	mu  sync.Mutex
+	log strings.Builder
+}
+
+// said is what the endpoint has logged.
+func (e *endpoint) said() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.log.String()
+}
+
+// wait waits for something that comes soon, and fails where it does not.
+func (e *endpoint) wait(t *testing.T, come func() bool) {
+	t.Helper()
+	for range 2000 {
+		if come() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond) // another goroutine, or process, is at it
+	}
+	t.Error("it has not come")
 }
 
 // start makes a home with an INBOX of letters and serves it.
@@ -56,12 +77,11 @@ func start(t *testing.T, texts []string, change ...func(*serve.Options)) *endpoi
 	env.Config.NewFormat = "mbx"
 	s := ops.Session{Env: env, Drivers: all.Drivers(env)}
 	fill(t, s, "#driver.mbx/INBOX", texts)
-	var mu sync.Mutex
-	e := &endpoint{env: env, log: &strings.Builder{}}
+	e := &endpoint{env: env}
 	write := func(id int64, line string) {
-		mu.Lock()
-		defer mu.Unlock()
-		fmt.Fprintf(e.log, "[%d] %s\n", id, line)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		fmt.Fprintf(&e.log, "[%d] %s\n", id, line)
 	}
 	o := serve.Options{
 		Session: s, ReadWrite: true, Passwords: map[string]string{"alice": "secret"}, Wait: func() {}, Poll: 10 * time.Millisecond,
@@ -88,7 +108,7 @@ func start(t *testing.T, texts []string, change ...func(*serve.Options)) *endpoi
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("the endpoint says\n%.20000s", e.log)
+			t.Logf("the endpoint says\n%.20000s", e.said())
 		}
 	})
 	return e

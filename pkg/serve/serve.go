@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mailutil/pkg/imap"
+	"mailutil/pkg/internal/session"
 	"mailutil/pkg/internal/tree"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/ops"
@@ -23,7 +24,6 @@ import (
 
 // The limits of an endpoint.
 const (
-	maxSessions   = 100
 	failureWait   = 3 * time.Second
 	handshakeTime = 30 * time.Second
 	idlePoll      = time.Second
@@ -44,21 +44,32 @@ type Options struct {
 	Log   func(session int64, line string)
 	Trace func(session int64, who string, line []byte)
 
+	// Alerts are files whose lines users are to see, and NoLogin one that keeps
+	// them out while it exists. "" for none.
+	Alerts  []string
+	NoLogin string
+
 	// Wait is called after a wrong password; nil waits 3 seconds.
 	Wait func()
+	// Limits are for tests.
+	Limits Limits
 	// Poll is how often an IDLE looks for what is new; 0 is a second.
 	Poll time.Duration
 }
 
+// Limits are how long clients may take; 0 is as in the original.
+type Limits struct {
+	Login, Silent, Idle time.Duration
+	Alert, Ask          time.Duration // until alerts are looked at; until POP3 yields
+}
+
 // A Server is an endpoint.
 type Server struct {
-	o    Options
-	tree *tree.Tree
-	host string
-	next atomic.Int64
-
-	mu   sync.Mutex
-	open int
+	o      Options
+	tree   *tree.Tree
+	host   string
+	next   atomic.Int64
+	guests guests
 }
 
 // New returns an endpoint.
@@ -95,6 +106,7 @@ type Listener struct {
 func (s *Server) Serve(ctx context.Context, listeners []Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	s.guests.yield(ctx)
 	var all sync.WaitGroup
 	errs := make([]error, len(listeners))
 	for i, l := range listeners {
@@ -125,32 +137,17 @@ func (s *Server) accept(ctx context.Context, l Listener, all *sync.WaitGroup) er
 			}
 			return err
 		}
-		if !s.enter() {
+		g, ok := s.guests.enter(c)
+		if !ok {
 			s.full(c, l.Protocol)
 			continue
 		}
 		all.Go(func() {
-			defer s.leave()
+			defer s.guests.leave(g)
 			defer c.Close()
-			s.client(ctx, c, l)
+			s.client(ctx, g, c, l)
 		})
 	}
-}
-
-func (s *Server) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open == maxSessions {
-		return false
-	}
-	s.open++
-	return true
-}
-
-func (s *Server) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open--
 }
 
 // full turns a client away.
@@ -165,14 +162,14 @@ func (s *Server) full(c net.Conn, protocol string) {
 }
 
 // client has one session with a client.
-func (s *Server) client(ctx context.Context, c net.Conn, l Listener) {
+func (s *Server) client(ctx context.Context, g *guest, c net.Conn, l Listener) {
 	id := s.next.Add(1)
 	defer func() {
 		if p := recover(); p != nil { // a bug of ours ends one session, not all
 			s.o.Log(id, fmt.Sprintf("session ended by a bug, please report it: %v", p))
 		}
 	}()
-	s.o.Log(id, fmt.Sprintf("%s service init from %s", l.Protocol, c.RemoteAddr()))
+	s.o.Log(id, fmt.Sprintf("%s service init from %s", l.Protocol, address(c)))
 	var start func() (net.Conn, error)
 	if s.o.TLS != nil && !l.Secure {
 		start = func() (net.Conn, error) { return s.encrypt(ctx, c) }
@@ -185,7 +182,9 @@ func (s *Server) client(ctx context.Context, c net.Conn, l Listener) {
 		}
 		c = t
 	}
-	if err := s.session(ctx, id, c, l.Protocol, "", start, l.Secure); err != nil {
+	visit := s.visit(id, c)
+	visit.StartTLS, visit.Plain, visit.Entered = start, l.Secure || isLoopback(c), g.logIn
+	if err := s.session(ctx, g, c, l.Protocol, visit); err != nil {
 		s.o.Log(id, fmt.Sprintf("session with %s ended: %v", c.RemoteAddr(), err))
 	}
 }
@@ -197,35 +196,88 @@ func (s *Server) encrypt(ctx context.Context, c net.Conn) (net.Conn, error) {
 	return t, t.HandshakeContext(ctx)
 }
 
+// Conn has one session on a network connection that inetd or systemd has taken.
+func (s *Server) Conn(ctx context.Context, protocol string, c net.Conn) {
+	g, _ := s.guests.enter(c) // the only one
+	defer s.guests.leave(g)
+	defer c.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.guests.yield(ctx)
+	s.client(ctx, g, c, Listener{Protocol: protocol})
+}
+
 // Stdio has one session on a pair of pipes. The client is logged in already, as
 // with an IMAP server that rsh or ssh starts.
 func (s *Server) Stdio(ctx context.Context, protocol string, in io.ReadCloser, out io.WriteCloser) error {
-	return s.session(ctx, 1, &pipes{in, out}, protocol, s.o.Session.Env.User, nil, true)
+	c := &pipes{in, out}
+	visit := s.visit(1, c)
+	visit.User, visit.Plain = s.o.Session.Env.User, true
+	g, _ := s.guests.enter(c) // the only one
+	defer s.guests.leave(g)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.guests.yield(ctx)
+	return s.session(ctx, g, c, protocol, visit)
+}
+
+// visit is what both protocols know of a client.
+func (s *Server) visit(id int64, c net.Conn) session.Session {
+	v := session.Session{
+		Tree: s.tree, Host: s.host, Client: hostOf(c), Wait: s.o.Wait,
+		Log:       func(line string) { s.o.Log(id, line) },
+		Trace:     func(who string, line []byte) { s.o.Trace(id, who, line) },
+		LoginTime: s.o.Limits.Login, SilentTime: s.o.Limits.Silent, IdleTime: s.o.Limits.Idle,
+	}
+	if s.o.Passwords != nil {
+		v.Password = s.password
+	}
+	return v
+}
+
+// password finds the one of a user: in that spelling, else in lower case, as
+// the original does.
+func (s *Server) password(user string) (string, bool) {
+	p, ok := s.o.Passwords[user]
+	if !ok {
+		p, ok = s.o.Passwords[strings.ToLower(user)]
+	}
+	return p, ok
 }
 
 // session speaks one protocol.
-func (s *Server) session(ctx context.Context, id int64, c net.Conn, protocol, user string, start func() (net.Conn, error), secure bool) error {
-	var password func(string) (string, bool)
-	if s.o.Passwords != nil {
-		password = func(user string) (string, bool) {
-			p, ok := s.o.Passwords[user]
-			if !ok {
-				p, ok = s.o.Passwords[strings.ToLower(user)]
-			}
-			return p, ok
-		}
-	}
-	log := func(line string) { s.o.Log(id, line) }
-	trace := func(who string, line []byte) { s.o.Trace(id, who, line) }
-	plain := secure || isLoopback(c)
+func (s *Server) session(ctx context.Context, g *guest, c net.Conn, protocol string, visit session.Session) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	if protocol == "pop3" {
-		return (&pop3.Server{
-			Tree: s.tree, Host: s.host, User: user, Password: password, Wait: s.o.Wait, StartTLS: start, Plain: plain, Log: log, Trace: trace,
-		}).Serve(ctx, c)
+		p := &pop3.Server{Session: visit, AskTime: s.o.Limits.Ask}
+		g.ask(p.Holds, cancel)
+		return p.Serve(ctx, c)
 	}
-	return (&imap.Server{
-		Tree: s.tree, Host: s.host, User: user, Password: password, Wait: s.o.Wait, StartTLS: start, Plain: plain, Log: log, Trace: trace, Poll: s.o.Poll,
-	}).Serve(ctx, c)
+	p := &imap.Server{Session: visit, Poll: s.o.Poll, Alerts: s.o.Alerts, NoLogin: s.o.NoLogin, AlertTime: s.o.Limits.Alert}
+	g.ask(p.Holds, cancel)
+	return p.Serve(ctx, c)
+}
+
+// address is where a client is, "UNKNOWN" without a network.
+func address(c net.Conn) string {
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return a.IP.String()
+	}
+	return "UNKNOWN"
+}
+
+// hostOf is what log lines call a client: "name [address]", as those of the
+// original; of names it is loopback alone that nobody has to be asked for.
+func hostOf(c net.Conn) string {
+	switch addr := address(c); {
+	case addr == "UNKNOWN":
+		return addr
+	case isLoopback(c):
+		return "localhost [" + addr + "]"
+	default:
+		return "[" + addr + "]"
+	}
 }
 
 func isLoopback(c net.Conn) bool {

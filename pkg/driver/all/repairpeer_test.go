@@ -15,6 +15,7 @@ import (
 	"mailutil/pkg/driver/all"
 	"mailutil/pkg/internal/fsx/fsxtest"
 	"mailutil/pkg/internal/mend/damage"
+	"mailutil/pkg/internal/mend/mendtest"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/mailbox/mailboxtest"
 )
@@ -198,4 +199,62 @@ func (a *arena) originalCheck(name string) string {
 		return "Error: " + err.Error() + ": " + string(out)
 	}
 	return string(out)
+}
+
+// The original reads repaired mailboxes that are directories as we do, for
+// writing, without a complaint.
+func TestRepairedDirectories(t *testing.T) {
+	for _, tt := range []struct {
+		format, golden string
+		damage         map[string]string // contents of files, "" to remove one
+	}{
+		{"mx", "mx/mxindexgarbage.tar", nil},
+		{"mx", "mx/mxindextorn.tar", map[string]string{"007": "Subject: stray\r\n\r\nx\r\n"}},
+		{"mx", "mx/mxindexempty.tar", map[string]string{".mxindex": ""}},
+		{"mx", "mx/mxstray.tar", map[string]string{"99999999999": "x"}},
+		{"mh", "mh/mhbasic.tar", map[string]string{"007": "Subject: stray\n\nx\n", ".mh_sequences": "garbage\x00\nunseen: 1 x\nunseen: 2\n"}},
+		{"mh", "mh/mhholes.tar", map[string]string{"00": "x"}},
+	} {
+		t.Run(tt.golden, func(t *testing.T) {
+			a := newArena(t)
+			box := a.place(tt.golden)
+			dir := filepath.Join(a.home, strings.Replace(box, "#mh", "MHMail", 1))
+			for name, text := range tt.damage {
+				err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)
+				if text == "" {
+					err = os.Remove(filepath.Join(dir, name))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			env := mailboxtest.NewEnv(t)
+			env.Home = a.home
+			n, err := env.Resolve(box)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n.Path == "" || n.Space == "" {
+				n.Path = dir
+			}
+			n.Format = tt.format
+			for _, d := range all.Drivers(env) {
+				if d.Name() == tt.format {
+					if r, _, err := mendtest.Repair(t, d.(mendtest.Driver), n, mailbox.RepairOptions{}); err != nil || !r.Needed() {
+						t.Fatalf("needed %v, %v", err == nil, err)
+					}
+				}
+			}
+			mailboxtest.Give(t, a.home, a.cred)
+			c := a.start("original")
+			if got := c.say("open %s rw", box); !strings.Contains(got, "readwrite") || strings.Contains(got, "log ") {
+				t.Errorf("the original: %s", got)
+			}
+			if got := c.say("append %s | 5-Feb-2021 06:07:08 -0330|Subject: new\\r\\n\\r\\nx\\r\\n", box); !strings.HasPrefix(got, "ok") {
+				t.Errorf("append by the original: %s", got)
+			}
+			c.say("close")
+			a.agree(box, "repair", tt.format == "mx")
+		})
+	}
 }

@@ -70,6 +70,16 @@ func (m Mechanism) Start(l Login) Exchange { return Exchange{m.start(l)} }
 // the server is not to be trusted, or does not follow the mechanism.
 func (e Exchange) Answer(challenge []byte) ([]byte, error) { return e.answer(challenge) }
 
+// Proven returns an error where the server should have proven by now that it
+// knows the password, too, and has not. It is asked for when the server says
+// that we are logged in.
+func (e Exchange) Proven() error {
+	if p, ok := e.exchange.(interface{ proven() error }); ok {
+		return p.proven()
+	}
+	return nil
+}
+
 // Mechanisms are those that we know, best first.
 var Mechanisms = []Mechanism{
 	{Name: "SCRAM-SHA-256", First: true, start: func(l Login) exchange { return &scram{login: l} }},
@@ -152,12 +162,16 @@ type scram struct {
 	nonce     string
 	first     string // our first message, without the header
 	signature []byte // that the server must prove to know
+	known     bool   // it has
 }
 
 // maxIterations bounds the work that a server can ask of us.
 const maxIterations = 1 << 20
 
-var errScram = errors.New("the server does not follow SCRAM-SHA-256")
+var (
+	errScram    = errors.New("the server does not follow SCRAM-SHA-256")
+	errDisguise = errors.New("the server does not know the password: it may be another one in disguise")
+)
 
 func (s *scram) header() string {
 	if s.login.actAs() == "" {
@@ -170,7 +184,9 @@ func (s *scram) answer(challenge []byte) ([]byte, error) {
 	s.step++
 	switch s.step {
 	case 1:
-		s.nonce = rand.Text()
+		if s.nonce == "" {
+			s.nonce = rand.Text()
+		}
 		s.first = "n=" + saslName(s.login.account()) + ",r=" + s.nonce
 		return []byte(s.header() + s.first), nil
 	case 2:
@@ -184,7 +200,7 @@ func (s *scram) answer(challenge []byte) ([]byte, error) {
 // prove answers "r=nonce,s=salt,i=iterations".
 func (s *scram) prove(challenge string) ([]byte, error) {
 	fields := strings.Split(challenge, ",")
-	if len(fields) < 3 || !strings.HasPrefix(fields[0], "r="+s.nonce) || !strings.HasPrefix(fields[1], "s=") || !strings.HasPrefix(fields[2], "i=") {
+	if len(fields) < 3 || !strings.HasPrefix(fields[0], "r="+s.nonce) || fields[0] == "r="+s.nonce || !strings.HasPrefix(fields[1], "s=") || !strings.HasPrefix(fields[2], "i=") {
 		return nil, errScram
 	}
 	salt, err := base64.StdEncoding.DecodeString(fields[1][2:])
@@ -213,7 +229,17 @@ func (s *scram) check(challenge string) error {
 	got, ok := strings.CutPrefix(challenge, "v=")
 	sig, err := base64.StdEncoding.DecodeString(got)
 	if !ok || err != nil || !hmac.Equal(sig, s.signature) {
-		return errors.New("the server does not know the password: it may be another one in disguise")
+		return errDisguise
+	}
+	s.known = true
+	return nil
+}
+
+// proven is RFC 5802, 5: a client that is not shown the signature has to give
+// up.
+func (s *scram) proven() error {
+	if !s.known {
+		return errDisguise
 	}
 	return nil
 }
