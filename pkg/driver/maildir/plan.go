@@ -387,7 +387,7 @@ func (p *planner) planList() error {
 	if file == courierFile {
 		version = versionOne
 	}
-	p.writeList(salvageList(p.ix, b, version), file, b)
+	p.writeList(salvageList(p.ix, p.first, p.to, b, version), file, b)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package maildir
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,11 +36,27 @@ type salvage struct {
 }
 
 // salvageList reads all that can be read of a list, of that version unless it
-// says another one.
-func salvageList(ix *index, b []byte, version int) *salvage {
-	s := &salvage{ix: ix, find: ix.firsts(), taken: make([]bool, len(ix.all)), header: header{version: version}}
+// says another one. find finds messages by their bases; to are the files that
+// they are to be, by whose bases the list may know them.
+func salvageList(ix *index, find func(base string) int, to []string, b []byte, version int) *salvage {
+	planned := map[string]int{}
+	for i, file := range to {
+		if base := baseOf(file); file != "" && find(base) < 0 {
+			planned[base] = i
+		}
+	}
+	either := func(base string) int {
+		if i, ok := planned[base]; ok {
+			return i
+		}
+		return find(base)
+	}
+	s := &salvage{ix: ix, find: either, taken: make([]bool, len(ix.all)), header: header{version: version}}
 	for i := range ix.all {
 		s.bases = append(s.bases, string(ix.base(&ix.all[i])))
+	}
+	for base := range planned {
+		s.bases = append(s.bases, base)
 	}
 	slices.Sort(s.bases)
 	s.findWhole(b)
@@ -135,11 +152,7 @@ func (s *salvage) line(b []byte, at, end int) []listed {
 		if msg < 0 {
 			continue
 		}
-		num, _, _ := bytes.Cut(text[:i], []byte(" "))
-		uid, err := parseUID(string(num))
-		if err != nil {
-			uid = 0
-		}
+		uid := uidBefore(text[:i])
 		first := listed{off: at, end: at + i + len(base), read: uid, uid: uid, msg: msg}
 		rest := at + i + len(base)
 		if rest < end && (b[rest] < '0' || b[rest] > '9') {
@@ -153,6 +166,20 @@ func (s *salvage) line(b []byte, at, end int) []listed {
 	}
 	l.sound = false
 	return []listed{l}
+}
+
+// uidBefore reads the UID in what stands before a name, 0 where it cannot be read:
+// "17 :", which may have lost an octet or have another.
+func uidBefore(b []byte) uint32 {
+	num, rest, ok := bytes.Cut(b, []byte(" "))
+	if uid, err := parseUID(string(num)); ok && err == nil {
+		return uid
+	}
+	n, rest := digits(b)
+	if len(rest) == 0 || len(rest) > len(" :")+1 || bytes.ContainsAny(rest, "0123456789") || n > math.MaxUint32 {
+		return 0
+	}
+	return uint32(n)
 }
 
 // knows reports whether a message has that base.
