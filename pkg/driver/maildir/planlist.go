@@ -36,22 +36,21 @@ type salvage struct {
 }
 
 // salvageList reads all that can be read of a list, of that version unless it
-// says another one. find finds messages by their bases; to are the files that
-// they are to be, by whose bases the list may know them.
-func salvageList(ix *index, find func(base string) int, to []string, b []byte, version int) *salvage {
-	planned := map[string]int{}
-	for i, file := range to {
-		if base := baseOf(file); file != "" && find(base) < 0 {
+// says another one. It may know messages by the bases that they are to have.
+func salvageList(p *planner, b []byte, version int) *salvage {
+	ix, planned := p.ix, map[string]int{}
+	for i := range p.to {
+		if base := baseOf(p.file(i)); p.newBase(i) && p.first(base) < 0 {
 			planned[base] = i
 		}
 	}
-	either := func(base string) int {
+	find := func(base string) int {
 		if i, ok := planned[base]; ok {
 			return i
 		}
-		return find(base)
+		return p.first(base)
 	}
-	s := &salvage{ix: ix, find: either, taken: make([]bool, len(ix.all)), header: header{version: version}}
+	s := &salvage{ix: ix, find: find, taken: make([]bool, len(ix.all)), header: header{version: version}}
 	for i := range ix.all {
 		s.bases = append(s.bases, string(ix.base(&ix.all[i])))
 	}
@@ -171,7 +170,7 @@ func (s *salvage) line(b []byte, at, end int) []listed {
 // uidBefore reads the UID in what stands before a name, 0 where it cannot be read:
 // "17 :", which may have lost an octet or have another.
 func uidBefore(b []byte) uint32 {
-	num, rest, ok := bytes.Cut(b, []byte(" "))
+	num, _, ok := bytes.Cut(b, []byte(" "))
 	if uid, err := parseUID(string(num)); ok && err == nil {
 		return uid
 	}
