@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
@@ -31,7 +31,7 @@ type check struct {
 	in     mailbox.Inspection
 	report func(mailbox.Finding) error
 	err    error
-	buf    []byte
+	file   msgtext.File // the message that is looked at
 
 	// What a repair needs to know of it.
 	seen    []seen   // of each message
@@ -368,8 +368,8 @@ func (c *check) info(i int) {
 	}
 }
 
-// read reads a message, and returns its octets as they are and with CRLF line
-// ends.
+// read reads a message, and returns its octets as they are, unpacked, and with
+// CRLF line ends.
 func (c *check) read(i int) (size, w int64, fi fs.FileInfo, err error) {
 	path := c.dir + "/" + c.ix.file(&c.ix.all[i])
 	if fi, err = c.d.fs.Stat(path); err != nil {
@@ -382,21 +382,15 @@ func (c *check) read(i int) (size, w int64, fi fs.FileInfo, err error) {
 	if err != nil {
 		return 0, 0, nil, err
 	}
-	defer f.Close() // read only
-	if c.buf == nil {
-		c.buf = make([]byte, 128<<10)
+	c.file.Use(f, fi)
+	defer c.file.Close() // read only
+	if err := c.file.Unpack(c.d.env); err != nil {
+		return 0, 0, nil, err
 	}
-	cr := false
-	for size < fi.Size() {
-		n, err := f.ReadAt(c.buf, size)
-		if n == 0 {
-			return 0, 0, nil, err
-		}
-		w += int64(n) + crlf.Added(c.buf[:n], cr)
-		cr = crlf.EndsCR(c.buf[:n], cr)
-		size += int64(n)
-	}
-	return size, w, fi, nil
+	text := msgtext.Text{Piece: c.file.Piece, LF: true}
+	text.Reset(c.file.Size)
+	w, err = text.Measure()
+	return c.file.Size, w, fi, err
 }
 
 // tmp looks for what was left in tmp, and for what is no message.
