@@ -36,6 +36,7 @@ type check struct {
 	// What a repair needs to know of it.
 	seen    []seen   // of each message
 	missing []string // directories
+	blocked []string // names of directories or lists that something else has
 	shut    []string // files that their owner may not read
 	strays  []string // what is no message, in new and cur
 	stale   []string // what was left in tmp
@@ -75,7 +76,10 @@ func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 
 func (c *check) run(then func(c *check, before [5]stamp) error) error {
 	whole, err := c.parts()
-	if err == nil && !whole {
+	if err == nil {
+		c.lists()
+	}
+	if whole = whole && len(c.blocked)+len(c.shut) == 0; err == nil && !whole {
 		err = then(c, [5]stamp{})
 	}
 	if err != nil || !whole {
@@ -140,6 +144,29 @@ func (c *check) parts() (whole bool, err error) {
 		}
 	}
 	return whole, nil
+}
+
+// lists looks whether the lists are files that their owner may read. Before that
+// nothing else can be told.
+func (c *check) lists() {
+	for _, part := range c.missing {
+		if _, err := c.d.fs.Lstat(c.dir + "/" + part); err == nil {
+			c.blocked = append(c.blocked, part)
+		}
+	}
+	for _, name := range []string{uidlistFile, keywordsFile} {
+		if _, err := c.d.fs.Lstat(c.dir + "/" + name); err != nil {
+			continue
+		}
+		switch fi, err := c.d.fs.Stat(c.dir + "/" + name); {
+		case err != nil || !fi.Mode().IsRegular():
+			c.blocked = append(c.blocked, name)
+			c.damage("list-no-file", 0, "%s is no file: no UIDs can be given", name)
+		case fi.Mode()&0o400 == 0:
+			c.shut = append(c.shut, name)
+			c.damage("unreadable", 0, "%s may not be read by its owner", name)
+		}
+	}
 }
 
 // wasMaildir reports whether a directory has files as mail programs leave them
