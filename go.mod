@@ -13,6 +13,8 @@ require (
 	golang.org/x/text v0.43.0
 )
 
+require github.com/ulikunitz/xz v0.5.17
+
 require (
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/klauspost/compress v1.20.4

@@ -33,7 +33,7 @@ func (c *cli) account(acc ops.Account, err error) {
 		c.warn(fmt.Sprintf("mailutil: %d of them were copied before, by a run that was interrupted", acc.Resumed))
 	}
 	if acc.Mapped.Messages > 0 {
-		c.warn("mailutil: " + mapped(acc.Mapped))
+		c.warn("mailutil: " + acc.Target + ": " + mapped(acc.Mapped))
 	}
 	if acc.NotSelected > 0 {
 		c.warn(fmt.Sprintf("mailutil: %s not selected", messages(acc.NotSelected)))
@@ -66,6 +66,14 @@ func messages(n uint32) string {
 		return "1 message"
 	}
 	return fmt.Sprintf("%d messages", n)
+}
+
+// mailboxes counts mailboxes in words.
+func mailboxes(n int) string {
+	if n == 1 {
+		return "1 mailbox"
+	}
+	return fmt.Sprintf("%d mailboxes", n)
 }
 
 // otherwise says what the target gives back otherwise than it was added.

@@ -177,6 +177,7 @@ func (c *cli) serverDrivers(env *mailbox.Env, o remote.Options) mailbox.Drivers 
 // be asked before phile takes any file. Of a dialect that was asked for is all
 // mbox.
 func (c *cli) localDrivers(env *mailbox.Env) (mailbox.Drivers, error) {
+	env.Unpacker = stream.Unpacker
 	ds := all.Drivers(env)
 	c.stream = stream.New(env, c.in, c.out)
 	if c.opt.dialect != "" {

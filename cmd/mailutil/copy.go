@@ -60,13 +60,12 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 	f.BoolVar(&o.Verify, "verify", false, "read DESTINATION back and compare each message")
 	f.StringVar(&reportTo, "report", "", "list the messages that were not copied as they were in this new `file`, as JSON")
 	f.StringVar(&dateFrom, "date-from", "internal", "`where` internal dates come from: internal, header or received")
-	f.StringVar(&origin, "from-dialect", "", "take flags and keywords from the header fields of this `program`: takeout (Gmail) or thunderbird")
+	addOrigin(cmd, &origin)
 	f.StringVar(&compress, "compress", "", "write a new archive, or standard output, compressed: gz or zst")
 	if o.Create {
 		f.BoolVar(&o.KeepUIDs, "keep-uids", false, "keep UIDs and UIDVALIDITY")
 	}
 	cmd.RegisterFlagCompletionFunc("where", completeCriteria)
-	cmd.RegisterFlagCompletionFunc("from-dialect", cobra.FixedCompletions([]string{"takeout", "thunderbird"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("compress", cobra.FixedCompletions([]string{"gz", "zst"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("date-from", cobra.FixedCompletions([]string{"internal", "header", "received"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -120,6 +119,12 @@ func dateSource(word string) (ops.DateSource, error) {
 		return ops.DateReceived, nil
 	}
 	return 0, usageError("--date-from is internal, header or received, not " + word)
+}
+
+// addOrigin gives a command the option --from-dialect.
+func addOrigin(cmd *cobra.Command, word *string) {
+	cmd.Flags().StringVar(word, "from-dialect", "", "take flags and keywords from the header fields of this `program`: takeout (Gmail) or thunderbird")
+	cmd.RegisterFlagCompletionFunc("from-dialect", cobra.FixedCompletions([]string{"takeout", "thunderbird"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func originOf(word string) (ops.Origin, error) {

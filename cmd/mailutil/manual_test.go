@@ -133,7 +133,7 @@ func runExamples(t *testing.T, home string, lines []string) {
 			continue
 		}
 		ran++
-		command = strings.ReplaceAll(command, `\(dq`, `"`)
+		command = strings.NewReplacer(`\(dq`, `"`, `\e`, `\`).Replace(command)
 		if out, err := shell(command, home).CombinedOutput(); err != nil || strings.Contains(command, " src '") && len(out) == 0 {
 			t.Errorf("%s: %v\n%s", command, err, out)
 		}

@@ -22,7 +22,7 @@ var records = map[string]record{
 	"summary of copy, move, append, appenddelete": copySummary{},
 	"step of repair":                       stepRecord{},
 	"summary of repair":                    repairSummary{},
-	"summary of transfer":                  transferSummary{},
+	"summary of transfer, split":           transferSummary{},
 	"summary of convert":                   convertSummary{},
 	"summary of convert for all mailboxes": convertTotal{},
 	"message of dedup":                     duplicateRecord{},

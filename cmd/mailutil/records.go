@@ -97,6 +97,10 @@ func newAltered(a mailbox.Altered) alteredFields {
 	return alteredFields{a.QuotedFrom, a.RenamedHeaders, a.LineEnds, a.Newlines, a.Keywords, a.Dates, a.Octets}
 }
 
+func newMapped(m ops.Mapped) mappedFields {
+	return mappedFields{m.Messages, m.Seen, m.Answered, m.Flagged, m.Deleted, m.Drafts, m.Keywords, list(m.Names)}
+}
+
 // done says, with --json or --dry-run, that a command without results is done.
 func (c *cli) done(command, name, target string) {
 	what := command + " " + name
@@ -127,11 +131,8 @@ func newCopySummary(command string, acc ops.Account, exit int) copySummary {
 		Found: acc.Found, NotSelected: acc.NotSelected, Present: acc.Present, Copied: acc.Copied, Resumed: acc.Resumed, Skipped: acc.Skipped, Failed: acc.Failed,
 		Octets: acc.Octets, Deleted: acc.Deleted,
 		AlteredMessages: acc.AlteredMessages, Altered: newAltered(acc.Altered),
-		Dates: dateFields(acc.Dates),
-		Mapped: mappedFields{
-			acc.Mapped.Messages, acc.Mapped.Seen, acc.Mapped.Answered, acc.Mapped.Flagged, acc.Mapped.Deleted,
-			acc.Mapped.Drafts, acc.Mapped.Keywords, list(acc.Mapped.Names),
-		},
+		Dates:    dateFields(acc.Dates),
+		Mapped:   newMapped(acc.Mapped),
 		Verified: acc.Verified, Differing: acc.Differing, SourceProven: acc.SourceProven, SourceGrew: acc.SourceGrew, Exit: exit,
 	}
 }

@@ -43,7 +43,7 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(
 		c.checkCommand(), c.createCommand(), c.deleteCommand(), c.renameCommand(),
 		c.copyCommand("copy"), c.copyCommand("move"), c.copyCommand("append"), c.copyCommand("appenddelete"),
-		c.pruneCommand(), c.transferCommand(), c.convertCommand(), c.dedupCommand(),
+		c.pruneCommand(), c.transferCommand(), c.splitCommand(), c.convertCommand(), c.dedupCommand(),
 		c.listCommand(), c.catCommand(), c.searchCommand(), c.infoCommand(), c.lockCommand(), c.repairCommand(),
 		c.serveCommand(),
 	)

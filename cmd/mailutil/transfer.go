@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,19 +17,28 @@ import (
 // transferOptions are the options of transfer.
 type transferOptions struct {
 	ops.CopyOptions
-	merge  string // "" for none
-	resume bool
+	merge   string // "" for none
+	resume  bool
+	byLabel bool
 }
 
 func (c *cli) transferCommand() *cobra.Command {
 	var o transferOptions
 	var allKeywords, noKeywords bool
+	var origin string
 	cmd := c.command("transfer", "Copy all mailboxes whose names begin with SOURCE, each to the name that DEST and its own make.", 2, 2, func(ctx context.Context, args []string) error {
 		switch {
 		case allKeywords:
 			o.Keywords = ops.KeepAll
 		case noKeywords:
 			o.Keywords = ops.Drop
+		}
+		var err error
+		if o.Origin, err = originOf(origin); err != nil {
+			return err
+		}
+		if o.byLabel && o.Origin != ops.Takeout {
+			return usageError("--by-label goes with --from-dialect=takeout")
 		}
 		return c.transfer(ctx, args[0], args[1], o)
 	})
@@ -41,6 +51,8 @@ func (c *cli) transferCommand() *cobra.Command {
 	f.BoolVar(&o.Verify, "verify", false, "read each mailbox back and compare each message")
 	f.BoolVar(&o.KeepUIDs, "keep-uids", false, "keep UIDs and UIDVALIDITY of mailboxes that are made")
 	f.BoolVar(&o.resume, "resume", false, "where a mailbox exists already, add the messages that it lacks")
+	addOrigin(cmd, &origin)
+	f.BoolVar(&o.byLabel, "by-label", false, "with --from-dialect=takeout: sort the messages into a mailbox for each label")
 	cmd.RegisterFlagCompletionFunc("merge", cobra.FixedCompletions([]string{"prompt", "append", "suffix="}, cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -53,6 +65,7 @@ type transferSummary struct {
 	Mailboxes   int    `json:"mailboxes"`
 	Transferred int    `json:"transferred"`
 	Unfinished  int    `json:"unfinished"` // not transferred, or only in part
+	LeftOut     int    `json:"left_out"`   // files of the source that are no mailboxes of the dialect
 	Found       uint32 `json:"found"`
 	Present     uint32 `json:"present"`
 	Copied      uint32 `json:"copied"`
@@ -80,12 +93,12 @@ func (t *transferSummary) add(acc ops.Account, status int) {
 	t.Octets += acc.Octets
 }
 
-// transfer ends in 1 when nothing was done, in 3 when only some of it was.
+// transfer, as transferAll, ends in 1 when nothing was done, in 3 when only some of it was.
 func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) error {
 	if c.opt.verbose && !c.opt.json {
 		c.say(listing)
 	}
-	h, err := c.session.Hierarchy(ctx, src, dst)
+	h, err := c.session.Hierarchy(ctx, src, dst, ops.HierarchyOptions{Origin: o.Origin, ByLabel: o.byLabel})
 	if err != nil {
 		return c.failed(opOpen, src, err)
 	}
@@ -95,9 +108,21 @@ func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) 
 	for _, err := range h.Unread {
 		c.fail(opOpen, src, err)
 	}
-	sum := transferSummary{Command: "transfer", Source: src, Target: dst, Mailboxes: len(h.Transfers), DryRun: c.session.DryRun}
+	c.sayFolders(h)
+	return c.transferred(c.transferAll(ctx, "transfer", src, dst, h, o))
+}
+
+// transferAll makes the transfers of h, as the command says.
+func (c *cli) transferAll(ctx context.Context, command, src, dst string, h ops.Hierarchy, o transferOptions) transferSummary {
+	sum := transferSummary{Command: command, Source: src, Target: dst, Mailboxes: len(h.Transfers), LeftOut: len(h.LeftOut), DryRun: c.session.DryRun}
+	made := map[string]bool{}
 	for _, t := range h.Transfers {
-		acc, status, stop := c.transferOne(ctx, t, o)
+		one := c.newAttempt(command, t, o)
+		if made[t.Target] { // of another source, with the same label
+			one.add()
+		}
+		made[t.Target] = o.byLabel
+		acc, status, stop := c.transferOne(ctx, one, o)
 		sum.add(acc, status)
 		if stop || ctx.Err() != nil {
 			break
@@ -110,7 +135,21 @@ func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) 
 	case missed:
 		sum.Exit = exitPartly
 	}
-	return c.transferred(sum)
+	return sum
+}
+
+// sayFolders says which files were taken for no folders, and which folders get
+// another name.
+func (c *cli) sayFolders(h ops.Hierarchy) {
+	if c.opt.json || c.opt.quiet {
+		return
+	}
+	if n := len(h.LeftOut); n > 0 {
+		c.warn(fmt.Sprintf("mailutil: %d files are no mailboxes, and are left out: %s", n, strings.Join(h.LeftOut, " ")))
+	}
+	for _, name := range h.Apart {
+		c.warn("mailutil: " + path.Dir(name) + " has others below it, and gets the name " + name)
+	}
 }
 
 // transferred says what became of all mailboxes.
@@ -118,7 +157,7 @@ func (c *cli) transferred(sum transferSummary) error {
 	if c.opt.json {
 		c.emit(sum)
 	} else if left := sum.Mailboxes - sum.Transferred - sum.Unfinished; (c.opt.verbose || sum.Exit == exitPartly) && !c.opt.quiet && sum.Mailboxes > 0 {
-		c.warn(fmt.Sprintf("mailutil: %d mailboxes: %d transferred, %d unfinished, %d not begun", sum.Mailboxes, sum.Transferred, sum.Unfinished, left))
+		c.warn(fmt.Sprintf("mailutil: %s: %d transferred, %d unfinished, %d not begun", mailboxes(sum.Mailboxes), sum.Transferred, sum.Unfinished, left))
 		acc := ops.Account{Found: sum.Found, Copied: sum.Copied, Skipped: sum.Skipped, Failed: sum.Failed}
 		c.warn("mailutil: messages in all: " + acc.Equation())
 	}
@@ -129,15 +168,15 @@ func (c *cli) transferred(sum transferSummary) error {
 }
 
 // transferOne copies one mailbox. Stop says that the original would end here.
-func (c *cli) transferOne(ctx context.Context, t ops.Transfer, o transferOptions) (acc ops.Account, status int, stop bool) {
+func (c *cli) transferOne(ctx context.Context, one *attempt, o transferOptions) (acc ops.Account, status int, stop bool) {
+	target := one.t.Target
 	if c.opt.verbose && !c.opt.json {
-		c.say("Copying " + t.Source + "\n  => " + t.Target)
+		c.say("Copying " + one.t.Source + "\n  => " + target)
 	}
-	one := c.newAttempt(t, o)
-	one.run(ctx, c, t.Target)
+	one.run(ctx, c, target)
 	if o.resume && one.refused() && errors.Is(one.err, mailbox.ErrExist) {
-		one.o.Create, one.o.Missing, one.o.KeepUIDs = false, true, false
-		one.run(ctx, c, t.Target)
+		one.add()
+		one.run(ctx, c, target)
 	} else if one.refused() {
 		one.complain(c)
 		one.merge(ctx, c, o.merge)
@@ -147,6 +186,7 @@ func (c *cli) transferOne(ctx context.Context, t ops.Transfer, o transferOptions
 
 // An attempt is one mailbox on its way, perhaps to more names than one.
 type attempt struct {
+	command string
 	t       ops.Transfer
 	o       ops.CopyOptions
 	target  string // the last that was tried
@@ -156,11 +196,14 @@ type attempt struct {
 	said    bool // the error was reported
 }
 
-func (c *cli) newAttempt(t ops.Transfer, o transferOptions) *attempt {
-	a := &attempt{t: t, o: o.CopyOptions}
-	a.o.Create = true
+func (c *cli) newAttempt(command string, t ops.Transfer, o transferOptions) *attempt {
+	a := &attempt{command: command, t: t, o: o.CopyOptions}
+	a.o.Create, a.o.Folder, a.o.Where = true, t.Folder, t.Where
 	return a
 }
+
+// add makes it the next try to add what is missing in a mailbox that exists.
+func (a *attempt) add() { a.o.Create, a.o.Missing, a.o.KeepUIDs = false, true, false }
 
 // run copies to a target.
 func (a *attempt) run(ctx context.Context, c *cli, target string) {
@@ -229,6 +272,9 @@ func (a *attempt) merge(ctx context.Context, c *cli, how string) {
 // finish reports the outcome and returns it.
 func (a *attempt) finish(c *cli) (ops.Account, int, bool) {
 	status := copyStatus(a.acc, a.err)
+	if a.t.Where != nil { // other transfers are for the others
+		a.acc.NotSelected = 0
+	}
 	switch {
 	case !a.opened():
 		c.remark("can't open source mailbox " + a.t.Source)
@@ -246,7 +292,7 @@ func (a *attempt) finish(c *cli) (ops.Account, int, bool) {
 		c.account(a.acc, a.err)
 	}
 	if c.opt.json {
-		sum := newCopySummary("transfer", a.acc, status)
+		sum := newCopySummary(a.command, a.acc, status)
 		sum.DryRun = c.session.DryRun
 		c.emit(sum)
 	}

@@ -42,6 +42,7 @@ var syntaxes = []struct{ command, syntax, does string }{
 		"transfer", "transfer [-rw[copy]] [-kw[copy]] [-ig[nore]] [-m[erge] m] SOURCE DEST",
 		"copy source hierarchy to destination\n   ;;  -merge modes are prompt, append, or suffix=xxxx",
 	},
+	{"split", "split --by year | month | SIZE [--resume] SOURCE DEST", "copy a mailbox into several"},
 	{"convert", "convert --to FORMAT [--recursive] [--jobs N] [--no-keep-original] [--from-file LIST] MAILBOX...", "change the format of mailboxes in place"},
 	{"dedup", "dedup [--by body | message-id] [--to MAILBOX] MAILBOX...", "expunge messages that are there more than once"},
 	{"list", "list [--fields NAMES] [-0] MAILBOX [CRITERIA]", "list messages, one a line"},

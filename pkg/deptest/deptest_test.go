@@ -108,6 +108,12 @@ var rules = []rule{
 	},
 	{"mailutil/pkg/internal/mbox", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/numbered", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*"}, unlikely},
+	{"mailutil/pkg/internal/msgtext", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
+	{
+		"mailutil/pkg/internal/packed",
+		[]string{"mailutil/pkg/mailbox", "github.com/klauspost/compress/zstd", "github.com/ulikunitz/xz"},
+		[]string{"mailutil/pkg/charset", "net/http", "github.com/spf13/cobra"}, // zstd has package log
+	},
 	{"mailutil/pkg/internal/node", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{
 		"mailutil/pkg/internal/flocked",
@@ -125,7 +131,9 @@ var rules = []rule{
 	{"mailutil/pkg/internal/session", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/tree"}, unlikely},
 	{"mailutil/pkg/internal/mend", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/sysbits", []string{"mailutil/pkg/mailbox"}, unlikely},
+	{"mailutil/pkg/internal/msgtext", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
+	{"mailutil/pkg/internal/mend/mendtest", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "mailutil/pkg/internal/*/*"}, nil},
 	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests
 	{"mailutil/pkg/deptest", nil, nil},
 }

@@ -3,6 +3,7 @@ package mailbox
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"time"
 )
@@ -42,6 +43,11 @@ type Env struct {
 	LockDir     string        // where session locks live: "/tmp"
 	StateDir    string        // where side files go when a spool directory is not writable
 	BlackBox    string        // directory of everybody's box, of which Home is one; "" where users have homes
+
+	// Unpacker reads compressed messages, which Dovecot may have stored in
+	// Maildirs. It returns what unpacks octets that begin with head, nil where
+	// they are not packed; stop ends that. Where it is nil there are none.
+	Unpacker func(head []byte) func(r io.Reader) (out io.Reader, stop func(), err error)
 
 	Config Config
 }

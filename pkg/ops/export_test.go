@@ -8,5 +8,8 @@ func FindOctets(text io.Reader, want string) bool {
 	return ok
 }
 
-// Translate is translate.
-var Translate = translate
+// Translate is translate, FolderOf folderOf.
+var (
+	Translate = translate
+	FolderOf  = folderOf
+)

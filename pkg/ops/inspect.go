@@ -22,7 +22,7 @@ func (s *Session) Inspect(ctx context.Context, name string, report func(mailbox.
 }
 
 // formatless reports whether d takes what has no format.
-func formatless(d mailbox.Driver) bool { return d.Name() == "phile" || d.Name() == "dummy" }
+func formatless(d mailbox.Driver) bool { return d.Name() == anyFile || d.Name() == "dummy" }
 
 // unlike reports whether err says that a file is not, and was not, in a format.
 func unlike(err error) bool {

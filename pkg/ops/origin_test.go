@@ -1,6 +1,8 @@
 package ops_test
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -8,6 +10,7 @@ import (
 	"testing"
 
 	"mailutil/pkg/driver/all"
+	"mailutil/pkg/mailbox"
 	"mailutil/pkg/mailbox/mailboxtest"
 	"mailutil/pkg/ops"
 )
@@ -101,5 +104,89 @@ func TestManyLabels(t *testing.T) {
 	acc, err := s.Copy(t.Context(), "src", "#driver.mbx/new", ops.CopyOptions{Create: true, Origin: ops.Takeout, Verify: true})
 	if err != nil || acc.Copied != 70 || acc.Altered.Keywords == 0 {
 		t.Errorf("got %+v, %v; want 70 copied, keywords dropped", acc, err)
+	}
+}
+
+// A message is in one folder, whatever its labels are.
+func TestFolders(t *testing.T) {
+	for labels, want := range map[string]string{
+		"Inbox,Work":                           "Inbox",
+		"Work,Opened,Trash,Inbox":              "Trash",
+		"Work,Reise":                           "Work",
+		"Archived,Work/Plans":                  "Work/Plans",
+		"Archiviert,Wichtig":                   "Archiviert",
+		"Unread,Category Updates":              "Archived",
+		"Kategorie: Werbung,Posteingang":       "Posteingang",
+		"Categoryless":                         "Categoryless",
+		"=?UTF-8?Q?Messages_envoy=C3=A9s?=":    "Messages envoy&AOk-s",
+		"=?UTF-8?B?5Y+X5L+h44OI44Os44Kk?=,x":   "&U9dP4TDIMOwwpA-",
+		"../../etc/x":                          "_./_./etc/x",
+		"#driver.mbx/y,z":                      "_driver.mbx/y",
+		"~root,z":                              "_root",
+		"a//b ":                                "a/_/b",
+		`"Smith, Jones",Opened`:                "Smith, Jones",
+		`5" screen,Work`:                       `5" screen`,
+		"R&D":                                  "R&-D",
+		"":                                     "Archived",
+		"tab\tinside":                          "tab_inside",
+		strings.Repeat("x", 300) + "/" + "sub": strings.Repeat("x", 200) + "/sub",
+	} {
+		if got := ops.FolderOf([]byte("X-Gmail-Labels: " + labels + "\r\n\r\n")); got != want {
+			t.Errorf("%s: got %q, want %q", labels, got, want)
+		}
+	}
+	if got := ops.FolderOf([]byte("Subject: x\r\n\r\n")); got != "Archived" {
+		t.Errorf("without labels: got %q", got)
+	}
+}
+
+// Keywords that the fields say and the format has no room for stop a conversion,
+// unless they may stay in their fields, where they are anyway.
+func TestConvertManyLabels(t *testing.T) {
+	s, home := homeSession(t)
+	var in strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&in, "%sX-Gmail-Labels: L%d,All\n\nx\n\n", sep, i)
+	}
+	if err := os.WriteFile(filepath.Join(home, "src"), []byte(in.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Convert(t.Context(), "src", ops.ConvertOptions{To: "maildir", Origin: ops.Takeout}); !errors.Is(err, mailbox.ErrUnsupported) {
+		t.Errorf("got %v, want %v", err, mailbox.ErrUnsupported)
+	}
+	c, err := s.Convert(t.Context(), "src", ops.ConvertOptions{To: "maildir", Origin: ops.Takeout, KeywordFields: true})
+	if err != nil || c.Copied != 40 || !c.Verified || c.Mapped.Messages != 40 || c.Altered.Any() {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	state := stateOf(t, s, "src")
+	if state[0] != `\Seen L0 All` || state[39] != `\Seen All` {
+		t.Errorf("got %q", state)
+	}
+	if got := tellAll(t, s, "src", false); !strings.Contains(got, "X-Gmail-Labels: L39,All") || strings.Contains(got, "X-Keywords") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// A source that is not as it was when it was sorted is not copied.
+func TestFolderChanged(t *testing.T) {
+	s, home := homeSession(t)
+	write := func(labels ...string) {
+		var in strings.Builder
+		for _, l := range labels {
+			in.WriteString(sep + "X-Gmail-Labels: " + l + "\n\nx\n\n")
+		}
+		if err := os.WriteFile(filepath.Join(home, "src"), []byte(in.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a", "b", "a")
+	h, err := s.Hierarchy(t.Context(), "src", "d/", ops.HierarchyOptions{Origin: ops.Takeout, ByLabel: true})
+	if err != nil || len(h.Transfers) != 2 || h.Transfers[0].Target != "d/a" {
+		t.Fatalf("got %+v, %v", h, err)
+	}
+	write("b", "a", "a")
+	acc, err := s.Copy(t.Context(), "src", "d/a", ops.CopyOptions{Create: true, Origin: ops.Takeout, Where: h.Transfers[0].Where, Folder: h.Transfers[0].Folder})
+	if !errors.Is(err, mailbox.ErrChanged) || acc.Copied != 0 {
+		t.Errorf("got %+v, %v", acc, err)
 	}
 }

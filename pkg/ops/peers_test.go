@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -120,33 +121,23 @@ func TestPeers(t *testing.T) {
 		if strings.HasSuffix(task.name, "Maildir") && !maildirs {
 			continue // mblaze reads nothing else, and who of us could
 		}
-		measureTask(t, task, env, table)
+		(&track{env: env}).compare(t, task, table)
 	}
 	table.Flush()
 }
 
-func measureTask(t *testing.T, task task, env []string, table *tabwriter.Writer) {
-	ours := time.Duration(0)
+// compare measures the programs of a task and writes a row for each.
+func (k *track) compare(t *testing.T, task task, table *tabwriter.Writer) {
+	all := k.race(t, task)
 	for i, c := range task.programs {
-		if !installed(c.needs) {
+		switch r := all[i]; {
+		case r.absent:
 			fmt.Fprintf(table, "%s\t%s\tnot installed\t\t\n", task.name, c.name)
-			continue
-		}
-		took, peak, err := measure(t.Context(), c.command, env)
-		if err != nil {
-			t.Errorf("%s, %s: %v", task.name, c.name, err)
+		case r.failed:
 			fmt.Fprintf(table, "%s\t%s\tfailed\t\t\n", task.name, c.name)
-			continue
+		default:
+			fmt.Fprintf(table, "%s\t%s\t%.2f\t%.1f\t%d\n", task.name, c.name, r.took.Seconds(), r.took.Seconds()/all[0].took.Seconds(), r.peak>>20)
 		}
-		if i == 0 {
-			ours = took
-			if peak > maxPeak {
-				t.Errorf("%s takes %d octets of memory", task.name, peak)
-			}
-		} else if took < ours {
-			t.Errorf("%s: %s is faster", task.name, c.name)
-		}
-		fmt.Fprintf(table, "%s\t%s\t%.2f\t%.1f\t%d\n", task.name, c.name, took.Seconds(), took.Seconds()/ours.Seconds(), peak>>20)
 	}
 }
 
@@ -159,40 +150,87 @@ func installed(programs string) bool {
 	return true
 }
 
-// tooLong is when a program is given up.
-const tooLong = 5 * time.Minute
+// tooLong is when a program is given up, longEnough when it need not run again.
+const tooLong, longEnough = 5 * time.Minute, 20 * time.Second
 
-// measure runs a command three times, or once where that takes a while: the
-// median of the time, and the largest process.
-func measure(ctx context.Context, command string, env []string) (took time.Duration, peak int64, err error) {
-	var times []time.Duration
-	for len(times) < 3 {
-		ctx, cancel := context.WithTimeout(ctx, tooLong)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, "sh", "-c", command)
-		cmd.Env = env
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-		out, err := os.CreateTemp("", "mailutil-peers-*") // some programs look what they write to
-		if err != nil {
-			return 0, 0, err
-		}
-		os.Remove(out.Name())
-		cmd.Stdout = out
-		start := time.Now()
-		err = cmd.Run()
-		times = append(times, time.Since(start))
-		out.Close()
-		if err != nil {
-			return 0, 0, err
-		}
-		peak = max(peak, maxRSS(cmd.ProcessState))
-		if times[0] > 20*time.Second {
-			break
+// A track is where programs are measured.
+type track struct {
+	dir    string              // "" for that of the test
+	env    []string            // of the commands
+	who    *syscall.Credential // nil for who runs the test
+	before func() error        // called before each run, nil for nothing
+	after  func() error        // called behind each run: an error is the program's
+}
+
+// A result is the wall time of a program, the median of its runs, and the size
+// of its largest process in octets.
+type result struct {
+	took           time.Duration
+	peak           int64
+	absent, failed bool
+}
+
+// race runs the programs of a task in turn, three times, so that what else goes
+// on in the machine slows all of them down. Ours is to be faster than each, in
+// bounded memory.
+func (k *track) race(t *testing.T, task task) []result {
+	all := make([]result, len(task.programs))
+	times := make([][]time.Duration, len(all))
+	for range 3 {
+		for i, c := range task.programs {
+			r := &all[i]
+			if r.absent = !installed(c.needs); r.absent || r.failed || len(times[i]) > 0 && times[i][0] > longEnough {
+				continue
+			}
+			took, peak, err := k.run(t.Context(), c.command)
+			if r.failed = err != nil; r.failed {
+				t.Errorf("%s, %s: %v", task.name, c.name, err)
+			}
+			times[i], r.peak = append(times[i], took), max(r.peak, peak)
 		}
 	}
-	slices.Sort(times)
-	return times[len(times)/2], peak, nil
+	for i := range all {
+		if slices.Sort(times[i]); len(times[i]) > 0 {
+			all[i].took = times[i][len(times[i])/2]
+		}
+		if r := all[i]; i > 0 && !r.absent && !r.failed && r.took < all[0].took {
+			t.Errorf("%s: %s is faster", task.name, task.programs[i].name)
+		}
+	}
+	if all[0].peak > maxPeak {
+		t.Errorf("%s takes %d octets of memory", task.name, all[0].peak)
+	}
+	return all
+}
+
+// run runs a command once.
+func (k *track) run(ctx context.Context, command string) (took time.Duration, peak int64, err error) {
+	if k.before != nil {
+		if err := k.before(); err != nil {
+			return 0, 0, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, tooLong)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd.Dir, cmd.Env = k.dir, k.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: k.who}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	debug.FreeOSMemory()                              // what a child begins with is ours
+	out, err := os.CreateTemp("", "mailutil-peers-*") // some programs look what they write to
+	if err != nil {
+		return 0, 0, err
+	}
+	defer out.Close()
+	os.Remove(out.Name())
+	cmd.Stdout = out
+	start := time.Now()
+	err = cmd.Run()
+	took = time.Since(start)
+	if err == nil && k.after != nil {
+		err = k.after()
+	}
+	return took, maxRSS(cmd.ProcessState), err
 }
 
 // maxRSS is that of the largest process of a command, in octets.

@@ -81,6 +81,7 @@ func (s *Session) planRepair(ctx context.Context, name string, o RepairOptions, 
 	if err != nil {
 		return nil, err
 	}
+	n.Format = o.Format
 	for _, d := range s.Drivers {
 		if d.Name() != o.Format {
 			continue

@@ -4,28 +4,41 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"path"
 	"strings"
 
 	"mailutil/pkg/mailbox"
+	"mailutil/pkg/search"
 )
 
-// A Transfer is one mailbox of a hierarchy and the name that it is to have.
+// A Transfer is a mailbox, or some of its messages, and the name that these are
+// to have.
 type Transfer struct {
 	Source, Target string
+	Where          *search.Criteria // only the messages that meet them; nil for all
+	Folder         string           // as in CopyOptions
+}
+
+// HierarchyOptions say how mailboxes are found and named.
+type HierarchyOptions struct {
+	Origin  Origin // whose folders they are: see Origin.Nested
+	ByLabel bool   // of a Takeout: a mailbox for each label, not for each source
 }
 
 // A Hierarchy is what a transfer has to do.
 type Hierarchy struct {
 	Transfers []Transfer
-	Flat      bool    // the delimiter of the destination is not known, so that none was translated
-	Unread    []error // directories of the source that could not be read
+	Flat      bool     // the delimiter of the destination is not known, so that none was translated
+	Unread    []error  // directories of the source that could not be read
+	LeftOut   []string // what is no folder of the Origin
+	Apart     []string // targets that others are below, and that got another name, since no file is a directory
 }
 
 // Hierarchy lists the mailboxes whose names begin with src and what each is
 // called below dst: dst and the name, one behind the other, nothing in between.
 // The host of a remote name is left out. Where the two places have different
 // delimiters, each takes the place of the other.
-func (s *Session) Hierarchy(ctx context.Context, src, dst string) (h Hierarchy, err error) {
+func (s *Session) Hierarchy(ctx context.Context, src, dst string, o HierarchyOptions) (h Hierarchy, err error) {
 	to, known, err := s.delimiter(ctx, dst)
 	if err != nil {
 		return h, err
@@ -35,17 +48,97 @@ func (s *Session) Hierarchy(ctx context.Context, src, dst string) (h Hierarchy, 
 		return h, err
 	}
 	h.Flat, h.Unread = !known, unread
+	if o.Origin == Thunderbird {
+		all, h.LeftOut = s.thunderbirdFolders(all)
+	}
 	for _, e := range all {
 		name := e.Name
 		if i := strings.IndexByte(name, '}'); name[0] == '{' && i > 0 {
 			name = name[i+1:]
 		}
-		if known {
+		if name = o.Origin.Nested(name); known {
 			name = translate(name, e.Delimiter, to)
 		}
-		h.Transfers = append(h.Transfers, Transfer{e.Name, dst + name})
+		h.Transfers = append(h.Transfers, Transfer{Source: e.Name, Target: dst + name})
 	}
-	return h, nil
+	if o.ByLabel {
+		if h.Transfers, err = s.byLabel(ctx, h.Transfers, dst, to); err != nil {
+			return h, err
+		}
+	}
+	if o.Origin != NoOrigin {
+		err = s.setApart(&h)
+	}
+	return h, err
+}
+
+// byLabel puts transfers of folders in the place of those of whole mailboxes.
+// One that cannot be opened stays: its turn will come.
+func (s *Session) byLabel(ctx context.Context, all []Transfer, dst string, delimiter byte) (out []Transfer, err error) {
+	for _, t := range all {
+		folders, err := s.folders(ctx, t.Source)
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		if err != nil {
+			out = append(out, t)
+		}
+		for _, f := range folders {
+			name := f.name
+			if delimiter != 0 {
+				name = translate(name, '/', delimiter)
+			}
+			out = append(out, Transfer{t.Source, dst + name, search.Messages(f.messages), f.name})
+		}
+	}
+	return out, nil
+}
+
+// setApart gives those targets another name that others are below, where no file
+// can be a directory as well: Name becomes Name/Name. An empty file that only
+// stands for what is below it is left out.
+func (s *Session) setApart(h *Hierarchy) error {
+	above := map[string]bool{} // names that others are below
+	taken := map[string]bool{}
+	for _, t := range h.Transfers {
+		taken[t.Target] = true
+		for i, c := range t.Target {
+			if c == '/' {
+				above[t.Target[:i]] = true
+			}
+		}
+	}
+	kept := h.Transfers[:0]
+	for _, t := range h.Transfers {
+		if above[t.Target] {
+			files, err := s.isFile(t.Target)
+			switch {
+			case err != nil:
+				return err
+			case files && s.isEmptyFile(t.Source):
+				h.LeftOut = append(h.LeftOut, t.Source)
+				continue
+			case files:
+				for t.Target += "/" + path.Base(t.Target); taken[t.Target]; t.Target += "_" {
+				}
+				h.Apart = append(h.Apart, t.Target)
+			}
+		}
+		kept = append(kept, t)
+	}
+	h.Transfers = kept
+	return nil
+}
+
+// isFile reports whether a new mailbox will be one file.
+func (s *Session) isFile(name string) (bool, error) {
+	n, err := s.Env.ResolveTarget(name)
+	if err != nil || n.Space != "" {
+		return false, err
+	}
+	d, err := s.newFormat(n)
+	_, dir := d.(mailbox.Parent)
+	return !dir, err
 }
 
 // translate writes a name with another delimiter. What is the new one, and was

@@ -55,7 +55,8 @@ func files(t *testing.T, home string, names ...string) {
 func TestMailboxes(t *testing.T) {
 	s, home := homeSession(t)
 	files(t, home, "t/b", "t/a.b", "t/a/x", "t2", "u", "INBOX", "inbox.old", "t/a.b.lock", "t/a.b.lost", "t/a.b.orig", "t/a.b.orig.2", "t/x.orig",
-		"t/.a.journal", "t/.b.0123.copy", "t/.b.new", "t/.b.convert", "t/.b.converting", "t/b.lock.1.2.h", "t/.c", "t/empty/")
+		"t/.a.journal", "t/.b.0123.copy", "t/.b.new", "t/.b.convert", "t/.b.converting", "t/b.lock.1.2.h", "t/.c", "t/empty/",
+		"t/.b.gone", "t/.mixstatus", "t/.mix0123abcd")
 	for _, link := range []struct{ to, at string }{{"..", "t/a/up"}, {"nowhere", "t/gone"}, {"../u", "t/link"}, {".", "t/self"}} {
 		if err := os.Symlink(link.to, filepath.Join(home, link.at)); err != nil {
 			t.Fatal(err)
@@ -101,6 +102,29 @@ func TestMailboxes(t *testing.T) {
 	}
 }
 
+// Subfolders of a Maildir may be called like files that belong to a mailbox; what
+// is being made or removed is none.
+func TestMailboxesOfMaildir(t *testing.T) {
+	s, home := homeSession(t)
+	for _, name := range []string{"", ".A", ".A.new", ".A.gone", ".A.convert", ".B.convert", "..A.new", ".C.new", ".A.lock", ".A.orig"} {
+		for _, part := range []string{"cur/", "new/", "tmp/"} {
+			files(t, home, "M/"+name+"/"+part)
+		}
+		if strings.HasPrefix(name, ".") && name != ".C.new" {
+			files(t, home, "M/"+name+"/maildirfolder")
+		}
+	}
+	files(t, home, "M/.B.converting", "M/dovecot-uidlist", "M/cur/1.a:2,S")
+	all, unread, err := s.Mailboxes(t.Context(), "M")
+	var got []string
+	for _, e := range all {
+		got = append(got, e.Name)
+	}
+	if want := []string{"M", "M/.A", "M/.A.convert", "M/.A.gone", "M/.A.lock", "M/.A.new", "M/.A.orig"}; !slices.Equal(got, want) || unread != nil || err != nil {
+		t.Errorf("got %q, %v, %v, want %q", got, unread, err, want)
+	}
+}
+
 // A place is a driver with names of its own.
 type place struct {
 	mailbox.Driver
@@ -123,19 +147,19 @@ func (p place) List(_ context.Context, prefix mailbox.Name) iter.Seq2[mailbox.En
 func TestHierarchy(t *testing.T) {
 	s, home := homeSession(t)
 	files(t, home, "t/a", "t/s/b.c")
-	h, err := s.Hierarchy(t.Context(), "t/", "#driver.mbx/d/")
+	h, err := s.Hierarchy(t.Context(), "t/", "#driver.mbx/d/", ops.HierarchyOptions{})
 	want := []ops.Transfer{{Source: "t/a", Target: "#driver.mbx/d/t/a"}, {Source: "t/s/b.c", Target: "#driver.mbx/d/t/s/b.c"}}
 	if err != nil || h.Flat || !slices.Equal(h.Transfers, want) {
 		t.Errorf("got %+v, %v", h, err)
 	}
 	for _, bad := range []string{"a\nb", "#driver.foo/"} {
-		if _, err := s.Hierarchy(t.Context(), "t/", bad); err == nil {
+		if _, err := s.Hierarchy(t.Context(), "t/", bad, ops.HierarchyOptions{}); err == nil {
 			t.Errorf("to %q: no error", bad)
 		}
 	}
 	// The only names of their own that there are for certain are those of streams.
 	s.Drivers = append(mailbox.Drivers{place{s.Drivers[0], '.', []string{"{h}x.y/z", "{h}b", "{h}%"}}}, s.Drivers...)
-	h, err = s.Hierarchy(t.Context(), "-", "d/")
+	h, err = s.Hierarchy(t.Context(), "-", "d/", ops.HierarchyOptions{})
 	want = []ops.Transfer{{Source: "{h}b", Target: "d/b"}, {Source: "{h}x.y/z", Target: "d/x/y.z"}}
 	if err != nil || !slices.Equal(h.Transfers, want) {
 		t.Errorf("from a place with names of its own: got %+v, %v, want %v", h.Transfers, err, want)

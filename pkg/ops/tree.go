@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -82,6 +83,9 @@ func sortEntries(all []mailbox.Entry) {
 	slices.SortFunc(all, func(a, b mailbox.Entry) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// anyFile is the format that takes every file which no other knows.
+const anyFile = "phile"
+
 // A walker is one walk through directories.
 type walker struct {
 	ctx    context.Context
@@ -119,7 +123,7 @@ func (w *walker) dir(dir, text, base string, part func(entry string) bool) {
 		if of, ok := swap.Of(name); ok && w.left && !names[of] {
 			w.add(text + of)
 		}
-		if strings.HasPrefix(name, base) && !sideFile(name, names) && (part == nil || !part(name)) {
+		if strings.HasPrefix(name, base) && (!sideFile(name, names) || isSubfolder(dir, name, names)) && (part == nil || !part(name)) {
 			w.entry(filepath.Join(dir, name), text+name, part != nil)
 		}
 	}
@@ -159,7 +163,7 @@ func (w *walker) directory(path, text string, inside bool) {
 		return
 	}
 	var part func(string) bool
-	if is := err == nil && holdsMail(d); is {
+	if is := err == nil && !formatless(d); is {
 		w.add(text)
 		part = partOf(d, path)
 	} else if inside {
@@ -174,14 +178,10 @@ func (w *walker) add(text string) {
 
 // inbox adds INBOX where mail has arrived.
 func (w *walker) inbox() {
-	if d, err := w.s.Drivers.Find(mailbox.Name{Text: "INBOX", Inbox: true}); err == nil && holdsMail(d) {
+	if d, err := w.s.Drivers.Find(mailbox.Name{Text: "INBOX", Inbox: true}); err == nil && !formatless(d) {
 		w.add("INBOX")
 	}
 }
-
-// holdsMail reports whether a driver knows what it owns as a mailbox. phile
-// and dummy take what is none.
-func holdsMail(d mailbox.Driver) bool { return d.Name() != "phile" && d.Name() != "dummy" }
 
 // partOf returns what tells the entries of a mailbox from others in its
 // directory: where its driver does not say, all but other directories.
@@ -200,7 +200,8 @@ func filesOf(dir string) func(entry string) bool {
 }
 
 // sideFile reports whether a name in a directory that has these names belongs
-// to another mailbox: its lock, what was saved of it, what is being made of it.
+// to another mailbox: its lock, what was saved of it, what is being made of it,
+// what is left of it.
 func sideFile(name string, names map[string]bool) bool {
 	for _, suffix := range []string{".lock", ".lost"} {
 		if of, ok := strings.CutSuffix(name, suffix); ok && names[of] {
@@ -213,8 +214,22 @@ func sideFile(name string, names map[string]bool) bool {
 	if i := strings.LastIndex(name, swap.OriginalSuffix); i > 0 && names[name[:i]] && strings.Trim(name[i+len(swap.OriginalSuffix):], ".0123456789") == "" {
 		return true
 	}
-	return swap.IsSide(name) || strings.HasPrefix(name, ".mailutil-") ||
-		strings.HasPrefix(name, ".") && (strings.HasSuffix(name, ".journal") || strings.HasSuffix(name, ".copy") || strings.HasSuffix(name, ".new"))
+	if !strings.HasPrefix(name, ".") {
+		return false
+	}
+	suffix := filepath.Ext(name)
+	return swap.IsSide(name) || strings.HasPrefix(name, ".mailutil-") || mixFile.MatchString(name) ||
+		slices.Contains([]string{".journal", ".copy", ".new", ".gone"}, suffix)
+}
+
+// mixFile matches the files of a mix mailbox, also where it has lost others.
+var mixFile = regexp.MustCompile(`^\.mix(meta|index|status|[0-9a-f]{8})$`)
+
+// isSubfolder reports whether a directory that is called like a side file is a
+// subfolder of a Maildir: .A.new is A/new. What is being made of .A begins with
+// two dots, and what is made of a mailbox in its place has its record beside it.
+func isSubfolder(dir, name string, names map[string]bool) bool {
+	return !strings.HasPrefix(name, "..") && !names[swap.RecordOf(name)] && exists(filepath.Join(dir, name, "maildirfolder"))
 }
 
 // Below lists the mailboxes that a name stands for: itself, and where it is a
@@ -259,5 +274,5 @@ func (s *Session) known(name string, files map[node.ID]bool) bool {
 		files[id] = true
 	}
 	d, err := s.Drivers.Find(n)
-	return err != nil || d.Name() != "phile"
+	return err != nil || d.Name() != anyFile
 }

@@ -16,6 +16,11 @@ type Criteria struct {
 // them.
 func (c *Criteria) Empty() bool { return len(c.terms) == 0 }
 
+// Messages returns the criteria that the messages of a set meet, by number.
+func Messages(set mailbox.Set) *Criteria {
+	return &Criteria{terms: all{indexTerm(func(_ *Matcher, msg *mailbox.Message) bool { return set.Contains(msg.Seq) })}}
+}
+
 // A verdict on a message, as far as it is known.
 type verdict int
 

@@ -192,11 +192,22 @@ func (p *parser) date() (day int, ok bool) {
 // dayOf returns a number for the day of d that ascends with days.
 func dayOf(d mailbox.Date) int { return int(d.Year)<<9 | int(d.Month)<<5 | int(d.Day) }
 
-// number reads a number with an optional unit, one of the letters of units in
-// any case.
+// number reads a number with an optional unit.
 func (p *parser) number(units map[byte]int64) (n int64, ok bool) {
 	s, ok := p.nonempty()
 	if !ok {
+		return 0, false
+	}
+	return numberOf(s, units)
+}
+
+// ParseSize reads a number of octets as LARGER does: "500M".
+func ParseSize(s string) (octets int64, ok bool) { return numberOf(s, sizeUnits) }
+
+// numberOf reads a number with an optional unit, one of the letters of units in
+// any case.
+func numberOf(s string, units map[byte]int64) (n int64, ok bool) {
+	if s == "" {
 		return 0, false
 	}
 	factor := int64(1)

@@ -149,8 +149,11 @@ func (p *parser) sentDate(word string) (term, bool, error) {
 	}), ok, nil
 }
 
+// sizeUnits are those of a number of octets.
+var sizeUnits = map[byte]int64{'k': 1 << 10, 'm': 1 << 20, 'g': 1 << 30}
+
 func (p *parser) size(word string) (term, bool, error) {
-	n, ok := p.number(map[byte]int64{'k': 1 << 10, 'm': 1 << 20, 'g': 1 << 30})
+	n, ok := p.number(sizeUnits)
 	return indexTerm(func(_ *Matcher, msg *mailbox.Message) bool {
 		if word == "LARGER" {
 			return msg.Size > n

@@ -2,6 +2,7 @@ package all_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,7 +10,12 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"mailutil/pkg/driver/all"
+	"mailutil/pkg/internal/fsx/fsxtest"
+	"mailutil/pkg/internal/mend/damage"
+	"mailutil/pkg/internal/mend/mendtest"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/mailbox/mailboxtest"
 )
@@ -57,6 +63,14 @@ func repairIn(t *testing.T, a *arena, file string) (messages uint32, ok bool) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return a.repair(path)
+}
+
+// repair repairs the mailbox at path, which then is the user's; ok is false where
+// nothing was wrong.
+func (a *arena) repair(path string) (messages uint32, ok bool) {
+	t := a.t
+	t.Helper()
 	env := mailboxtest.NewEnv(t)
 	env.Home = a.home
 	n := mailbox.Name{Text: path, Path: path}
@@ -77,12 +91,102 @@ func repairIn(t *testing.T, a *arena, file string) (messages uint32, ok bool) {
 			t.Errorf("%s: %v", path, err)
 			return 0, false
 		}
-		if a.cred != nil {
-			os.Chown(path, int(a.cred.Uid), int(a.cred.Gid))
-		}
+		mailboxtest.Give(t, path, a.cred)
 		return r.Account().Messages, true
 	}
 	return 0, false
+}
+
+// The original opens every mix mailbox that was repaired for writing, without a
+// complaint, reads all its messages, and sees the same as we.
+func TestRepairedMixForTheOriginal(t *testing.T) {
+	a := newArena(t)
+	tars, _ := filepath.Glob("../../../testdata/mix/*.tar")
+	repaired := 0
+	for _, tar := range tars {
+		name := strings.TrimSuffix(filepath.Base(tar), ".tar")
+		fsxtest.Unpack(t, tar, a.home)
+		repaired += a.openRepaired(name)
+	}
+	for _, file := range []string{".mixindex", ".mixstatus", ".mix6b03b909"} {
+		for n, c := range damage.Classes {
+			if strings.Contains(c.Name, "sector") || strings.Contains(c.Name, "page") {
+				continue // these are not that long
+			}
+			fsxtest.Unpack(t, "../../../testdata/mix/basic.tar", a.home)
+			name := fmt.Sprintf("%s-%d", file[1:], n)
+			if err := os.Rename(filepath.Join(a.home, "basic"), filepath.Join(a.home, name)); err != nil {
+				t.Fatal(err)
+			}
+			a.damageMix(filepath.Join(a.home, name), file, c, uint64(n))
+			repaired += a.openRepaired(name)
+		}
+	}
+	t.Logf("%d mailboxes were repaired and opened", repaired)
+	if repaired < 80 {
+		t.Errorf("%d mailboxes were repaired, want 80 at least", repaired)
+	}
+}
+
+// damageMix damages one file of the golden mailbox basic.
+func (a *arena) damageMix(dir, file string, c damage.Class, seed uint64) {
+	a.t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	token := map[string]string{".mixindex": "\r\n:", ".mixstatus": "\r\n:"}[file]
+	if token == "" {
+		token = "\r\n:msg:"
+	}
+	var msgs []damage.Message
+	for at := 0; at < len(b); {
+		next := len(b)
+		if i := strings.Index(string(b[at+1:]), token); i >= 0 {
+			next = at + 1 + i + 2
+		}
+		if line := strings.Index(string(b[at:next]), "\r\n"); b[at] == ':' {
+			msgs = append(msgs, damage.Message{Line: at, Text: min(at+line+2, next-2), End: next})
+		}
+		at = next
+	}
+	f := damage.New(b, msgs, seed)
+	c.Do(f)
+	if err := os.WriteFile(filepath.Join(dir, file), f.Octets, 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// openRepaired repairs a mailbox, lets the original open it, and removes it; it
+// returns 1 where something was wrong.
+func (a *arena) openRepaired(name string) int {
+	a.t.Helper()
+	path := filepath.Join(a.home, name)
+	defer os.RemoveAll(path)
+	messages, ok := a.repair(path)
+	mailboxtest.Give(a.t, path, a.cred)
+	if !ok {
+		return 0
+	}
+	ours := a.start("ours")
+	want := ours.say("open %s ro", name) + ours.say("dump")
+	ours.say("close")
+	ours.in.Close()
+	original := a.start("original")
+	got := original.say("open %s rw", name)
+	if strings.Contains(got, "log 1") || strings.Contains(got, "log 2") || messages > 0 && !strings.Contains(got, "readwrite") {
+		a.t.Errorf("%s: the original says %s", name, got)
+	}
+	got = original.say("dump")
+	if strings.Contains(got, "log 1") || strings.Contains(got, "log 2") {
+		a.t.Errorf("%s: reading it the original says %s", name, got)
+	}
+	if diff := cmp.Diff(got, want[strings.Index(want, "\n")+1:]); diff != "" {
+		a.t.Errorf("%s (-original +ours): %s", name, diff)
+	}
+	original.say("close")
+	original.in.Close()
+	return 1
 }
 
 // originalCheck is what mailutil check of the original says.
@@ -95,4 +199,62 @@ func (a *arena) originalCheck(name string) string {
 		return "Error: " + err.Error() + ": " + string(out)
 	}
 	return string(out)
+}
+
+// The original reads repaired mailboxes that are directories as we do, for
+// writing, without a complaint.
+func TestRepairedDirectories(t *testing.T) {
+	for _, tt := range []struct {
+		format, golden string
+		damage         map[string]string // contents of files, "" to remove one
+	}{
+		{"mx", "mx/mxindexgarbage.tar", nil},
+		{"mx", "mx/mxindextorn.tar", map[string]string{"007": "Subject: stray\r\n\r\nx\r\n"}},
+		{"mx", "mx/mxindexempty.tar", map[string]string{".mxindex": ""}},
+		{"mx", "mx/mxstray.tar", map[string]string{"99999999999": "x"}},
+		{"mh", "mh/mhbasic.tar", map[string]string{"007": "Subject: stray\n\nx\n", ".mh_sequences": "garbage\x00\nunseen: 1 x\nunseen: 2\n"}},
+		{"mh", "mh/mhholes.tar", map[string]string{"00": "x"}},
+	} {
+		t.Run(tt.golden, func(t *testing.T) {
+			a := newArena(t)
+			box := a.place(tt.golden)
+			dir := filepath.Join(a.home, strings.Replace(box, "#mh", "MHMail", 1))
+			for name, text := range tt.damage {
+				err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)
+				if text == "" {
+					err = os.Remove(filepath.Join(dir, name))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			env := mailboxtest.NewEnv(t)
+			env.Home = a.home
+			n, err := env.Resolve(box)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n.Path == "" || n.Space == "" {
+				n.Path = dir
+			}
+			n.Format = tt.format
+			for _, d := range all.Drivers(env) {
+				if d.Name() == tt.format {
+					if r, _, err := mendtest.Repair(t, d.(mendtest.Driver), n, mailbox.RepairOptions{}); err != nil || !r.Needed() {
+						t.Fatalf("needed %v, %v", err == nil, err)
+					}
+				}
+			}
+			mailboxtest.Give(t, a.home, a.cred)
+			c := a.start("original")
+			if got := c.say("open %s rw", box); !strings.Contains(got, "readwrite") || strings.Contains(got, "log ") {
+				t.Errorf("the original: %s", got)
+			}
+			if got := c.say("append %s | 5-Feb-2021 06:07:08 -0330|Subject: new\\r\\n\\r\\nx\\r\\n", box); !strings.HasPrefix(got, "ok") {
+				t.Errorf("append by the original: %s", got)
+			}
+			c.say("close")
+			a.agree(box, "repair", tt.format == "mx")
+		})
+	}
 }

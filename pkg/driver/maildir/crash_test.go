@@ -28,7 +28,7 @@ type lazyFile struct{ fsx.File }
 
 func (lazy) SyncDir(string) error { return nil }
 func (lazyFile) Sync() error      { return nil }
-func lazily(d *Driver) *Driver    { return &Driver{d.env, lazy{}} }
+func lazily(d *Driver) *Driver    { return &Driver{env: d.env, fs: lazy{}} }
 
 func (l lazy) OpenFile(name string, flag int, perm fs.FileMode) (fsx.File, error) {
 	f, err := l.OS.OpenFile(name, flag, perm)
@@ -215,7 +215,7 @@ func TestCrash(t *testing.T) {
 			env := w.env(t)
 			box, fresh, _ := w.places(env.Home)
 			rec := fsxtest.Record(t, env.Home)
-			if err := w.do(&Driver{env, rec}, box, fresh); err != nil {
+			if err := w.do(&Driver{env: env, fs: rec}, box, fresh); err != nil {
 				t.Fatal(err)
 			}
 			rec.Crashes(t, func(t *testing.T, dir string, done bool) {
@@ -263,7 +263,7 @@ func (w writer) fault(t *testing.T, n int, errno syscall.Errno, before, after go
 	defer os.RemoveAll(env.Home)
 	box, fresh, _ := w.places(env.Home)
 	bad := &fsxtest.Faulty{FS: lazy{}, N: n, Err: errno, Sticky: errno == syscall.ENOSPC}
-	err := w.do(&Driver{env, bad}, box, fresh)
+	err := w.do(&Driver{env: env, fs: bad}, box, fresh)
 	if !bad.Fired() {
 		return false
 	}

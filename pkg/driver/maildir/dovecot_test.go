@@ -3,12 +3,15 @@ package maildir
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"mailutil/pkg/internal/mend/mendtest"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/mailbox/mailboxtest"
 )
@@ -20,17 +23,18 @@ type dovecot struct {
 	env *mailbox.Env
 }
 
-func newDovecot(t *testing.T) *dovecot {
+func newDovecot(t *testing.T, more ...string) *dovecot {
 	t.Helper()
 	dir, who := mailboxtest.PlainHome(t)
 	env := mailboxtest.NewEnv(t)
 	env.Home, env.LockDir = dir, dir
-	return &dovecot{mailboxtest.NewDovecot(t, dir, who), t, env}
+	return &dovecot{mailboxtest.NewDovecot(t, dir, who, more...), t, env}
 }
 
 // ours is what we read.
 func (p *dovecot) ours(n mailbox.Name, mode mailbox.Mode) mailboxtest.Reading {
 	p.t.Helper()
+	p.env.Unpacker = unpacker
 	mb, err := New(p.env).Open(context.Background(), n, mode)
 	if err != nil {
 		p.t.Fatal(err)
@@ -172,5 +176,91 @@ func TestDovecotSession(t *testing.T) {
 	}
 	if len(want.Messages) != len(dovecotTexts)-2 || want.Messages[0].Flags[0] != `\Deleted` || int(mb.Status().Messages) != len(want.Messages) {
 		t.Errorf("Dovecot reads %+v, our session has %d", want, mb.Status().Messages)
+	}
+}
+
+// Dovecot compresses what it stores; we read the same as it does, and what is
+// not compressed beside it.
+func TestDovecotPacked(t *testing.T) {
+	if _, err := os.Stat("/usr/lib/dovecot/modules/lib20_zlib_plugin.so"); err != nil {
+		t.Skip("Dovecot's compression plugin is not installed here: ", err)
+	}
+	for _, by := range []string{"gz", "bz2", "zstd"} {
+		p := newDovecot(t, "mail_plugins = zlib", "plugin {", "zlib_save = "+by, "}")
+		root := mailbox.Name{Text: "Maildir", Path: filepath.Join(p.env.Home, "Maildir")}
+		p.deliver(root, mailbox.AppendOptions{New: true, UIDValidity: 1234567})
+		var commands []string
+		for i, text := range dovecotTexts {
+			commands = append(commands, fmt.Sprintf("a%d APPEND INBOX (Work) {%d+}\r\n%s", i, len(text), text))
+		}
+		p.IMAP(commands...)
+		theirs := p.Read("INBOX")
+		if d := cmp.Diff(p.ours(root, mailbox.ReadWrite), theirs); d != "" {
+			t.Errorf("%s (-ours +Dovecot):\n%s", by, d)
+		}
+		packed := 0
+		files, err := filepath.Glob(root.Path + "/cur/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			if octets, err := os.ReadFile(name); err == nil && unpacker(octets) != nil {
+				packed++
+			}
+		}
+		if packed < len(dovecotTexts)-1 || len(theirs.Messages) != 2*len(dovecotTexts) {
+			t.Errorf("%s: %d of %d messages are compressed", by, packed, len(theirs.Messages))
+		}
+	}
+}
+
+// Dovecot reads a repaired mailbox as we do, with the UIDs that it had, and has
+// nothing to say: errors and warnings of its make Read fail.
+func TestDovecotRepaired(t *testing.T) {
+	for name, breakIt := range map[string]func(dir string) error{
+		"list": func(dir string) error {
+			b, err := os.ReadFile(dir + "/" + uidlistFile)
+			lines := strings.SplitAfter(string(b), "\n")
+			lines[2] = strings.Replace(lines[2], " :", " \x00", 1)
+			lines[3], lines[4] = lines[4], lines[3]
+			lines[6] = strings.TrimSuffix(lines[6], "\n")
+			return errors.Join(err, os.WriteFile(dir+"/"+uidlistFile, []byte(strings.Join(lines, "")), 0o600))
+		},
+		"sizes": func(dir string) error {
+			b, err := os.ReadFile(dir + "/" + uidlistFile)
+			files, _ := filepath.Glob(dir + "/cur/*")
+			for _, file := range files[1:4] {
+				base := string([]byte(filepath.Base(file))[:baseLen([]byte(filepath.Base(file)))])
+				wrong := strings.Replace(base, ",S=", ",S=7", 1)
+				b = []byte(strings.Replace(string(b), base, wrong, 1))
+				err = errors.Join(err, os.Rename(file, strings.Replace(file, base, wrong, 1)))
+			}
+			return errors.Join(err, os.WriteFile(dir+"/"+uidlistFile, b, 0o600))
+		},
+		"names": func(dir string) error {
+			files, _ := filepath.Glob(dir + "/cur/*:2,?*")
+			return errors.Join(os.Rename(files[0], files[0]+"S?"), os.Rename(files[1], strings.Replace(files[1], ":2,", ";2,", 1)),
+				os.WriteFile(dir+"/cur/.stray", []byte("x"), 0o600), os.WriteFile(dir+"/"+keywordsFile, []byte("0 $Forwarded\n? Work\n2 Later\n"), 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newDovecot(t)
+			n := mailbox.Name{Text: "INBOX", Path: filepath.Join(p.env.Home, "Maildir")}
+			p.deliver(n, mailbox.AppendOptions{New: true, UIDValidity: 1234567, UIDNext: 900, Keywords: []string{"$Forwarded", "Work", "Later"}})
+			want := p.Read("INBOX") // from now on it has indexes of its own
+			if err := breakIt(n.Path); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := mendtest.Repair(t, New(p.env), n, mailbox.RepairOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			theirs := p.Read("INBOX")
+			if d := cmp.Diff(p.ours(n, mailbox.ReadOnly), theirs); d != "" {
+				t.Errorf("(-ours +Dovecot):\n%s", d)
+			}
+			if d := cmp.Diff(want, theirs); d != "" {
+				t.Errorf("(-before the damage +Dovecot):\n%s", d)
+			}
+		})
 	}
 }

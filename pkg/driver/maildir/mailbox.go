@@ -236,6 +236,9 @@ func (b *box) openText(i int) error {
 		}
 		b.source.Use(f, fi)
 	}
+	if err := b.source.Unpack(b.d.env); err != nil {
+		return err
+	}
 	b.text.Reset(b.source.Size)
 	b.opened = b.ix.all[i].uid
 	return nil

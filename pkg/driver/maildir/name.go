@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -102,6 +103,74 @@ func withFlags(name string, f mailbox.SystemFlags, keywords uint32) string {
 	return string(out) + tail
 }
 
+// tidied returns the file "new/X" or "cur/X" with flags as programs write them,
+// and why they are not so.
+func tidied(file string) (tidy, why string) {
+	sub, name := file[:4], file[4:]
+	base, _, has := strings.Cut(name, ":")
+	at, info := strings.LastIndex(name, infoSep), ""
+	switch {
+	case has && at >= 0:
+		info = name[at+len(infoSep):]
+	case has:
+		why = "has an info that is not \":2,\": no reader sees flags in it"
+	default:
+		if at = max(strings.LastIndex(name, ";2,"), strings.LastIndex(name, "!2,")); at <= 0 {
+			return file, ""
+		}
+		base, info, why = name[:at], name[at+len(infoSep):], "has flags as they are written where names cannot have a colon: no reader here sees them"
+	}
+	flags, tail := info, ""
+	if i := strings.IndexByte(info, ','); i >= 0 {
+		flags, tail = info[:i], info[i:]
+	}
+	known := strings.Map(func(c rune) rune {
+		if strings.ContainsRune("DFPRST", c) || c >= 'a' && c <= 'z' {
+			return c
+		}
+		return -1
+	}, flags)
+	b := []byte(known)
+	slices.Sort(b)
+	b = slices.Compact(b)
+	if sub == "new/" && len(b) > 0 {
+		sub = "cur/"
+	}
+	tidy = sub + base + infoSep + string(b) + tail
+	if sub == "new/" && tail == "" {
+		tidy = sub + base
+	}
+	switch {
+	case tidy == file:
+		return file, ""
+	case why != "":
+	case known != flags:
+		why = "has a flag that no program knows"
+	case len(b) < len(known):
+		why = "has a flag twice"
+	case string(b) != known:
+		why = "has flags that are not in order"
+	case sub != file[:4]:
+		why = "has flags, but is in new"
+	default:
+		why = "has an info that it should not have"
+	}
+	return tidy, why
+}
+
+// withSizes returns a base whose ",S=" and ",W=", where it has them, are right.
+func withSizes(base string, disk, crlf int64) string {
+	for key, n := range map[string]int64{",S=": disk, ",W=": crlf} {
+		if field([]byte(base), key[1:]) < 0 {
+			continue
+		}
+		i := strings.Index(base, key) + len(key)
+		_, rest := digits([]byte(base[i:]))
+		base = base[:i] + strconv.FormatInt(n, 10) + string(rest)
+	}
+	return base
+}
+
 // sizes reads the ",S=" and ",W=" of a base: octets on disk and with CRLF line
 // ends; -1 for what is not there.
 func sizes(base []byte) (disk, crlf int64) { return field(base, "S="), field(base, "W=") }
@@ -163,7 +232,10 @@ var (
 )
 
 func newNamer(host string) *namer {
-	return &namer{host: strings.NewReplacer("/", `\057`, ":", `\072`, ",", `\054`, "\x00", "").Replace(host)}
+	for _, r := range [][2]string{{"/", `\057`}, {":", `\072`}, {",", `\054`}, {"\x00", ""}} {
+		host = strings.ReplaceAll(host, r[0], r[1])
+	}
+	return &namer{host: host}
 }
 
 // next returns a new name. Names ascend by their times, so that every program

@@ -84,7 +84,16 @@
 //
 // # Findings of a deep check
 //
-// Damage: sequence-line, sequence-twice, stray, unreadable, plan, journal.
-// Doubt: sequence-gone, leftover, empty, nuls, no-newline. All with "mh."
-// before. Offsets are those in .mh_sequences.
+// Damage: sequence-line, sequence-name, sequence-twice, stray, state-file,
+// unreadable, plan, journal. Doubt: sequence-gone, leftover, empty, nuls,
+// no-newline. All with "mh." before. Offsets are those in .mh_sequences.
+//
+// # Repair
+//
+// No message file is written to, and none gets another name. The sequences are
+// made anew of those that can be read; two of one name become one, but nothing
+// is Deleted that only one of them calls so. Where the line may be lost that
+// says what is not seen, the access times say it, as for the original. Names of
+// digits that are no messages go to where the original is kept (package
+// numbered, Mending).
 package mh

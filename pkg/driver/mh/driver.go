@@ -15,7 +15,6 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
-	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/numbered"
 	"mailutil/pkg/lock"
@@ -38,15 +37,17 @@ type Driver struct {
 }
 
 var (
-	_ mailbox.Driver   = (*Driver)(nil)
-	_ mailbox.Creator  = (*Driver)(nil)
-	_ mailbox.Deleter  = (*Driver)(nil)
-	_ mailbox.Renamer  = (*Driver)(nil)
-	_ mailbox.Appender = (*Driver)(nil)
-	_ mailbox.Placer   = (*Driver)(nil)
-	_ mailbox.Lister   = (*Driver)(nil)
-	_ mailbox.Checker  = (*Driver)(nil)
-	_ mailbox.Parent   = (*Driver)(nil)
+	_ mailbox.Driver    = (*Driver)(nil)
+	_ mailbox.Creator   = (*Driver)(nil)
+	_ mailbox.Deleter   = (*Driver)(nil)
+	_ mailbox.Renamer   = (*Driver)(nil)
+	_ mailbox.Appender  = (*Driver)(nil)
+	_ mailbox.Placer    = (*Driver)(nil)
+	_ mailbox.Lister    = (*Driver)(nil)
+	_ mailbox.Checker   = (*Driver)(nil)
+	_ mailbox.Parent    = (*Driver)(nil)
+	_ mailbox.Holder    = (*Driver)(nil)
+	_ mailbox.Forgetter = (*Driver)(nil)
 )
 
 // New returns the driver.
@@ -167,8 +168,6 @@ func (d *Driver) files() flocked.Files { return flocked.Files{FS: d.FS, Env: d.e
 
 func (d *Driver) fail(op string, n mailbox.Name, err error) error { return d.files().Fail(op, n, err) }
 
-func (d *Driver) journal() journal.Options { return d.files().Journal() }
-
 func (d *Driver) dir(path string) numbered.Dir { return numbered.Dir{FS: d.FS, Path: path} }
 
 // Probe reports whether n is a directory that is known for a mailbox: by its
@@ -252,7 +251,7 @@ func (d *Driver) newPath(n mailbox.Name) (string, error) {
 func (d *Driver) format() *numbered.Format {
 	return &numbered.Format{
 		Files: d.files(), StateFile: sequencesName, Lock: lock.Fcntl(d.files().Locks()), LF: true, Reuses: true,
-		Place: d.mailboxPath, OpenState: d.openSequences, Fresh: d.createNew,
+		Place: d.mailboxPath, OpenState: d.openSequences, Fresh: d.createNew, Suspect: d.suspect, Examine: d.examine, Mend: d.mend,
 		Kept: func(s *numbered.State) numbered.Kept { return &state{State: s, d: d} },
 	}
 }
@@ -294,6 +293,15 @@ func (d *Driver) locked(ctx context.Context, path string, do func(s *state) erro
 func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
 	return d.format().Open(ctx, n, m)
 }
+
+// Hold opens n and keeps the sequences locked for writing until Close. What
+// delivers without that lock, as the original does, is not kept out.
+func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, error) {
+	return d.format().Hold(ctx, n)
+}
+
+// ForgetsUIDs says that UIDVALIDITY is that of the session.
+func (d *Driver) ForgetsUIDs() {}
 
 // Append begins to add mail to n, which must exist unless o.New says that it
 // must not.

@@ -2,95 +2,63 @@ package mh
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"mailutil/pkg/internal/inspect"
-	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/numbered"
-	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
+
+var _ mailbox.Repairer = (*Driver)(nil)
 
 // Inspect looks at the sequences and at every message. Offsets are those in the
 // sequences.
 func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
-	in, err := d.inspect(ctx, n, report)
-	return in, d.fail("check", n, err)
+	return d.format().Inspect(ctx, n, report)
 }
 
-func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
+// PlanRepair looks at the same, and plans what is to be done.
+func (d *Driver) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.RepairOptions, report func(mailbox.Finding) error) (mailbox.Repair, error) {
+	return d.format().PlanRepair(ctx, n, o, report)
+}
+
+// suspect returns where n is. Who says that it is of this format may mean any
+// directory of messages.
+func (d *Driver) suspect(n mailbox.Name) (string, error) {
 	path, err := d.mailboxPath(n)
-	if err != nil {
-		return mailbox.Inspection{}, err
+	if err == nil || n.Format != d.Name() || path == "" {
+		return path, err
 	}
-	look := inspect.Look{FS: d.FS, Driver: d.Name(), Path: filepath.Join(path, sequencesName), Lock: lock.Fcntl(d.files().Locks()), Report: report}
-	if fi, err := os.Lstat(look.Path); err != nil || !fi.Mode().IsRegular() {
-		look.Path, look.Lock = path, lock.Chain() // nothing to lock
+	l, lerr := d.dir(path).List()
+	if lerr != nil || len(l.Numbers) == 0 {
+		return "", node.WhyNot(d.FS, path)
 	}
-	return inspect.Run(ctx, look, func(f *inspect.File) error {
-		f.In.Path = path
-		return (&inspection{File: f, d: d, dir: d.dir(path)}).run()
-	})
+	return path, nil
 }
 
-// An inspection looks at one mailbox.
-type inspection struct {
-	*inspect.File
-	d   *Driver
-	dir numbered.Dir
-}
-
-func (i *inspection) run() error {
-	l, err := i.dir.List()
-	if err != nil {
-		return err
-	}
-	name := filepath.Join(i.dir.Path, sequencesName)
-	pending, err := journal.Pending(name, i.d.journal())
-	if err != nil {
-		return err
-	}
-	if pending {
-		i.Damage("mh.journal", inspect.Beside, 0,
-			"a change of the sequences was interrupted: open the mailbox for writing, which finishes the change, and check it again")
-	}
-	if i.Name() == name {
-		if err := i.sequences(&l); err != nil {
-			return err
-		}
-	} else {
-		i.In.Size = 0 // of the directory
-	}
-	i.dir.Look(i.File, "mh", &l, false)
-	return i.Err
-}
-
-// sequences looks at the file of sequences.
-func (i *inspection) sequences(l *numbered.Listing) error {
-	b := make([]byte, i.Size)
-	if _, err := i.ReadAt(b, 0); err != nil && i.Size > 0 {
-		return err
-	}
-	seqs, flaws := parseSequences(b)
+// examine looks at the file of sequences.
+func (d *Driver) examine(s *numbered.Survey) {
+	seqs, flaws := parseSequences(s.Octets)
 	for _, f := range flaws {
-		i.Damage("mh.sequence-line", int64(f.off), 0, "%s", f.text)
+		s.Damage("mh.sequence-line", int64(f.off), 0, "%s", f.text)
 	}
 	for n := range seqs {
 		q := &seqs[n]
 		if slices.ContainsFunc(seqs[:n], func(o sequence) bool { return o.name == q.name && q.name != "" }) {
-			i.Damage("mh.sequence-twice", inspect.Beside, 0, "the sequence %.60s is there twice, of which readers take one", q.name)
+			s.Damage("mh.sequence-twice", inspect.Beside, 0, "the sequence %.60s is there twice, of which readers take one", q.name)
+		}
+		if garbled(q.name) {
+			s.Damage("mh.sequence-name", inspect.Beside, 0, "%.60q is no name of a sequence", q.name)
 		}
 		gone := 0
 		for _, r := range q.spans {
-			if _, ok := slices.BinarySearch(l.Numbers, r.lo); r.lo == r.hi && !ok {
+			if _, ok := slices.BinarySearch(s.List.Numbers, r.lo); r.lo == r.hi && !ok {
 				gone++
 			}
 		}
 		if gone > 0 && q.name != seqCurrent {
-			i.Doubt("mh.sequence-gone", inspect.Beside, 0, "the sequence %.60s has %d numbers of messages that are not there", q.name, gone)
+			s.Doubt("mh.sequence-gone", inspect.Beside, 0, "the sequence %.60s has %d numbers of messages that are not there", q.name, gone)
 		}
 	}
-	return nil
 }

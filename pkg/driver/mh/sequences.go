@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -40,8 +41,9 @@ type sequence struct {
 
 // A flaw is something in the file that cannot be read.
 type flaw struct {
-	off  int
-	text string
+	off, end int
+	line     bool // all of a line
+	text     string
 }
 
 // parseSequences reads a sequences file: "NAME: 1-3 5", where a line that begins
@@ -63,11 +65,11 @@ func parseSequences(b []byte) (seqs []sequence, flaws []flaw) {
 		case (text[0] == ' ' || text[0] == '\t') && len(seqs) > 0 && seqs[len(seqs)-1].raw == "":
 			flaws = seqs[len(seqs)-1].numbers(text, at, flaws)
 		case !ok || strings.ContainsAny(name, " \t") || name == "":
-			flaws = append(flaws, flaw{at, fmt.Sprintf("the line is no sequence: %.60q", text)})
+			flaws = append(flaws, flaw{at, off, true, fmt.Sprintf("the line is no sequence: %.60q", text)})
 			seqs = append(seqs, sequence{raw: text})
 		default:
 			seqs = append(seqs, sequence{name: name})
-			flaws = seqs[len(seqs)-1].numbers(list, at, flaws)
+			flaws = seqs[len(seqs)-1].numbers(list, at+len(name)+1, flaws)
 		}
 	}
 	for i := range seqs {
@@ -76,9 +78,13 @@ func parseSequences(b []byte) (seqs []sequence, flaws []flaw) {
 	return seqs, flaws
 }
 
-// numbers adds a list of numbers and ranges.
+// numbers adds a list of numbers and ranges, which begins at an offset.
 func (s *sequence) numbers(list string, at int, flaws []flaw) []flaw {
+	rest := list
 	for _, word := range strings.Fields(list) {
+		at += strings.Index(rest, word)
+		off := at
+		at, rest = at+len(word), rest[strings.Index(rest, word)+len(word):]
 		lo, hi, isRange := strings.Cut(word, "-")
 		a, err := strconv.ParseUint(lo, 10, 31)
 		b := a
@@ -86,7 +92,7 @@ func (s *sequence) numbers(list string, at int, flaws []flaw) []flaw {
 			b, err = strconv.ParseUint(hi, 10, 31)
 		}
 		if err != nil || a == 0 || b < a {
-			flaws = append(flaws, flaw{at, fmt.Sprintf("sequence %.60s: %.60q is no range of messages", s.name, word)})
+			flaws = append(flaws, flaw{off, at, false, fmt.Sprintf("sequence %.60s: %.60q is no range of messages", s.name, word)})
 			s.odd += " " + word
 			continue
 		}
@@ -97,7 +103,7 @@ func (s *sequence) numbers(list string, at int, flaws []flaw) []flaw {
 
 // tidy puts spans in order and joins those that touch.
 func tidy(spans []span) []span {
-	slices.SortFunc(spans, func(a, b span) int { return int(int64(a.lo) - int64(b.lo)) })
+	sort.Slice(spans, func(i, k int) bool { return spans[i].lo < spans[k].lo })
 	out := spans[:0]
 	for _, s := range spans {
 		if n := len(out); n > 0 && s.lo <= out[n-1].hi+1 {

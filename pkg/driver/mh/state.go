@@ -114,9 +114,7 @@ func (s *state) message(n uint32, fi fs.FileInfo, in *membership) numbered.Messa
 			m.Keywords |= 1 << i
 		}
 	}
-	// The original's sign that a message was read, where no program that knows
-	// sequences has seen it.
-	read := numbered.Accessed(fi).Unix() > fi.ModTime().Unix()
+	read := wasRead(fi)
 	unseen, recent := in.unseen.has(n), in.recent.has(n)
 	switch {
 	case len(s.text) == 0:
@@ -132,6 +130,10 @@ func (s *state) message(n uint32, fi fs.FileInfo, in *membership) numbered.Messa
 	}
 	return m
 }
+
+// wasRead is the original's sign that a message was read; it counts where no
+// program that knows sequences has seen it.
+func wasRead(fi fs.FileInfo) bool { return numbered.Accessed(fi).Unix() > fi.ModTime().Unix() }
 
 // Save makes the sequences on disk what the messages say.
 func (s *state) Save() error {

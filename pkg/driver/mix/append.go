@@ -255,17 +255,19 @@ func (w *addition) run() error {
 // tidy makes index and status end with a whole record.
 func (w *addition) tidy() error {
 	b, s := w.t.b, w.s
-	if s.indexSize > 0 && !s.indexPlain {
+	index := s.indexSize > 0 && !s.indexPlain
+	status := s.statusSize > 0 && (!s.status.plain || s.outlived() || index && len(s.unlisted) > 0)
+	if index {
 		if err := b.replaceIndex(w.p, s.msgs, b.next(s)); err != nil {
 			return err
 		}
 	}
-	if s.statusSize > 0 && !s.status.plain {
+	if status {
 		if err := b.replaceStatus(w.p, s, b.next(s)); err != nil {
 			return err
 		}
 	}
-	if s.indexSize > 0 && !s.indexPlain || s.statusSize > 0 && !s.status.plain {
+	if index || status {
 		b.state = nil
 		if err := b.load(w.p); err != nil {
 			return err

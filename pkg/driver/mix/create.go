@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -123,10 +124,15 @@ func (d *Driver) clearDeleted(dir string) error {
 		return err
 	}
 	for _, e := range all {
-		if isOurs(e.Name()) && e.Name() != deletedName && !e.IsDir() {
-			if err := d.FS.Remove(filepath.Join(dir, e.Name())); err != nil {
-				return err
-			}
+		path := filepath.Join(dir, e.Name())
+		switch {
+		case e.Name() == stagingName: // a repair was interrupted
+			err = mend.RemoveDir(d.FS, path)
+		case isOurs(e.Name()) && e.Name() != deletedName && !e.IsDir():
+			err = d.FS.Remove(path)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if err := d.FS.SyncDir(dir); err != nil {

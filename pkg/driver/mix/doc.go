@@ -65,6 +65,11 @@
 //	              directory that exists the files are linked, the metadata last
 //	delete        a mark, the metadata, then the rest: who finds the mark
 //	              without metadata clears up
+//	repair        a directory .mixrepairing within that of the mailbox, which
+//	              becomes .mixrepair when all of the result is in it, durably;
+//	              that decides. Then the files take their places, data first,
+//	              the metadata last; who finds the directory goes on with it,
+//	              unless the mailbox is not what was repaired any more
 //
 // A data file takes mail up to 1 MiB, then a new one does. One delivery fills a
 // file up to 16 MiB.
@@ -103,14 +108,25 @@
 //
 // # Findings of a deep check
 //
-// Damage: meta-missing, meta-sequence, meta-validity, meta-uidlast, meta-new,
-// meta-keywords, meta-open, meta-record, meta-size; index-missing,
-// index-sequence, index-record, index-torn, uid-order, uid-twice, uidlast-low,
-// header-size; data-missing, data-short, overlap, token, token-uid,
-// token-length, token-size, text-wiped, unlisted, junk; status-missing,
-// status-sequence, status-record, status-torn, status-empty, status-lacking;
-// journal. Doubt: validity-missing, meta-loose, keyword, keyword-twice,
-// keyword-unnamed, index-loose, index-unfinished, token-date, nuls, bare-lf,
-// status-unlisted, status-twice, flags-unknown, copy, expunged,
-// unlisted-status, lost, deleted, copy-left, stray. All with "mix." before.
+// Damage: repair, meta-missing, meta-sequence, meta-validity, meta-uidlast,
+// meta-new, meta-keywords, meta-open, meta-record, meta-size; index-missing,
+// index-sequence, index-record, index-torn, index-date, uid-order, uid-twice,
+// uidlast-low, header-size; data-missing, data-mode, data-short, overlap,
+// token, token-uid, token-length, token-size, text-wiped, unlisted,
+// unlisted-status, unlisted-other, junk; status-missing, status-sequence,
+// status-record, status-torn, status-empty, status-lacking; journal. Doubt:
+// validity-missing, meta-loose, keyword, keyword-twice, keyword-unnamed,
+// index-loose, index-unfinished, token-date, nuls, bare-lf, status-unlisted,
+// status-twice, flags-unknown, copy, expunged, lost, deleted, copy-left, stray.
+// All with "mix." before.
+//
+// # Repair
+//
+// Each of index, status and data files says most of what the others say. A walk
+// through the data files finds what can be messages; the records of the index
+// are matched with them by UID, place, date and size, and order. A message that
+// the index does not list is one of the mailbox unless the index proves that it
+// was removed: it lists what is around it and has no damage there, and the
+// status does not know the message. Where the index is damaged a status that is
+// not proves the same.
 package mix

@@ -52,9 +52,10 @@ func (b *box) store(p *pair, s *state, set mailbox.Set, op mailbox.FlagOp, f mai
 	return nil
 }
 
-// changeMeta makes m the metadata, durably. An index that was newer stays so.
+// changeMeta makes m the metadata, durably. An index that was newer stays so,
+// unless the status knows of messages that it does not list.
 func (b *box) changeMeta(p *pair, s *state, m meta) error {
-	trusted := s.trusted()
+	trusted := s.trusted() && len(s.unlisted) == 0
 	if err := b.writeMeta(m); err != nil || !trusted {
 		return err
 	}

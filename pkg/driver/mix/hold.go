@@ -162,8 +162,12 @@ func (h *hold) openLocked(ctx context.Context, name, kind string, m lock.Mode) (
 	return f, nil
 }
 
-// pending reports whether a change of one of the three files was interrupted.
+// pending reports whether a change of one of the three files was interrupted,
+// or a repair.
 func (h *hold) pending() (bool, error) {
+	if _, err := h.d.FS.Lstat(filepath.Join(h.dir, stagedName)); err == nil {
+		return true, nil
+	}
 	for _, name := range []string{metaName, indexName, statusName} {
 		ok, err := journal.Pending(filepath.Join(h.dir, name), h.d.journal())
 		if ok || err != nil {
@@ -190,7 +194,30 @@ func (h *hold) finish(ctx context.Context) error {
 		}
 		err = errors.Join(err, ferr)
 	}
+	if err == nil {
+		err = h.finishRepair(ctx, meta, p)
+	}
 	return errors.Join(err, meta.Close(), p.close())
+}
+
+// finishRepair finishes an interrupted repair, if nobody else has the mailbox
+// open.
+func (h *hold) finishRepair(ctx context.Context, meta fsx.File, p *pair) error {
+	if _, err := h.d.FS.Lstat(filepath.Join(h.dir, stagedName)); err != nil {
+		return ignoreGone(err)
+	}
+	alone, err := h.tryAlone()
+	switch {
+	case err != nil:
+	case !alone:
+		err = fmt.Errorf("%w: %w", journal.ErrUnfinished, h.inUse())
+	default:
+		s := &sole{hold: &hold{d: h.d, dir: h.dir, f: meta}, p: p}
+		if _, err = s.finishStaged(); err == nil {
+			h.d.warn("finished an interrupted repair of %s", h.dir)
+		}
+	}
+	return errors.Join(err, h.share(ctx))
 }
 
 // replace writes a file anew, in place, through a journal: all of it or

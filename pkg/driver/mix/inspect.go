@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -23,11 +24,12 @@ const beside = -1
 // that it lists, the status, and then what is in the data files besides. An
 // offset is one in the file that the text of the finding begins with.
 func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
-	in, err := d.inspect(ctx, n, report)
+	in, err := d.inspect(ctx, n, report, nil)
 	return in, d.fail("check", n, err)
 }
 
-func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (in mailbox.Inspection, err error) {
+// inspect looks at n, and calls then while the files are open and locked.
+func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error, then func(*inspection) error) (in mailbox.Inspection, err error) {
 	if err := ctx.Err(); err != nil {
 		return in, err
 	}
@@ -38,26 +40,37 @@ func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return in, d.missing(dir)
 	}
-	all, err := entries(dir)
-	if err != nil {
+	i := d.newInspection(ctx, dir, report)
+	if err := i.list(); err != nil || !i.looksLike() {
 		return in, d.missing(dir)
 	}
-	i := &inspection{d: d, ctx: ctx, report: report, dir: dir, opened: map[string]*inspected{}}
-	i.in = mailbox.Inspection{Driver: d.Name(), Path: dir}
-	for _, e := range all {
-		if isOurs(e.Name()) && e.Type().IsRegular() {
-			i.names = append(i.names, e.Name())
-		}
-	}
-	if !i.looksLike() {
-		return in, d.missing(dir)
-	}
+	i.then = then
 	defer i.close()
 	err = i.run()
 	if i.err != nil { // the cause of all that came after it
 		err = i.err
 	}
 	return i.in, errors.Join(i.changed(), err)
+}
+
+func (d *Driver) newInspection(ctx context.Context, dir string, report func(mailbox.Finding) error) *inspection {
+	i := &inspection{d: d, ctx: ctx, report: report, dir: dir, opened: map[string]*inspected{}, wrongHeader: map[[2]int64]bool{}}
+	i.in = mailbox.Inspection{Driver: d.Name(), Path: dir}
+	return i
+}
+
+// list finds out which files there are.
+func (i *inspection) list() error {
+	all, err := entries(i.dir)
+	for _, e := range all {
+		switch {
+		case isOurs(e.Name()) && e.Type().IsRegular():
+			i.names = append(i.names, e.Name())
+		case e.Name() == stagedName && e.IsDir():
+			i.staged = true
+		}
+	}
+	return err
 }
 
 // An inspection looks at one mailbox.
@@ -77,6 +90,13 @@ type inspection struct {
 	whole   bool  // the index could be read to its end
 	unnamed uint32
 	data    data
+
+	wrongHeader map[[2]int64]bool // messages of which the index has another size of the header, by their places
+
+	staged  bool                                    // a repair was decided and interrupted
+	pending bool                                    // it was, or another change
+	digest  func(seq int, text *maphash.Hash) error // told of each text, unless nil
+	then    func(*inspection) error                 // called at the end, unless nil
 }
 
 // An inspected is an open file and what it was when it was opened.
@@ -101,6 +121,9 @@ func (i *inspection) open(name string) (*inspected, error) {
 		return f, nil
 	}
 	f, err := fsx.OpenQuiet(i.d.FS, filepath.Join(i.dir, name))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w; the original makes such files: chmod u+rw them, then go on", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -190,20 +213,31 @@ func (i *inspection) run() error {
 			return err
 		}
 	}
-	return nil
+	if i.then == nil {
+		return nil
+	}
+	return i.then(i)
 }
 
 // sides reports what crashes left.
 func (i *inspection) sides() {
 	for _, name := range []string{metaName, indexName, statusName} {
+		if !i.has(name) {
+			continue // nobody finishes it
+		}
 		pending, err := journal.Pending(filepath.Join(i.dir, name), i.d.journal())
 		if err != nil {
 			i.err = err
 		}
 		if pending {
+			i.pending = true
 			i.damage("journal", name, beside, 0,
 				"a change of the file was interrupted: open the mailbox for writing, which finishes it, and check it again")
 		}
+	}
+	if i.staged {
+		i.pending = true
+		i.damage("repair", stagedName, beside, 0, "a repair was interrupted: open the mailbox for writing, or repair it again, which finishes it")
 	}
 	for _, name := range i.names {
 		_, isData := dataNumber(name)

@@ -2,6 +2,7 @@ package mix
 
 import (
 	"bytes"
+	"hash/maphash"
 	"io"
 	"path/filepath"
 
@@ -50,8 +51,12 @@ func (i *inspection) message(m *message, seq int) error {
 	if m.pos >= size {
 		return nil
 	}
-	line, err := i.data.at(m.file, m.pos, min(2*tokenLen, size-m.pos))
+	f, err := i.open(name)
 	if err != nil {
+		return err
+	}
+	line := make([]byte, min(2*tokenLen, size-m.pos))
+	if n, err := f.ReadAt(line, m.pos); n < len(line) {
 		return err
 	}
 	t, length, ok := parseToken(line)
@@ -64,6 +69,8 @@ func (i *inspection) message(m *message, seq int) error {
 		i.damage("token-length", name, m.pos, seq, "the line in front of the text has %d octets, the index says %d", length, m.lead)
 	case t.size != m.size && m.end() < size:
 		i.damage("token-size", name, m.pos, seq, "the message here has %d octets, the index says %d", t.size, m.size)
+	case t.date != m.date && storable(t.date) && !storable(m.date):
+		i.damage("index-date", name, m.pos, seq, "the date of the message in the index cannot be, the one here can")
 	case t.date != m.date:
 		i.doubt("token-date", name, m.pos, seq, "the message has another date here than in the index")
 	}
@@ -87,12 +94,17 @@ func (i *inspection) text(m *message, seq int) error {
 	var end headerEnd
 	nuls, bare, at := 0, 0, int64(0)
 	last := byte(0)
+	var sum maphash.Hash
+	sum.SetSeed(textSeed)
 	for at < m.size {
 		p, err := i.data.at(m.file, m.text()+at, m.size-at)
 		if err != nil {
 			return err
 		}
 		end.Write(p)
+		if i.digest != nil {
+			sum.Write(p)
+		}
 		nuls += bytes.Count(p, []byte{0})
 		bare += bytes.Count(p, []byte("\n")) - bytes.Count(p, crlf)
 		if last == '\r' && p[0] == '\n' {
@@ -101,8 +113,14 @@ func (i *inspection) text(m *message, seq int) error {
 		last = p[len(p)-1]
 		at += int64(len(p))
 	}
+	if i.digest != nil {
+		if err := i.digest(seq, &sum); err != nil {
+			return err
+		}
+	}
 	name := dataName(m.file)
 	if end.size() != m.header && m.size > 0 {
+		i.wrongHeader[[2]int64{int64(m.file), m.pos}] = true
 		i.damage("header-size", indexName, beside, seq, "says that the header has %d octets, it has %d", m.header, end.size())
 	}
 	if nuls > 0 && int64(nuls) == m.size {
@@ -133,6 +151,9 @@ func (i *inspection) rest() error {
 		f, err := i.open(name)
 		if err != nil {
 			return err
+		}
+		if mode := f.fi.Mode().Perm(); mode&0o400 == 0 {
+			i.damage("data-mode", name, beside, 0, "has mode %04o: its owner cannot read it", mode)
 		}
 		at := int64(0)
 		for _, e := range append(merge(listed[n]), extent{f.fi.Size(), f.fi.Size()}) {
@@ -169,10 +190,12 @@ func (i *inspection) gap(j *judge, file uint32, r io.ReaderAt, e extent) error {
 		switch {
 		case err != nil || v == weak || !i.hasMeta || !i.has(indexName):
 			i.damage("unlisted", name, m.pos, 0, "a message of UID %d and %d octets is here that the index does not list", m.uid, m.size)
-		case at.find(m.uid) != nil:
+		case v == dead && at.find(m.uid) != nil:
 			i.doubt("copy", name, m.pos, 0, "a copy of the message of UID %d is here", m.uid)
+		case at.find(m.uid) != nil:
+			i.damage("unlisted-other", name, m.pos, 0, "a message is here that the index does not list, with the UID %d of another one", m.uid)
 		case v == stays:
-			i.doubt("unlisted-status", name, m.pos, 0, "a message of UID %d is here that the status knows and the index does not list", m.uid)
+			i.damage("unlisted-status", name, m.pos, 0, "a message of UID %d is here that the status knows and the index does not list", m.uid)
 		default:
 			i.doubt("expunged", name, m.pos, 0, "removed message of UID %d still takes %d octets", m.uid, m.end()-m.pos)
 		}

@@ -105,7 +105,7 @@ func (b *box) markOld(p *pair, s *state) error {
 // their records, of which each digit is old or new after a power cut, and of
 // the sequence; where the file is not as it should be, a replace.
 func (b *box) writeStatus(p *pair, s *state, seq uint32, changed []int) error {
-	plain := s.status.plain && s.statusSize >= seqLen
+	plain := s.status.plain && s.statusSize >= seqLen && !s.outlived()
 	for _, i := range changed {
 		plain = plain && s.msgs[i].status > 0
 	}
@@ -135,8 +135,13 @@ func (m *message) record() status {
 	return status{uid: m.uid, keywords: m.keywords, flags: m.flags, modseq: m.modseq}
 }
 
+// outlived reports whether the status has records of messages that were removed:
+// the index was written after it.
+func (s *state) outlived() bool { return len(s.unlisted) > 0 && s.statusSeq < s.indexSeq }
+
 // replaceStatus writes the status file anew: the messages of s, and the records
-// of others as they were, for they may be what is left of a damaged index.
+// of others as they were, for they may be what is left of a damaged index, unless
+// they are outlived.
 func (b *box) replaceStatus(p *pair, s *state, seq uint32) error {
 	err := b.replace(p.status, func(j *journal.Journal) error {
 		buf := appendSeq(nil, seq)
@@ -150,6 +155,9 @@ func (b *box) replaceStatus(p *pair, s *state, seq uint32) error {
 			return err
 		}
 		others := s.unlisted
+		if s.outlived() {
+			others = nil
+		}
 		for i := range s.msgs {
 			for ; len(others) > 0 && others[0].uid < s.msgs[i].uid; others = others[1:] {
 				if err := put(others[0]); err != nil {

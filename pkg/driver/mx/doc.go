@@ -81,9 +81,19 @@
 //
 // # Findings of a deep check
 //
-// Damage: index-garbage, index-nuls, index-torn, index-order, index-twice,
-// index-keywords, index-empty, uidvalidity, uidlast-low, stray, unreadable,
-// plan, journal. Doubt: keyword, keyword-twice, keyword-unnamed, flags-unknown,
-// record-gone, record-missing, leftover, empty, nuls, bare-lf, no-newline. All
-// with "mx." before. Offsets are those in the index.
+// Damage: index-missing, index-garbage, index-nuls, index-torn, index-order,
+// index-twice, index-keywords, index-empty, uidvalidity, uidlast-low, stray,
+// state-file, unreadable, plan, journal. Doubt: keyword, keyword-twice,
+// keyword-unnamed, flags-unknown, record-gone, record-missing, leftover, empty,
+// nuls, bare-lf, no-newline. All with "mx." before. Offsets are those in the
+// index.
+//
+// # Repair
+//
+// No message file is written to, and none gets another name. The index is made
+// anew of what can be read of it, record by record, also in part; a record whose
+// UID is damaged is that of the message that lacks one where it stands. A
+// directory of messages that has lost its index is known by them: they begin
+// with a header whose lines end in CR LF. Names of digits that are no messages
+// go to where the original is kept (package numbered, Mending).
 package mx

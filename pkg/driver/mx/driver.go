@@ -11,7 +11,6 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
-	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/numbered"
 	"mailutil/pkg/lock"
@@ -62,8 +61,6 @@ func (d *Driver) files() flocked.Files { return flocked.Files{FS: d.FS, Env: d.e
 
 func (d *Driver) fail(op string, n mailbox.Name, err error) error { return d.files().Fail(op, n, err) }
 
-func (d *Driver) journal() journal.Options { return d.files().Journal() }
-
 func (d *Driver) dir(path string) numbered.Dir { return numbered.Dir{FS: d.FS, Path: path} }
 
 // Probe reports whether n is a directory with an index.
@@ -94,7 +91,7 @@ func (d *Driver) Part(entry string) bool {
 func (d *Driver) format() *numbered.Format {
 	return &numbered.Format{
 		Files: d.files(), StateFile: indexName, Lock: lock.Flock(d.files().Locks()),
-		Place: d.place, OpenState: d.openIndex,
+		Place: d.place, OpenState: d.openIndex, Suspect: d.suspect, Examine: d.examine, Mend: d.mend,
 		Kept:  func(s *numbered.State) numbered.Kept { return &state{State: s, d: d} },
 		Fresh: func(ctx context.Context, n mailbox.Name) (numbered.Fresh, error) { return d.createNew(ctx, n) },
 	}

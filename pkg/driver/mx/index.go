@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 
 	"mailutil/pkg/internal/sysbits"
@@ -57,6 +58,8 @@ type flaw struct {
 	end  int    // where reading goes on
 	kind string // last word of the code of a finding
 	text string
+
+	keywords int // how many were read before; -1 behind the first record
 }
 
 // A parser reads an index. The original stops at the first flaw, and writes
@@ -66,20 +69,27 @@ type parser struct {
 	at    int
 	ix    index
 	flaws []flaw
+
+	heads bool     // flaws end at what looks like a field before the records, too
+	raw   []record // all, in the order of the file
 }
 
 // parse reads an index file.
 func parse(b []byte) (index, []flaw) {
 	p := parser{b: b}
-	for p.at < len(b) {
+	p.run()
+	return p.ix, p.flaws
+}
+
+func (p *parser) run() {
+	for p.at < len(p.b) {
 		start := p.at
 		if !p.field() {
 			p.flaw(start)
 		}
 	}
 	p.order()
-	p.ix.plain = len(p.flaws) == 0 && bytes.Equal(b, p.ix.print())
-	return p.ix, p.flaws
+	p.ix.plain = len(p.flaws) == 0 && bytes.Equal(p.b, p.ix.print())
 }
 
 // field reads one field; false where there is none.
@@ -127,9 +137,9 @@ func (p *parser) keyword() bool {
 	name := string(p.b[p.at : p.at+i])
 	switch {
 	case len(p.ix.keywords) == maxKeywords:
-		p.flaws = append(p.flaws, flaw{p.at - 1, p.at + i + 1, "keywords", fmt.Sprintf("there is no room for the keyword %.60q", name)})
+		p.flaws = append(p.flaws, flaw{off: p.at - 1, end: p.at + i + 1, kind: "keywords", text: fmt.Sprintf("there is no room for the keyword %.60q", name)})
 	case name == "": // its bit must not go to the next
-		p.flaws = append(p.flaws, flaw{p.at - 1, p.at + i + 1, "keywords", "a keyword has no name"})
+		p.flaws = append(p.flaws, flaw{off: p.at - 1, end: p.at + i + 1, kind: "keywords", text: "a keyword has no name"})
 		p.ix.keywords = append(p.ix.keywords, fmt.Sprintf("Unnamed-%d", len(p.ix.keywords)))
 	default:
 		p.ix.keywords = append(p.ix.keywords, name)
@@ -172,9 +182,12 @@ func (p *parser) next(c byte) bool {
 
 // flaw notes what cannot be read from start on, and goes to the next record.
 func (p *parser) flaw(start int) {
-	f := flaw{off: start, end: len(p.b), kind: "garbage"}
-	for i := start + 1; i+recordLen <= len(p.b); i++ {
-		if p.b[i] == 'M' && wholeRecord(p.b[i:i+recordLen]) {
+	f := flaw{off: start, end: len(p.b), kind: "garbage", keywords: len(p.ix.keywords)}
+	if len(p.ix.records) > 0 {
+		f.keywords = -1
+	}
+	for i := start + 1; i < len(p.b); i++ {
+		if wholeRecord(p.b[i:]) || p.heads && len(p.ix.records) == 0 && isHead(p.b[i:]) {
 			f.end = i
 			break
 		}
@@ -191,10 +204,12 @@ func (p *parser) flaw(start int) {
 	p.at = f.end
 }
 
-// wholeRecord reports whether b, of the length of a record, is one as it is
-// written.
+// wholeRecord reports whether b begins with a record as it is written.
 func wholeRecord(b []byte) bool {
-	for i, c := range b {
+	if len(b) < recordLen || b[0] != 'M' {
+		return false
+	}
+	for i, c := range b[:recordLen] {
 		switch i {
 		case 0:
 		case flagsAt - 1:
@@ -217,16 +232,17 @@ func wholeRecord(b []byte) bool {
 // order puts the records in order; of two of one message the later counts.
 func (p *parser) order() {
 	rs := p.ix.records
-	ascending := slices.IsSortedFunc(rs, func(a, b record) int { return compare(a.uid, b.uid) })
-	if !ascending {
-		slices.SortStableFunc(rs, func(a, b record) int { return compare(a.uid, b.uid) })
-		p.flaws = append(p.flaws, flaw{0, len(p.b), "order", "the records are not in the order of their messages"})
+	p.raw = slices.Clone(rs)
+	ascends := func(i, k int) bool { return rs[i].uid < rs[k].uid }
+	if !sort.SliceIsSorted(rs, ascends) {
+		sort.SliceStable(rs, ascends)
+		p.flaws = append(p.flaws, flaw{end: len(p.b), kind: "order", text: "the records are not in the order of their messages"})
 	}
 	kept := rs[:0]
 	for _, r := range rs {
 		if n := len(kept); n > 0 && kept[n-1].uid == r.uid {
 			kept[n-1] = r
-			p.flaws = append(p.flaws, flaw{0, len(p.b), "twice", fmt.Sprintf("message %d has two records", r.uid)})
+			p.flaws = append(p.flaws, flaw{end: len(p.b), kind: "twice", text: fmt.Sprintf("message %d has two records", r.uid)})
 			continue
 		}
 		kept = append(kept, r)

@@ -2,102 +2,117 @@ package mx
 
 import (
 	"context"
-	"path/filepath"
+	"io"
 	"strings"
 
 	"mailutil/pkg/internal/inspect"
-	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/numbered"
-	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
+
+var _ mailbox.Repairer = (*Driver)(nil)
 
 // Inspect looks at the index and at every message. Offsets are those in the
 // index.
 func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
-	in, err := d.inspect(ctx, n, report)
-	return in, d.fail("check", n, err)
+	return d.format().Inspect(ctx, n, report)
 }
 
-func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
+// PlanRepair looks at the same, and plans what is to be done.
+func (d *Driver) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.RepairOptions, report func(mailbox.Finding) error) (mailbox.Repair, error) {
+	return d.format().PlanRepair(ctx, n, o, report)
+}
+
+// suspect returns where n is: a directory with an index, or one that seems to
+// have lost it.
+func (d *Driver) suspect(n mailbox.Name) (string, error) {
 	path, err := d.place(n)
+	if err != nil || path == "" {
+		return "", node.WhyNot(d.FS, path)
+	}
+	has, err := d.hasIndex(path)
+	if has || err != nil {
+		return path, err
+	}
+	l, err := d.dir(path).List()
 	if err != nil {
-		return mailbox.Inspection{}, err
+		return "", node.WhyNot(d.FS, path)
 	}
-	has := false
-	if path != "" {
-		has, err = d.hasIndex(path)
+	if len(l.Numbers) == 0 || n.Format != d.Name() && !d.seemsOurs(path, &l) {
+		err = mailbox.ErrNotMailbox
 	}
-	if err != nil || !has {
-		if err == nil {
-			err = node.WhyNot(d.FS, path)
+	return path, err
+}
+
+// looked is how many messages are looked at to tell what format they are of.
+const looked = 8
+
+// seemsOurs reports whether the messages of a directory that has no index are
+// such as we have: they begin with a header, and their lines end in CR LF, which
+// in other formats of numbered files they do not.
+func (d *Driver) seemsOurs(path string, l *numbered.Listing) bool {
+	for i, n := range l.Numbers {
+		if i == looked {
+			break
 		}
-		return mailbox.Inspection{}, err
+		f, _, err := d.dir(path).OpenQuiet(n)
+		if err != nil {
+			return false
+		}
+		ok := beginsAsOurs(f)
+		if f.Close() != nil || !ok {
+			return false
+		}
 	}
-	look := inspect.Look{
-		FS: d.FS, Driver: d.Name(), Path: filepath.Join(path, indexName), Lock: lock.Flock(d.files().Locks()), Report: report,
-	}
-	return inspect.Run(ctx, look, func(f *inspect.File) error {
-		f.In.Path = path
-		return (&inspection{File: f, d: d, dir: d.dir(path)}).run()
-	})
+	return true
 }
 
-// An inspection looks at one mailbox.
-type inspection struct {
-	*inspect.File
-	d   *Driver
-	dir numbered.Dir
+func beginsAsOurs(f io.ReaderAt) bool {
+	b := make([]byte, 1024)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return false
+	}
+	line, _, ok := strings.Cut(string(b[:n]), "\n")
+	return ok && strings.HasSuffix(line, "\r") && mend.StartsHeader(b)
 }
 
-func (i *inspection) run() error {
-	b := make([]byte, i.Size)
-	if _, err := i.ReadAt(b, 0); err != nil && i.Size > 0 {
-		return err
+// examine looks at the index.
+func (d *Driver) examine(s *numbered.Survey) {
+	if !s.Has {
+		s.Damage("mx.index-missing", inspect.Beside, 0, "there is no %s: no reader knows the mailbox, and flags and UIDVALIDITY are lost", indexName)
+		return
 	}
-	l, err := i.dir.List()
-	if err != nil {
-		return err
-	}
-	pending, err := journal.Pending(i.Name(), i.d.journal())
-	if err != nil {
-		return err
-	}
-	if pending {
-		i.Damage("mx.journal", inspect.Beside, 0,
-			"a change of the index was interrupted: open the mailbox for writing, which finishes the change, and check it again")
-	}
-	ix, flaws := parse(b)
-	if len(b) == 0 && len(l.Numbers) > 0 {
-		i.Damage("mx.index-empty", 0, 0, "the index is empty, but there are messages: their flags and UIDVALIDITY are lost")
+	ix, flaws := parse(s.Octets)
+	if len(s.Octets) == 0 && len(s.List.Numbers) > 0 {
+		s.Damage("mx.index-empty", 0, 0, "the index is empty, but there are messages: their flags and UIDVALIDITY are lost")
 	}
 	for _, f := range flaws {
-		i.Damage("mx.index-"+f.kind, int64(f.off), 0, "%s", f.text)
+		s.Damage("mx.index-"+f.kind, int64(f.off), 0, "%s", f.text)
 	}
-	if len(b) > 0 {
-		i.head(&ix, &l)
+	if len(s.Octets) > 0 {
+		head(s, &ix)
 	}
-	i.records(&ix, &l)
-	i.dir.Look(i.File, "mx", &l, true)
-	return i.Err
+	records(s, &ix)
 }
 
 // head looks at UIDVALIDITY, the last UID and the keywords.
-func (i *inspection) head(ix *index, l *numbered.Listing) {
+func head(s *numbered.Survey, ix *index) {
 	if ix.validity == 0 {
-		i.Damage("mx.uidvalidity", 0, 0, "the index has no UIDVALIDITY: the next session makes a new one up")
+		s.Damage("mx.uidvalidity", 0, 0, "the index has no UIDVALIDITY: the next session makes a new one up")
 	}
-	if ix.last < l.Highest() {
-		i.Damage("mx.uidlast-low", 0, 0, "the last UID of the index is %d, but there is a message %d: the original cannot append", ix.last, l.Highest())
+	if ix.last < s.List.Highest() {
+		s.Damage("mx.uidlast-low", 0, 0, "the last UID of the index is %d, but there is a message %d: the original cannot append", ix.last, s.List.Highest())
 	}
 	for n, k := range ix.keywords {
 		if !mailbox.ValidKeyword(k) {
-			i.Doubt("mx.keyword", inspect.Beside, 0, "keyword %d of the index, %.60q, cannot be one", n, k)
+			s.Doubt("mx.keyword", inspect.Beside, 0, "keyword %d of the index, %.60q, cannot be one", n, k)
 		}
 		for _, other := range ix.keywords[:n] {
 			if strings.EqualFold(k, other) {
-				i.Doubt("mx.keyword-twice", inspect.Beside, 0, "the index has the keyword %.60q twice", k)
+				s.Doubt("mx.keyword-twice", inspect.Beside, 0, "the index has the keyword %.60q twice", k)
 			}
 		}
 	}
@@ -105,10 +120,10 @@ func (i *inspection) head(ix *index, l *numbered.Listing) {
 
 // records compares the index with the files. That a record has no file is usual
 // after an expunge, that a file has no record after a delivery by hand.
-func (i *inspection) records(ix *index, l *numbered.Listing) {
+func records(s *numbered.Survey, ix *index) {
 	known := systemBitsKnown | bitOld | bitNew
 	gone := 0
-	rest := l.Numbers
+	rest := s.List.Numbers
 	for _, r := range ix.records {
 		for len(rest) > 0 && rest[0] < r.uid {
 			rest = rest[1:]
@@ -117,24 +132,24 @@ func (i *inspection) records(ix *index, l *numbered.Listing) {
 			gone++
 			continue
 		}
-		seq := uint32(len(l.Numbers) - len(rest) + 1)
+		seq := uint32(len(s.List.Numbers) - len(rest) + 1)
 		if r.keywords&^ix.named() != 0 {
-			i.Doubt("mx.keyword-unnamed", inspect.Beside, seq, "message %d has keywords %08x, of which %08x have no name", r.uid, r.keywords, r.keywords&^ix.named())
+			s.Doubt("mx.keyword-unnamed", inspect.Beside, seq, "message %d has keywords %08x, of which %08x have no name", r.uid, r.keywords, r.keywords&^ix.named())
 		}
 		if r.flags&^known != 0 {
-			i.Doubt("mx.flags-unknown", inspect.Beside, seq, "message %d has flags %04x, which mean nothing", r.uid, r.flags&^known)
+			s.Doubt("mx.flags-unknown", inspect.Beside, seq, "message %d has flags %04x, which mean nothing", r.uid, r.flags&^known)
 		}
 	}
 	if gone > 0 {
-		i.Doubt("mx.record-gone", inspect.Beside, 0, "%d records are of messages that are not there", gone)
+		s.Doubt("mx.record-gone", inspect.Beside, 0, "%d records are of messages that are not there", gone)
 	}
 	without := 0
-	for _, n := range l.Numbers {
+	for _, n := range s.List.Numbers {
 		if _, ok := ix.find(n); !ok {
 			without++
 		}
 	}
-	if without > 0 && i.Size > 0 {
-		i.Doubt("mx.record-missing", inspect.Beside, 0, "%d messages have no record: they are new, or their flags are lost", without)
+	if without > 0 && len(s.Octets) > 0 {
+		s.Doubt("mx.record-missing", inspect.Beside, 0, "%d messages have no record: they are new, or their flags are lost", without)
 	}
 }

@@ -1,14 +1,15 @@
 // Package stream is mbox that is read once, front to back, or written so:
 // standard input and standard output, by the name "-", and archives that are
-// compressed by gzip, bzip2 or zstd.
+// compressed by gzip, bzip2, xz or zstd.
 //
 // Recognition: "-"; a regular file that begins with the mark of one of the
 // compressions, below, and has an mbox in it; and a pipe under /dev, which is how shells pass the
 // output of a command as a file.
 //
-//	1F 8B        gzip, RFC 1952, one member or many
-//	"BZh"        bzip2
-//	28 B5 2F FD  zstd, RFC 8878
+//	1F 8B                gzip, RFC 1952, one member or many
+//	"BZh"                bzip2
+//	FD "7zXZ" 00         xz
+//	28 B5 2F FD          zstd, RFC 8878
 //
 // What comes through a pipe may be compressed as well. Inside there must be
 // mbox, with LF, CR LF or both for line ends: the grammar, the separators, the

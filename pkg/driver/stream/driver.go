@@ -15,6 +15,7 @@ import (
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/mbox"
 	"mailutil/pkg/internal/node"
+	"mailutil/pkg/internal/packed"
 	"mailutil/pkg/mailbox"
 )
 
@@ -81,7 +82,7 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 		return false, d.fail("open", n, err)
 	}
 	defer f.Close() // only read
-	mark := make([]byte, markLen)
+	mark := make([]byte, packed.MarkLen)
 	k, err := f.ReadAt(mark, 0)
 	if err != nil && err != io.EOF {
 		return false, d.fail("open", n, err)
@@ -91,7 +92,7 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 			return ok, err
 		}
 	}
-	return compressionOf(mark[:k]) != None && packsMbox(f), nil
+	return packed.Of(mark[:k]) != None && packsMbox(f), nil
 }
 
 // probeLen is how much of an archive is looked at to see what is in it: more than
@@ -101,7 +102,7 @@ const probeLen = 1 << 20
 // packsMbox reports whether what is compressed in f begins as an mbox, or is
 // nothing. Other compressed files are like any other file.
 func packsMbox(f io.ReaderAt) bool {
-	unpacked, stop, err := unpack(io.NewSectionReader(f, 0, probeLen))
+	unpacked, stop, err := packed.Unpack(io.NewSectionReader(f, 0, probeLen))
 	if err != nil {
 		return false
 	}

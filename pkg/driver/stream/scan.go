@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"mailutil/pkg/internal/mbox"
+	"mailutil/pkg/internal/packed"
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/mailbox"
 )
@@ -70,7 +71,7 @@ func (b *box) begin() error {
 	b.seen.SetSeed(seed)
 	b.seen.Reset()
 	b.size = 0
-	unpacked, stop, err := unpack(b)
+	unpacked, stop, err := packed.Unpack(b)
 	if err != nil {
 		return b.fail(err)
 	}

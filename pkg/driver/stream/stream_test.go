@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
 
 	"mailutil/pkg/driver/unix"
 	"mailutil/pkg/internal/mbox"
@@ -56,6 +57,20 @@ func write(t *testing.T, path string, b []byte) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func xzOf(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := xz.NewWriter(&b)
+	if err == nil {
+		_, err = io.WriteString(w, text)
+		err = errors.Join(err, w.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func gzipped(t *testing.T, text string) []byte {
@@ -301,6 +316,8 @@ func TestProbe(t *testing.T) {
 		want bool
 	}{
 		"mbox":         {gzipped(t, threeLetters), true},
+		"mbox by xz":   {xzOf(t, threeLetters), true},
+		"text by xz":   {xzOf(t, "hello\n"), false},
 		"nothing":      {gzipped(t, ""), true},
 		"cut mbox":     {whole[:len(whole)/2], true},
 		"other text":   {gzipped(t, "hello\n"), false},

@@ -46,6 +46,15 @@ type osFile struct{ *os.File }
 
 func (f osFile) OS() *os.File { return f.File }
 
+// SyncData makes the octets of a file durable that were there before and have
+// been written over: its size and times need not be, which is quicker.
+func SyncData(f File) error {
+	if o, ok := f.(osFile); ok {
+		return syncData(o.File)
+	}
+	return f.Sync()
+}
+
 // OpenFile opens with O_CLOEXEC, as package os does.
 func (OS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	open := os.OpenFile

@@ -3,7 +3,7 @@
 // and keeps the file's inode.
 //
 // What is to be written is made durable in a side file first, then copied into
-// the mailbox, then the side file is removed, durably. Whoever opens the
+// the mailbox, then the side file is made void, durably, and removed. Whoever opens the
 // mailbox next and finds a side file finishes the work (Recover), under the
 // mailbox's exclusive lock. The side file is .NAME.journal beside the mailbox,
 // or in the user's state directory where that directory is not writable, or
@@ -14,7 +14,7 @@
 //	while the side file is written   old octets; the side file has no commit record and is dropped
 //	once the side file is durable    any mixture; Recover copies all of it again
 //	once the mailbox is durable      new octets; Recover copies the same again
-//	once the side file is gone       new octets
+//	once the side file is void       new octets; it is dropped where it is still there
 package journal
 
 import (
@@ -205,10 +205,20 @@ func (j *Journal) Commit(size int64) error {
 		return j.undo(err, size)
 	}
 	j.done = true
-	if err := errors.Join(j.fsys.Remove(j.name), j.fsys.SyncDir(filepath.Dir(j.name)), j.side.Close()); err != nil {
+	if err := errors.Join(j.retire(), j.side.Close()); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnfinished, err) // all but the side file
 	}
 	return nil
+}
+
+// retire removes the side file. That it is one of no change any more is made
+// durable by its own octets: to sync the directory takes the disk much longer.
+func (j *Journal) retire() error {
+	_, err := j.side.WriteAt(make([]byte, headerSize), 0)
+	if err == nil {
+		err = fsx.SyncData(j.side)
+	}
+	return errors.Join(err, j.fsys.Remove(j.name))
 }
 
 // undo gives up a change that could not be carried out: an append is cut back,

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"mailutil/pkg/internal/fsx"
@@ -22,9 +23,7 @@ func copyFile(ctx context.Context, fsys fsx.FS, to, from fsx.File, fi fs.FileInf
 			return err
 		}
 	}
-	if st, ok := owner(fi); ok {
-		to.OS().Chown(int(st.Uid), int(st.Gid)) // only root may
-	}
+	Own(to.OS(), fi)
 	return nil
 }
 
@@ -59,24 +58,31 @@ func cloned(fsys fsx.FS, to, from fsx.File) bool {
 }
 
 // A Keeper keeps the original of a mailbox that is a directory: copies of its
-// own files, in NAME.orig-TIMESTAMP. That is made under the hidden name
-// .NAME.orig-new and appears whole.
+// own files, and second names of those of messages that are to change, in
+// NAME.orig-TIMESTAMP. That is made under the hidden name .NAME.orig-new and
+// appears whole.
 type Keeper struct {
-	FS    fsx.FS
-	Dir   string   // the mailbox
-	Names []string // of its files, in Dir
-	In    string   // directory for the original, "" for that of the mailbox
-	Now   time.Time
+	FS     fsx.FS
+	Dir    string   // the mailbox
+	As     string   // NAME, where it is not Dir
+	Names  []string // of its files, in Dir or in directories there
+	Linked []string // of files that nobody writes to: they are kept without their octets being copied
+	In     string   // directory for the original, "" for that of NAME
+	Now    time.Time
 }
 
 // Keep copies the files, with their modes, owners and times, and returns the
 // name of the copy.
 func (k *Keeper) Keep(ctx context.Context) (path string, err error) {
-	in := k.In
-	if in == "" {
-		in = filepath.Dir(k.Dir)
+	as := k.Dir
+	if k.As != "" {
+		as = k.As
 	}
-	hidden := filepath.Join(in, "."+filepath.Base(k.Dir)+".orig-new")
+	in, name := filepath.Dir(as), filepath.Base(as)
+	if k.In != "" {
+		in = k.In
+	}
+	hidden := filepath.Join(in, "."+name+".orig-new")
 	if err := fsx.MakeDirs(k.FS, in, 0o700); err != nil {
 		return "", err
 	}
@@ -86,7 +92,7 @@ func (k *Keeper) Keep(ctx context.Context) (path string, err error) {
 	if err := k.copyTo(ctx, hidden); err != nil {
 		return "", errors.Join(err, RemoveDir(k.FS, hidden))
 	}
-	base := filepath.Join(in, filepath.Base(k.Dir)+".orig-"+k.Now.UTC().Format("20060102T150405Z"))
+	base := filepath.Join(in, name+".orig-"+k.Now.UTC().Format("20060102T150405Z"))
 	path = base
 	for n := 2; ; n++ {
 		if _, err := k.FS.Lstat(path); errors.Is(err, fs.ErrNotExist) {
@@ -114,12 +120,37 @@ func (k *Keeper) copyTo(ctx context.Context, hidden string) error {
 	if st, ok := owner(dir); ok {
 		os.Chown(hidden, int(st.Uid), int(st.Gid)) // only root may
 	}
-	for _, name := range k.Names {
-		if err := k.copy(ctx, filepath.Join(hidden, name), filepath.Join(k.Dir, name)); err != nil {
+	made := []string{hidden}
+	for i, name := range slices.Concat(k.Names, k.Linked) {
+		sub := filepath.Dir(filepath.Join(hidden, name))
+		if err := k.FS.Mkdir(sub, dir.Mode().Perm()|0o700); err == nil {
+			made = append(made, sub)
+		} else if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		put := k.copy
+		if i >= len(k.Names) {
+			put = k.link
+		}
+		if err := put(ctx, filepath.Join(hidden, name), filepath.Join(k.Dir, name)); err != nil {
 			return err
 		}
 	}
-	return k.FS.SyncDir(hidden)
+	slices.Reverse(made)
+	for _, dir := range made {
+		if err := k.FS.SyncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// link gives a file a second name, or copies it where it can have none.
+func (k *Keeper) link(ctx context.Context, path, original string) error {
+	if err := k.FS.Link(original, path); err == nil {
+		return nil
+	}
+	return k.copy(ctx, path, original)
 }
 
 func (k *Keeper) copy(ctx context.Context, path, original string) (err error) {
@@ -146,15 +177,19 @@ func (k *Keeper) copy(ctx context.Context, path, original string) (err error) {
 	return err
 }
 
-// RemoveDir removes a directory and the files in it; that there is none is
-// well.
+// RemoveDir removes a directory and what is in it; that there is none is well.
 func RemoveDir(fsys fsx.FS, dir string) error {
 	all, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, e := range all {
-		err = errors.Join(err, fsys.Remove(filepath.Join(dir, e.Name())))
+		path := filepath.Join(dir, e.Name())
+		if e.IsDir() {
+			err = errors.Join(err, RemoveDir(fsys, path))
+		} else {
+			err = errors.Join(err, fsys.Remove(path))
+		}
 	}
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ type UID struct {
 // is known of messages (changed). Messages without a number behind the last one
 // that has one, or must get one, get theirs from readers.
 func Number(all []UID, last uint32) (highest uint32, changed bool) {
-	distrust(all)
+	Distrust(all)
 	for i := range all {
 		if u := &all[i]; u.Now != 0 && !u.Lost {
 			u.Then = u.Now
@@ -77,9 +77,9 @@ func tail(all []UID, before, last uint32) uint32 {
 	return max(last, next)
 }
 
-// distrust takes their numbers from those messages that keep the others from
+// Distrust takes their numbers from those messages that keep the others from
 // ascending: as few as possible, and of two with the same number the second.
-func distrust(all []UID) {
+func Distrust(all []UID) {
 	var tops []int // the message with the lowest number that ends a list of that length
 	before := make([]int, len(all))
 	for i, u := range all {

@@ -2,36 +2,128 @@ package numbered
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
 
 	"mailutil/pkg/internal/inspect"
+	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/lock"
+	"mailutil/pkg/mailbox"
 )
+
+// A Survey looks at one mailbox: at its state file, in which the offsets are,
+// and at every message.
+type Survey struct {
+	*inspect.File
+	Dir     Dir
+	Octets  []byte // of the state file
+	Has     bool   // there is one
+	Other   bool   // something else has its name
+	List    Listing
+	Shut    []string // files that their owner may not read
+	Broken  error    // why a message cannot be read that its owner may
+	Pending bool     // a change was interrupted
+
+	f *Format
+}
+
+// Inspect looks at the state file and at every message.
+func (f *Format) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
+	in, err := f.survey(ctx, n, report, func(*Survey) error { return nil })
+	return in, f.Fail("check", n, err)
+}
+
+// survey looks at the mailbox n, and calls then for what it found.
+func (f *Format) survey(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error, then func(*Survey) error) (mailbox.Inspection, error) {
+	path, err := f.Suspect(n)
+	if err != nil {
+		return mailbox.Inspection{}, err
+	}
+	s := &Survey{f: f, Dir: Dir{FS: f.FS, Path: path}}
+	look := inspect.Look{FS: f.FS, Driver: f.Format, Path: path + "/" + f.StateFile, Lock: f.Lock, Report: report}
+	fi, err := f.FS.Stat(look.Path)
+	if s.Has = err == nil && fi.Mode().IsRegular(); s.Has && isShut(fi) {
+		s.Shut = []string{f.StateFile}
+	}
+	if _, err := f.FS.Lstat(look.Path); err == nil {
+		s.Other = !s.Has
+	}
+	if !s.Has || len(s.Shut) > 0 {
+		look.Path, look.Lock = path, lock.Chain() // nothing to lock
+	}
+	return inspect.Run(ctx, look, func(file *inspect.File) error {
+		s.File = file
+		if err := s.run(); err != nil {
+			return err
+		}
+		return then(s)
+	})
+}
+
+func (s *Survey) run() (err error) {
+	if s.List, err = s.Dir.List(); err != nil {
+		return err
+	}
+	s.In.Path = s.Dir.Path
+	if s.Has && len(s.Shut) == 0 {
+		s.Octets = make([]byte, s.Size)
+		if _, err := s.ReadAt(s.Octets, 0); err != nil && s.Size > 0 {
+			return err
+		}
+	} else {
+		s.In.Size = 0 // of the directory
+	}
+	if len(s.Shut) > 0 {
+		s.Damage(s.f.Format+".unreadable", inspect.Beside, 0, "%s may not be read by its owner", s.f.StateFile)
+		return s.Err
+	}
+	changing, err := journal.Pending(s.Dir.Path+"/"+s.f.StateFile, s.f.Journal())
+	if err != nil {
+		return err
+	}
+	s.Pending = changing || s.List.Plan
+	if changing {
+		s.Damage(s.f.Format+".journal", inspect.Beside, 0,
+			"a change of %s was interrupted: open the mailbox for writing, which finishes the change, and check it again", s.f.StateFile)
+	}
+	if s.Other {
+		s.Damage(s.f.Format+".state-file", inspect.Beside, 0, "%s is no file", s.f.StateFile)
+	}
+	s.f.Examine(s)
+	s.look()
+	return s.Err
+}
+
+// isShut reports whether a file may not be read by its owner, as everybody but
+// root is told when he opens it.
+func isShut(fi fs.FileInfo) bool { return fi.Mode()&0o400 == 0 }
 
 // shown is how many names a finding tells.
 const shown = 5
 
-// Look reports what is wrong with the directory and its messages. prefix is
-// that of the codes: "mx". CR LF on disk is right where crlf is set.
-func (d Dir) Look(f *inspect.File, prefix string, l *Listing, crlf bool) {
-	if l.Plan {
-		f.Damage(prefix+".plan", inspect.Beside, 0,
+// look reports what is wrong with the directory and its messages.
+func (s *Survey) look() {
+	if s.List.Plan {
+		s.Damage(s.f.Format+".plan", inspect.Beside, 0,
 			"a change of the mailbox was interrupted: open it for writing, which finishes the change, and check it again")
 	}
-	if len(l.Hidden) > 0 {
-		f.Doubt(prefix+".leftover", inspect.Beside, 0,
-			"%d hidden files are of deliveries that are under way or were killed; they go after 36 hours: %s", len(l.Hidden), some(l.Hidden))
+	if hidden := s.List.Hidden; len(hidden) > 0 {
+		s.Doubt(s.f.Format+".leftover", inspect.Beside, 0,
+			"%d hidden files are of deliveries that are under way or were killed; they go after 36 hours: %s", len(hidden), some(hidden))
 	}
-	for _, name := range l.Strays {
-		f.Damage(prefix+".stray", inspect.Beside, 0, "the name %s is of digits but no message: its mail, if it has any, is seen by no reader", name)
+	for _, name := range s.List.Strays {
+		s.Damage(s.f.Format+".stray", inspect.Beside, 0, "the name %s is of digits but no message: its mail, if it has any, is seen by no reader", name)
 	}
-	for i, n := range l.Numbers {
-		if f.Stopped() {
+	for i, n := range s.List.Numbers {
+		if s.Stopped() {
 			return
 		}
-		d.lookAt(f, prefix, uint32(i)+1, n, crlf)
+		s.lookAt(uint32(i)+1, n)
 	}
 }
 
@@ -43,36 +135,47 @@ func some(names []string) string {
 }
 
 // lookAt reports what is wrong with one message.
-func (d Dir) lookAt(f *inspect.File, prefix string, seq, n uint32, crlf bool) {
-	f.In.Messages++
-	file, fi, err := d.OpenQuiet(n)
+func (s *Survey) lookAt(seq, n uint32) {
+	s.In.Messages++
+	prefix := s.f.Format
+	file, fi, err := s.Dir.OpenQuiet(n)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // expunged meanwhile
 	}
+	if errors.Is(err, fs.ErrPermission) || err == nil && isShut(fi) {
+		s.Shut = append(s.Shut, strconv.FormatUint(uint64(n), 10))
+		s.Damage(prefix+".unreadable", inspect.Beside, seq, "file %d may not be read by its owner", n)
+	} else if err != nil {
+		s.unreadable(seq, n, err)
+	}
 	if err != nil {
-		f.Damage(prefix+".unreadable", inspect.Beside, seq, "file %d cannot be opened: %v", n, err)
 		return
 	}
 	defer file.Close() // read only
-	f.In.Size += fi.Size()
+	s.In.Size += fi.Size()
 	if fi.Size() == 0 {
-		f.Doubt(prefix+".empty", inspect.Beside, seq, "file %d is empty: a delivery was killed, or the disk was full", n)
+		s.Doubt(prefix+".empty", inspect.Beside, seq, "file %d is empty: a delivery was killed, or the disk was full", n)
 		return
 	}
 	var t tally
 	if _, err := io.CopyBuffer(&t, io.NewSectionReader(file, 0, fi.Size()), make([]byte, 64<<10)); err != nil {
-		f.Damage(prefix+".unreadable", inspect.Beside, seq, "file %d cannot be read: %v", n, err)
+		s.unreadable(seq, n, err)
 		return
 	}
 	if t.nuls > 0 {
-		f.Doubt(prefix+".nuls", inspect.Beside, seq, "file %d has %d NULs: blocks that were never written, or mail that has them", n, t.nuls)
+		s.Doubt(prefix+".nuls", inspect.Beside, seq, "file %d has %d NULs: blocks that were never written, or mail that has them", n, t.nuls)
 	}
-	if crlf && t.lfs > 0 {
-		f.Doubt(prefix+".bare-lf", inspect.Beside, seq, "file %d has %d lines that end in LF alone, which readers are not told otherwise", n, t.lfs)
+	if !s.f.LF && t.lfs > 0 {
+		s.Doubt(prefix+".bare-lf", inspect.Beside, seq, "file %d has %d lines that end in LF alone, which readers are not told otherwise", n, t.lfs)
 	}
 	if t.last != '\n' {
-		f.Doubt(prefix+".no-newline", inspect.Beside, seq, "file %d does not end with a line end: it may have been cut", n)
+		s.Doubt(prefix+".no-newline", inspect.Beside, seq, "file %d does not end with a line end: it may have been cut", n)
 	}
+}
+
+func (s *Survey) unreadable(seq, n uint32, err error) {
+	s.Broken = fmt.Errorf("file %d of %s cannot be read: %w", n, s.Dir.Path, err)
+	s.Damage(s.f.Format+".unreadable", inspect.Beside, seq, "file %d cannot be read: %v", n, err)
 }
 
 // A tally counts octets that are not usual in a message.

@@ -45,6 +45,11 @@ func IsSide(name string) bool {
 	return strings.HasPrefix(name, ".") && (strings.HasSuffix(name, HiddenSuffix) || strings.HasSuffix(name, recordSuffix))
 }
 
+// RecordOf is the name of the record beside the hidden name of a new mailbox.
+func RecordOf(hidden string) string {
+	return strings.TrimSuffix(hidden, HiddenSuffix) + recordSuffix
+}
+
 // Of returns the name of the mailbox that a record called name is about.
 func Of(name string) (string, bool) {
 	of, ok := strings.CutSuffix(strings.TrimPrefix(name, "."), recordSuffix)
