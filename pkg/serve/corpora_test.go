@@ -148,3 +148,34 @@ func TestOctets(t *testing.T) {
 	}
 	t.Logf("%d messages in %d mailboxes", messages, len(names))
 }
+
+// And so by POP3, but for a last line without an end, which gets one there.
+func TestOctetsPOP3(t *testing.T) {
+	all := append(letters[:len(letters):len(letters)], odd...)
+	e := start(t, all)
+	c := dial(t, e.pop3)
+	c.say("USER alice\r\nPASS secret\r\n")
+	c.until("+OK Mailbox open")
+	for i, want := range all {
+		c.say(fmt.Sprintf("LIST %d\r\n", i+1))
+		if got := c.until("+OK"); got != fmt.Sprintf("+OK %d %d\r\n", i+1, len(want)) {
+			t.Errorf("message %d of %d octets: got %q", i+1, len(want), got)
+		}
+		c.say(fmt.Sprintf("RETR %d\r\n", i+1))
+		c.until("+OK")
+		got := ""
+		for {
+			line, err := c.r.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if line == ".\r\n" {
+				break
+			}
+			got += strings.TrimPrefix(line, ".")
+		}
+		if got != want && got != want+"\r\n" {
+			t.Errorf("message %d\n got %q\nwant %q", i+1, got, want)
+		}
+	}
+}
