@@ -134,6 +134,7 @@ var rules = []rule{
 	{"mailutil/pkg/internal/msgtext", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/mend/mendtest", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "mailutil/pkg/internal/*/*"}, nil},
+	{"mailutil/pkg/internal/mend/damage", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "mailutil/pkg/internal/fsx/fsxtest"}, nil},
 	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests
 	{"mailutil/pkg/deptest", nil, nil},
 }
