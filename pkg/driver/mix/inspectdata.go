@@ -152,6 +152,9 @@ func (i *inspection) rest() error {
 		if err != nil {
 			return err
 		}
+		if mode := f.fi.Mode().Perm(); mode&0o400 == 0 {
+			i.damage("data-mode", name, beside, 0, "has mode %04o: its owner cannot read it", mode)
+		}
 		at := int64(0)
 		for _, e := range append(merge(listed[n]), extent{f.fi.Size(), f.fi.Size()}) {
 			if e.off > at {

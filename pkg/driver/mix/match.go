@@ -268,7 +268,7 @@ func (p *planner) distrust() {
 				all, at = append(all, mend.UID{Now: u}), append(at, k)
 			}
 		}
-		mend.Number(all, 0)
+		mend.Distrust(all)
 		for n, u := range all {
 			if c := &p.pieces[at[n]]; (u.Lost || u.Now == 0) && c.rec < 0 && !p.known(c.uid) {
 				c.uid, c.misread = 0, true

@@ -208,10 +208,10 @@ func isBlank(r io.ReaderAt, off, end int64) (bool, error) {
 // status, proves that it was removed.
 func (p *planner) alive(k int, f *planFile) bool {
 	c := &p.pieces[k]
-	if c.foreign {
-		return c.fits()
-	}
 	x, s := &p.index, &p.status
+	if c.foreign { // in a file that the index does not know it may be of another mailbox
+		return c.fits() && (len(x.in(c.file)) == 0 || len(x.holes) > 0)
+	}
 	current := s.there && (x.seq == 0 || s.seq == 0 || s.seq >= x.seq)
 	// An index that was written after mail came last lists all that is there.
 	latest := x.ends && x.seq != 0 && p.had.seq != 0 && x.seq >= p.had.seq
@@ -219,7 +219,8 @@ func (p *planner) alive(k int, f *planFile) bool {
 		low, high := p.bounds(f, k)
 		return !x.there || x.holes.meet(low, high) || high > x.highest && !latest
 	}
-	proven := x.there && !x.holes.has(c.uid) && (c.uid < x.highest || latest && c.uid <= p.had.uidLast)
+	given := c.uid <= p.had.uidLast || x.highest > p.had.uidLast // which is wrong then
+	proven := x.there && !x.holes.has(c.uid) && (c.uid < x.highest || latest && given)
 	if proven {
 		return current && p.known(c.uid)
 	}
@@ -229,7 +230,7 @@ func (p *planner) alive(k int, f *planFile) bool {
 // choose decides which pieces are messages of the result, in which order, and
 // numbers them.
 func (p *planner) choose() {
-	var list, foreign []int
+	var list []int
 	for _, f := range p.files {
 		for k := f.first; k < f.last; k++ {
 			c := &p.pieces[k]
@@ -243,15 +244,10 @@ func (p *planner) choose() {
 			default:
 				continue
 			}
-			if c.foreign {
-				foreign = append(foreign, k)
-			} else {
-				list = append(list, k)
-			}
+			list = append(list, k)
 		}
 	}
-	list, late := p.fitting(p.ordered(list))
-	p.number(list, append(late, foreign...))
+	p.number(p.fitting(p.ordered(list)))
 	p.explainList()
 }
 
@@ -308,13 +304,10 @@ func (p *planner) explainList() {
 	}
 }
 
-// fitting returns the pieces without those without a UID for which it cannot be
-// known, because not exactly as many are free where they are. These get new ones
-// at the end: then all others keep theirs, and UIDVALIDITY stays.
+// fitting divides pieces into those that have a UID, or of which it can be known
+// because exactly as many are free where they are, and the others: these get new
+// ones at the end. Then all others keep theirs, and UIDVALIDITY stays.
 func (p *planner) fitting(list []int) (in, late []int) {
-	if !p.had.validityKnown {
-		return list, nil // it changes anyway
-	}
 	low := uint32(0)
 	for n := 0; n < len(list); n++ {
 		if uid := p.pieces[list[n]].uid; uid > 0 {
@@ -322,14 +315,20 @@ func (p *planner) fitting(list []int) (in, late []int) {
 			in = append(in, list[n])
 			continue
 		}
+		var run []int
 		end := n
-		for end < len(list) && p.pieces[list[end]].uid == 0 {
-			end++
+		for ; end < len(list) && p.pieces[list[end]].uid == 0; end++ {
+			if p.pieces[list[end]].foreign {
+				late = append(late, list[end])
+			} else {
+				run = append(run, list[end])
+			}
 		}
-		if end < len(list) && int64(p.pieces[list[end]].uid)-int64(low)-1 != int64(end-n) {
-			late = append(late, list[n:end]...)
+		fits := end == len(list) || int64(p.pieces[list[end]].uid)-int64(low)-1 == int64(len(run))
+		if fits || !p.had.validityKnown { // it changes anyway
+			in = append(in, run...)
 		} else {
-			in = append(in, list[n:end]...)
+			late = append(late, run...)
 		}
 		n = end - 1
 	}

@@ -188,6 +188,9 @@ func (p *planner) inspected(c *piece) *listed {
 // stays reports whether a data file can stay as it is: what is listed of it is
 // as it should be, and all else is whole messages that were removed.
 func (p *planner) stays(f *planFile) bool {
+	if f.f.fi.Mode().Perm()&0o400 == 0 {
+		return false
+	}
 	at := int64(0)
 	for _, n := range f.msgs {
 		m := &p.msgs[n]
