@@ -2,6 +2,7 @@ package maildir
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -103,59 +104,81 @@ func withFlags(name string, f mailbox.SystemFlags, keywords uint32) string {
 	return string(out) + tail
 }
 
-// tidied returns the file "new/X" or "cur/X" with flags as programs write them,
-// and why they are not so.
+// tidied returns the file "new/X" or "cur/X" with a name as programs write it,
+// and why it is not so.
 func tidied(file string) (tidy, why string) {
 	sub, name := file[:4], file[4:]
-	base, _, has := strings.Cut(name, ":")
-	at, info := strings.LastIndex(name, infoSep), ""
-	switch {
-	case has && at >= 0:
-		info = name[at+len(infoSep):]
-	case has:
-		why = "has an info that is not \":2,\": no reader sees flags in it"
-	default:
-		if at = max(strings.LastIndex(name, ";2,"), strings.LastIndex(name, "!2,")); at <= 0 {
-			return file, ""
-		}
-		base, info, why = name[:at], name[at+len(infoSep):], "has flags as they are written where names cannot have a colon: no reader here sees them"
-	}
+	base, info, has, why := parted(name)
 	flags, tail := info, ""
 	if i := strings.IndexByte(info, ','); i >= 0 {
 		flags, tail = info[:i], info[i:]
 	}
-	known := strings.Map(func(c rune) rune {
-		if strings.ContainsRune("DFPRST", c) || c >= 'a' && c <= 'z' {
-			return c
-		}
-		return -1
-	}, flags)
-	b := []byte(known)
-	slices.Sort(b)
-	b = slices.Compact(b)
-	if sub == "new/" && len(b) > 0 {
-		sub = "cur/"
+	letters, odd := tidyFlags(flags)
+	if clean := withoutControls(base); clean != base {
+		base, odd = clean, "has octets that no list of UIDs can have"
 	}
-	tidy = sub + base + infoSep + string(b) + tail
-	if sub == "new/" && tail == "" {
-		tidy = sub + base
+	if sub == "new/" && letters != "" {
+		sub, odd = "cur/", cmp.Or(odd, "has flags, but is in new")
 	}
-	switch {
-	case tidy == file:
+	tidy = sub + base
+	if has && (sub == "cur/" || tail != "") {
+		tidy += infoSep + letters + tail
+	}
+	if tidy == file {
 		return file, ""
-	case why != "":
-	case known != flags:
-		why = "has a flag that no program knows"
-	case len(b) < len(known):
-		why = "has a flag twice"
-	case string(b) != known:
-		why = "has flags that are not in order"
-	case sub != file[:4]:
-		why = "has flags, but is in new"
-	default:
-		why = "has an info that it should not have"
 	}
-	return tidy, why
+	return tidy, cmp.Or(why, odd, "has an info that it should not have")
+}
+
+// parted parts a name into its base and what stands behind ":2,"; has is false
+// where it has no info.
+func parted(name string) (base, info string, has bool, why string) {
+	base, _, has = strings.Cut(name, ":")
+	at := strings.LastIndex(name, infoSep)
+	switch {
+	case has && at >= 0:
+		return base, name[at+len(infoSep):], true, ""
+	case has:
+		return base, "", true, "has an info that is not \":2,\": no reader sees flags in it"
+	}
+	if at = max(strings.LastIndex(name, ";2,"), strings.LastIndex(name, "!2,")); at <= 0 {
+		return name, "", false, ""
+	}
+	return name[:at], name[at+len(infoSep):], true, "has flags as they are written where names cannot have a colon: no reader here sees them"
+}
+
+// tidyFlags returns flags in order, those that some program knows, once each, and
+// what was wrong.
+func tidyFlags(flags string) (tidy, why string) {
+	var known []byte
+	for _, c := range []byte(flags) {
+		if strings.IndexByte("DFPRST", c) >= 0 || c >= 'a' && c <= 'z' {
+			known = append(known, c)
+		}
+	}
+	if len(known) < len(flags) {
+		why = "has a flag that no program knows"
+	}
+	if !slices.IsSorted(known) {
+		slices.Sort(known)
+		why = cmp.Or(why, "has flags that are not in order")
+	}
+	once := slices.Compact(known)
+	if len(once) < len(known) {
+		why = cmp.Or(why, "has a flag twice")
+	}
+	return string(once), why
+}
+
+// withoutControls returns a base without octets that would end a line.
+func withoutControls(base string) string {
+	b := []byte(base)
+	for i, c := range b {
+		if c < ' ' || c == 0x7F {
+			b[i] = '_'
+		}
+	}
+	return string(b)
 }
 
 // withSizes returns a base whose ",S=" and ",W=", where it has them, are right.

@@ -503,14 +503,20 @@ func (p *planner) number(s *salvage, next uint32) uint32 {
 	for _, l := range s.lines {
 		damaged = damaged || !l.sound || l.uid == 0
 	}
-	for i := range p.ix.all { // in the order in which they came
-		e := &p.ix.all[i]
-		if p.file(i) == "" || p.uids[i] != 0 || e.bits&(bitNew|bitTwice) != 0 || !damaged {
-			continue
+	var fresh []int // in the order in which they came
+	for i := range p.ix.all {
+		if e := &p.ix.all[i]; damaged && p.file(i) != "" && p.uids[i] == 0 && e.bits&(bitNew|bitTwice) == 0 {
+			p.uids[i] = next
+			next++
+			fresh = append(fresh, i)
 		}
-		p.uids[i] = next
-		next++
-		p.acc.UIDs++
+	}
+	p.acc.UIDs += uint32(len(fresh))
+	if len(fresh) > 1 && len(fresh) == len(p.ix.all) {
+		p.step("new-uid", none, 0, "give all messages new UIDs, from %d on: those that they had cannot be read", p.uids[fresh[0]])
+		return next
+	}
+	for _, i := range fresh {
 		p.step("new-uid", i, 0, "give it the UID %d: that which it had cannot be read", p.uids[i])
 	}
 	return next
