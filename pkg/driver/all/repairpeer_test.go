@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mailutil/pkg/driver/all"
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/fsx/fsxtest"
 	"mailutil/pkg/internal/mend/damage"
 	"mailutil/pkg/internal/mend/mendtest"
@@ -40,7 +42,7 @@ func TestRepairedForTheOriginal(t *testing.T) {
 		name := filepath.Base(file)
 		if messages, ok := repairIn(t, a, file); ok {
 			repaired++
-			if said := a.originalCheck(name); strings.Contains(said, "rror") || strings.Contains(said, "nable") || strings.Contains(said, "Invalid") || strings.Contains(said, "nexpected") {
+			if said := a.originalCheck(name); complains(said) {
 				t.Errorf("%s of %d messages: the original says %s", name, messages, said)
 			}
 		}
@@ -49,6 +51,90 @@ func TestRepairedForTheOriginal(t *testing.T) {
 	if repaired < 57 {
 		t.Errorf("%d mailboxes were repaired, want 57 at least", repaired)
 	}
+}
+
+// complains reports whether the original says that something is wrong.
+func complains(said string) bool {
+	for _, word := range []string{"rror", "nable", "Invalid", "nexpected"} {
+		if strings.Contains(said, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// The original opens one mailbox of each kind of damage, repaired, without a
+// complaint.
+func TestDamagedForTheOriginal(t *testing.T) {
+	if _, err := os.Stat("/usr/bin/mailutil"); err != nil || testing.Short() {
+		t.Skip("the original mailutil is not installed here, or time is short")
+	}
+	a := newArena(t)
+	for _, format := range []string{"mbx", "mtx", "tenex", "unix", "mmdf"} {
+		b := damage.Bench{At: driverAt(format), Index: func(t testing.TB, octets []byte) []damage.Message { return extents(format, octets) }}
+		opened := 0
+		for name, octets := range b.Wrecks(t) {
+			file := filepath.Join(t.TempDir(), "box")
+			if err := os.WriteFile(file, octets, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if messages, ok := repairIn(t, a, file); ok && messages > 0 {
+				opened++
+				if said := a.originalCheck("box"); complains(said) {
+					t.Errorf("%s: %s, of %d messages: the original says %s", format, name, messages, said)
+				}
+			}
+		}
+		t.Logf("%s: %d were repaired and opened", format, opened)
+	}
+}
+
+// driverAt makes drivers of a format for a home directory.
+func driverAt(format string) func(testing.TB, string, fsx.FS) (damage.Driver, mailbox.Name) {
+	return func(t testing.TB, home string, _ fsx.FS) (damage.Driver, mailbox.Name) {
+		env := mailboxtest.NewEnv(t)
+		env.Home = home
+		for _, d := range all.Drivers(env) {
+			if d.Name() == format {
+				return d.(damage.Driver), mailbox.Name{Text: "box", Path: filepath.Join(home, "box")}
+			}
+		}
+		t.Fatalf("no format %s", format)
+		return nil, mailbox.Name{}
+	}
+}
+
+// extents finds the messages of a mailbox of a bench: all have a line before
+// their first field, which no other message has.
+func extents(format string, octets []byte) (out []damage.Message) {
+	for at := 0; ; {
+		i := bytes.Index(octets[at:], []byte("\nX-Unique: "))
+		if i < 0 {
+			return out
+		}
+		at += i + 1
+		line := bytes.LastIndexByte(octets[:at-1], '\n') + 1
+		if size, ok := sizeOf(octets[line:at]); ok { // the text before may not end with a line
+			line = at - len(size)
+		}
+		if format == "mmdf" {
+			line -= len("\x01\x01\x01\x01\n")
+		}
+		if n := len(out); n > 0 {
+			out[n-1].End = line
+		}
+		out = append(out, damage.Message{Line: line, Text: at, End: len(octets)})
+	}
+}
+
+// sizeOf returns the internal line that b ends with.
+func sizeOf(b []byte) (line []byte, ok bool) {
+	comma := bytes.LastIndexByte(b, ',')
+	const date = len(" 1-Jul-2001 02:03:04 -0700")
+	if comma < date || !bytes.Contains(b[comma:], []byte(";")) {
+		return nil, false
+	}
+	return b[comma-date:], true
 }
 
 // repairIn repairs a copy of a file in the arena; ok is false where nothing was

@@ -123,7 +123,7 @@ func fileName(env *mailbox.Env, name string) mailbox.Name {
 // beside it, a directory for locks. The clock begins now and goes on by a
 // millisecond whenever it is read, in a zone of its own. Notices go to the
 // log of the test.
-func NewEnv(t *testing.T) *mailbox.Env {
+func NewEnv(t testing.TB) *mailbox.Env {
 	t.Helper()
 	dir := t.TempDir()
 	for _, sub := range []string{"home", "spool", "locks"} {

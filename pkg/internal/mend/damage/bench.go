@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -147,6 +148,20 @@ func (b *Bench) Run(t *testing.T, tries int) {
 	t.Logf("%-40s %v", "all", sum)
 }
 
+// Wrecks yields one mailbox for each class, damaged.
+func (b *Bench) Wrecks(t *testing.T) iter.Seq2[string, []byte] {
+	all := texts(t)
+	return func(yield func(string, []byte) bool) {
+		for n, c := range slices.Concat(Classes, Single, b.More) {
+			tr := trial{b: b, t: t, class: c, seed: uint64(n*1000 + 999)}
+			tr.wreck(all)
+			if !yield(c.Name, tr.f.Octets) {
+				return
+			}
+		}
+	}
+}
+
 // A trial is one mailbox that is damaged and repaired.
 type trial struct {
 	b     *Bench
@@ -163,14 +178,19 @@ func (tr *trial) say(format string, args ...any) {
 	tr.t.Logf("%s, seed %d: %s", tr.class.Name, tr.seed, fmt.Sprintf(format, args...))
 }
 
-// run makes the mailbox, breaks it, and has it repaired.
-func (tr *trial) run(all []string) (s Score) {
+// wreck makes the mailbox and breaks it.
+func (tr *trial) wreck(all []string) {
 	octets, msgs, told := tr.mailbox(all, 6+int(tr.seed%9), tr.seed)
 	other, others, more := tr.mailbox(all, 3, tr.seed+1<<32)
 	tr.truth = append(told, more...)
 	tr.f = New(octets, msgs, tr.seed)
 	tr.f.Beside(other, others)
 	tr.class.Do(tr.f)
+}
+
+// run makes the mailbox, breaks it, and has it repaired.
+func (tr *trial) run(all []string) (s Score) {
+	tr.wreck(all)
 	s.Boxes = 1
 	after, err := tr.b.Repair(tr.t, tr.f.Octets)
 	if err != nil {
@@ -180,9 +200,6 @@ func (tr *trial) run(all []string) (s Score) {
 		}
 	}
 	tr.count(&s, after)
-	if os.Getenv("DAMAGE_KEEP") != "" && (!s.perfect() || s.Glued > s.Apart) {
-		os.WriteFile(fmt.Sprintf("%s/%s-%d", os.Getenv("DAMAGE_KEEP"), strings.ReplaceAll(tr.class.Name, "/", " "), tr.seed), tr.f.Octets, 0o600)
-	}
 	return s
 }
 
