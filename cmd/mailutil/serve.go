@@ -125,18 +125,20 @@ func (c *cli) served(o serveOptions) (serve.Options, error) {
 }
 
 // isNetwork reports whether a file is a connection with another machine, or
-// with a program that may be anybody's. It only looks: net.FileConn would make
-// what is no connection return EAGAIN to who reads it.
-func isNetwork(f *os.File) bool {
-	addr, err := syscall.Getsockname(int(f.Fd()))
+// with a program that may be anybody's.
+func isNetwork(f *os.File) (yes bool) {
+	raw, err := f.SyscallConn() // not Fd, nor package net: they change how it is read
 	if err != nil {
 		return false
 	}
-	switch addr.(type) {
-	case *syscall.SockaddrInet4, *syscall.SockaddrInet6:
-		return true
-	}
-	return false
+	raw.Control(func(fd uintptr) {
+		addr, _ := syscall.Getsockname(int(fd))
+		switch addr.(type) {
+		case *syscall.SockaddrInet4, *syscall.SockaddrInet6:
+			yes = true
+		}
+	})
+	return yes
 }
 
 // check looks whether the options go together.

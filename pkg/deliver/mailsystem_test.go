@@ -75,7 +75,7 @@ var mailSystemsRoot = os.Getenv("MAILSYSTEMS")
 
 // need skips a test unless a mail system is installed, or there to be laid over
 // /usr.
-func need(t *testing.T, name, program string) {
+func need(t testing.TB, name, program string) {
 	t.Helper()
 	if exists(program) {
 		return

@@ -49,8 +49,15 @@ func makeBox(t *testing.T, s *ops.Session, format, name string, keywords int) {
 	}
 }
 
-// tellAll is all that a mailbox tells but for Recent, a line for each message.
-func tellAll(t *testing.T, s *ops.Session, name string, uids bool) string {
+// A letter is a message and what its index does not say; Recent is left out.
+type letter struct {
+	mailbox.Message
+	keywords []string // sorted
+	text     []byte
+}
+
+// lettersIn reads a mailbox.
+func lettersIn(t *testing.T, s *ops.Session, name string) (st mailbox.Status, out []letter) {
 	t.Helper()
 	n, err := s.Env.Resolve(name)
 	if err != nil {
@@ -61,30 +68,41 @@ func tellAll(t *testing.T, s *ops.Session, name string, uids bool) string {
 		t.Fatal(err)
 	}
 	defer mb.Close()
-	st := mb.Status()
-	var out strings.Builder
-	if uids {
-		fmt.Fprintln(&out, st.UIDValidity, st.UIDNext)
-	}
 	for m, err := range mb.Messages(mailbox.All) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := mb.Open(m.Seq)
+		c, err := mb.Open(m.Seq)
 		if err != nil {
 			t.Fatal(err)
 		}
-		octets, err := io.ReadAll(text)
+		text, err := io.ReadAll(c)
 		if err != nil {
 			t.Fatal(err)
 		}
+		words := mailbox.Flags{Keywords: m.Flags.Keywords}.Names(mb.Status().Keywords)
+		slices.Sort(words)
 		m.Flags.System &^= mailbox.Recent
-		flags := m.Flags.Names(st.Keywords)
+		out = append(out, letter{m, words, text})
+	}
+	return mb.Status(), out
+}
+
+// tellAll is all that a mailbox tells but for Recent, a line for each message.
+func tellAll(t *testing.T, s *ops.Session, name string, uids bool) string {
+	t.Helper()
+	st, all := lettersIn(t, s, name)
+	var out strings.Builder
+	if uids {
+		fmt.Fprintln(&out, st.UIDValidity, st.UIDNext)
+	}
+	for _, l := range all {
+		flags := append(mailbox.Flags{System: l.Flags.System}.Names(nil), l.keywords...)
 		slices.Sort(flags)
 		if !uids {
-			m.UID = 0
+			l.UID = 0
 		}
-		fmt.Fprintf(&out, "%d %v %v %q\n", m.UID, flags, m.Date.Time().Unix(), octets)
+		fmt.Fprintf(&out, "%d %v %v %q\n", l.UID, flags, l.Date.Time().Unix(), l.text)
 	}
 	return out.String()
 }

@@ -124,6 +124,8 @@ func TestFolders(t *testing.T) {
 		"#driver.mbx/y,z":                      "_driver.mbx/y",
 		"~root,z":                              "_root",
 		"a//b ":                                "a/_/b",
+		`"Smith, Jones",Opened`:                "Smith, Jones",
+		`5" screen,Work`:                       `5" screen`,
 		"R&D":                                  "R&-D",
 		"":                                     "Archived",
 		"tab\tinside":                          "tab_inside",

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ import (
 )
 
 // pairs is set by make bench-formats.
-var pairs = flag.Bool("pairs", false, "measure copies from each format to each beside other programs that do the same")
+var pairs = flag.String("pairs", "", "measure these copies, a regular expression such as '^mh to ', beside other programs that do the same")
 
 // pairFormats are the formats that can be written, pairOthers the programs that
 // may know two of them.
@@ -41,8 +42,12 @@ type pairTrack struct {
 // is there as soon as it is known. Ours
 // are durable when they end; of the others, mdeliver's and Dovecot's.
 func TestPairs(t *testing.T) {
-	if !*pairs {
+	if *pairs == "" {
 		t.Skip("for make bench-formats")
+	}
+	wanted, err := regexp.Compile(*pairs)
+	if err != nil {
+		t.Fatal(err)
 	}
 	k := newPairTrack(t)
 	fmt.Printf("%d MB, %d messages, %d cores\n%-20s%8s%8s", *benchMB, k.messages, runtime.NumCPU(), "copy", "seconds", "peak MB")
@@ -53,6 +58,9 @@ func TestPairs(t *testing.T) {
 	for _, from := range pairFormats {
 		for _, to := range pairFormats {
 			task := k.task(from, to)
+			if !wanted.MatchString(task.name) {
+				continue
+			}
 			all := k.race(t, task)
 			fmt.Printf("%-20s%8.2f%8d", task.name, all[0].took.Seconds(), all[0].peak>>20)
 			for _, name := range pairOthers {

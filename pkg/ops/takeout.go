@@ -88,12 +88,24 @@ func labelsOf(header []byte) (labels []string, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	for label := range strings.SplitSeq(rfc822.Decode(raw), ",") {
+	for _, label := range splitLabels(rfc822.Decode(raw)) {
 		if label = strings.Trim(strings.TrimSpace(label), `"`); label != "" {
 			labels = append(labels, label)
 		}
 	}
 	return labels, true
+}
+
+// splitLabels splits at commas that are not between quotes, as long as these come
+// in pairs.
+func splitLabels(text string) []string {
+	quoted, pairs := false, strings.Count(text, `"`)%2 == 0
+	return strings.FieldsFunc(text, func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted && pairs
+		}
+		return r == ',' && !quoted
+	})
 }
 
 func takeoutMarks(header []byte) (m mark) {
@@ -180,11 +192,7 @@ type folder struct {
 
 // folders sorts the messages of a mailbox into folders by their labels.
 func (s *Session) folders(ctx context.Context, name string) (all []*folder, err error) {
-	n, d, err := s.find(name)
-	if err != nil {
-		return nil, err
-	}
-	mb, err := d.Open(ctx, n, mailbox.ReadOnly)
+	mb, err := s.open(ctx, name, mailbox.ReadOnly)
 	if err != nil {
 		return nil, err
 	}

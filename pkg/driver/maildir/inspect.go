@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
@@ -31,11 +31,12 @@ type check struct {
 	in     mailbox.Inspection
 	report func(mailbox.Finding) error
 	err    error
-	buf    []byte
+	file   msgtext.File // the message that is looked at
 
 	// What a repair needs to know of it.
 	seen    []seen   // of each message
 	missing []string // directories
+	blocked []string // names of directories or lists that something else has
 	shut    []string // files that their owner may not read
 	strays  []string // what is no message, in new and cur
 	stale   []string // what was left in tmp
@@ -75,7 +76,10 @@ func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 
 func (c *check) run(then func(c *check, before [5]stamp) error) error {
 	whole, err := c.parts()
-	if err == nil && !whole {
+	if err == nil {
+		c.lists()
+	}
+	if whole = whole && len(c.blocked)+len(c.shut) == 0; err == nil && !whole {
 		err = then(c, [5]stamp{})
 	}
 	if err != nil || !whole {
@@ -140,6 +144,29 @@ func (c *check) parts() (whole bool, err error) {
 		}
 	}
 	return whole, nil
+}
+
+// lists looks whether the lists are files that their owner may read. Before that
+// nothing else can be told.
+func (c *check) lists() {
+	for _, part := range c.missing {
+		if _, err := c.d.fs.Lstat(c.dir + "/" + part); err == nil {
+			c.blocked = append(c.blocked, part)
+		}
+	}
+	for _, name := range []string{uidlistFile, keywordsFile} {
+		if _, err := c.d.fs.Lstat(c.dir + "/" + name); err != nil {
+			continue
+		}
+		switch fi, err := c.d.fs.Stat(c.dir + "/" + name); {
+		case err != nil || !fi.Mode().IsRegular():
+			c.blocked = append(c.blocked, name)
+			c.damage("list-no-file", 0, "%s is no file: no UIDs can be given", name)
+		case fi.Mode()&0o400 == 0:
+			c.shut = append(c.shut, name)
+			c.damage("unreadable", 0, "%s may not be read by its owner", name)
+		}
+	}
 }
 
 // wasMaildir reports whether a directory has files as mail programs leave them
@@ -341,8 +368,8 @@ func (c *check) info(i int) {
 	}
 }
 
-// read reads a message, and returns its octets as they are and with CRLF line
-// ends.
+// read reads a message, and returns its octets as they are, unpacked, and with
+// CRLF line ends.
 func (c *check) read(i int) (size, w int64, fi fs.FileInfo, err error) {
 	path := c.dir + "/" + c.ix.file(&c.ix.all[i])
 	if fi, err = c.d.fs.Stat(path); err != nil {
@@ -355,21 +382,15 @@ func (c *check) read(i int) (size, w int64, fi fs.FileInfo, err error) {
 	if err != nil {
 		return 0, 0, nil, err
 	}
-	defer f.Close() // read only
-	if c.buf == nil {
-		c.buf = make([]byte, 128<<10)
+	c.file.Use(f, fi)
+	defer c.file.Close() // read only
+	if err := c.file.Unpack(c.d.env); err != nil {
+		return 0, 0, nil, err
 	}
-	cr := false
-	for size < fi.Size() {
-		n, err := f.ReadAt(c.buf, size)
-		if n == 0 {
-			return 0, 0, nil, err
-		}
-		w += int64(n) + crlf.Added(c.buf[:n], cr)
-		cr = crlf.EndsCR(c.buf[:n], cr)
-		size += int64(n)
-	}
-	return size, w, fi, nil
+	text := msgtext.Text{Piece: c.file.Piece, LF: true}
+	text.Reset(c.file.Size)
+	w, err = text.Measure()
+	return c.file.Size, w, fi, err
 }
 
 // tmp looks for what was left in tmp, and for what is no message.

@@ -107,13 +107,13 @@ func withFlags(name string, f mailbox.SystemFlags, keywords uint32) string {
 // and why they are not so.
 func tidied(file string) (tidy, why string) {
 	sub, name := file[:4], file[4:]
-	base, info, has := strings.Cut(name, ":")
-	at := strings.LastIndex(name, infoSep)
+	base, _, has := strings.Cut(name, ":")
+	at, info := strings.LastIndex(name, infoSep), ""
 	switch {
 	case has && at >= 0:
 		info = name[at+len(infoSep):]
 	case has:
-		info, why = "", "has an info that is not \":2,\": no reader sees flags in it"
+		why = "has an info that is not \":2,\": no reader sees flags in it"
 	default:
 		if at = max(strings.LastIndex(name, ";2,"), strings.LastIndex(name, "!2,")); at <= 0 {
 			return file, ""
@@ -232,7 +232,10 @@ var (
 )
 
 func newNamer(host string) *namer {
-	return &namer{host: strings.NewReplacer("/", `\057`, ":", `\072`, ",", `\054`, "\x00", "").Replace(host)}
+	for _, r := range [][2]string{{"/", `\057`}, {":", `\072`}, {",", `\054`}, {"\x00", ""}} {
+		host = strings.ReplaceAll(host, r[0], r[1])
+	}
+	return &namer{host: host}
 }
 
 // next returns a new name. Names ascend by their times, so that every program

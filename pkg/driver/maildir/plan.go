@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -21,8 +22,8 @@ type planner struct {
 	steps []mailbox.Step
 	lost  []mend.Lost
 
-	to    []string // the file that each message is to be, "" for one that goes
-	uids  []uint32 // that each message is to have in the list, 0 for none
+	to    map[int]string // the file that a message is to be, "" for one that goes; others stay
+	uids  []uint32       // that each message is to have in the list, 0 for none
 	slots slots
 
 	first    func(base string) int // finds a message, of two with one base that which keeps it
@@ -30,6 +31,7 @@ type planner struct {
 	newSlots bool
 	moves    []step   // renames, then removals
 	others   []string // what is no file, and goes where the original is kept
+	inner    []step   // messages in directories of others
 }
 
 func (p *planner) step(action string, i int, octets int64, format string, args ...any) {
@@ -43,7 +45,7 @@ const none = -1
 // compared with what a check would see.
 func (p *planner) run() error {
 	p.acc = mailbox.RepairAccount{Messages: p.in.Messages, Intact: p.in.Messages, UIDValidity: p.ix.list.validity}
-	p.to, p.slots, p.first = make([]string, len(p.ix.all)), p.ix.table.slots, p.ix.firsts()
+	p.to, p.slots, p.first = map[int]string{}, p.ix.table.slots, p.ix.firsts()
 	for _, part := range p.missing {
 		p.step("make-directory", none, 0, "make the directory %s", part)
 	}
@@ -83,6 +85,35 @@ func (p *planner) run() error {
 	return nil
 }
 
+// early plans what has to be done before anything else can be told.
+func (p *planner) early() {
+	p.others = p.blocked
+	for _, name := range p.blocked {
+		p.step("set-aside", none, 0, "put %s where the original is kept: it is not what has that name in a Maildir", name)
+	}
+	for _, file := range p.shut {
+		p.step("make-readable", none, 0, "let its owner read %s", file)
+	}
+	for _, part := range p.missing {
+		p.step("make-directory", none, 0, "make the directory %s", part)
+	}
+	p.step("look-again", none, 0, "look again")
+}
+
+// file is what message i is to be called, "" for one that goes.
+func (p *planner) file(i int) string {
+	if to, ok := p.to[i]; ok {
+		return to
+	}
+	return p.ix.file(&p.ix.all[i])
+}
+
+// newBase reports whether message i gets another base.
+func (p *planner) newBase(i int) bool {
+	to, ok := p.to[i]
+	return ok && to != "" && baseOf(to) != string(p.ix.base(&p.ix.all[i]))
+}
+
 // needed reports whether anything is to be done.
 func (p *planner) needed() bool { return len(p.steps) > 0 }
 
@@ -93,6 +124,7 @@ func (p *planner) name(i int) {
 	file := p.ix.file(e)
 	if slices.Contains(p.strays, file) {
 		p.acc.Messages--
+		p.to[i] = ""
 		return
 	}
 	tidy, why := tidied(file)
@@ -109,7 +141,9 @@ func (p *planner) name(i int) {
 			p.step("rename", i, 0, "call it %s: its text has %d octets, and %d with CR LF line ends", tidy, is.size, is.w)
 		}
 	}
-	p.to[i] = tidy
+	if tidy != file {
+		p.to[i] = tidy
+	}
 }
 
 // double plans what becomes of a message that has the base of another: one of
@@ -134,7 +168,7 @@ func (p *planner) double(i int) error {
 
 // newName gives message i a base of its own.
 func (p *planner) newName(i int) {
-	old := p.to[i]
+	old := p.file(i)
 	base := newNamer(p.d.env.Host).next(p.d.env.Now())
 	if p.seen[i].whole {
 		base += fmt.Sprintf(",S=%d,W=%d", p.seen[i].size, p.seen[i].w)
@@ -146,17 +180,15 @@ func (p *planner) newName(i int) {
 // part gives messages names of their own that would come to have one.
 func (p *planner) part() {
 	has := map[string]bool{}
-	for pass := range 2 { // those that keep theirs first
-		for i, to := range p.to {
-			stays := to != "" && baseOf(to) == string(p.ix.base(&p.ix.all[i])) && p.ix.all[i].bits&bitTwice == 0
-			if to == "" || stays != (pass == 0) {
-				continue
-			}
-			if has[baseOf(to)] {
-				p.newName(i)
-			}
-			has[baseOf(p.to[i])] = true
+	for i := range p.ix.all {
+		if !p.newBase(i) {
+			continue
 		}
+		base := baseOf(p.to[i])
+		if k := p.first(base); has[base] || k >= 0 && p.file(k) != "" && !p.newBase(k) {
+			p.newName(i)
+		}
+		has[baseOf(p.to[i])] = true
 	}
 }
 
@@ -171,7 +203,7 @@ func (p *planner) join(k, i int) {
 	if flags &^= mailbox.Recent; flags == a.flags&^mailbox.Recent && a.letters|b.letters == a.letters {
 		return
 	}
-	p.to[k] = "cur/" + withFlags(p.to[k][4:], flags, a.letters|b.letters)
+	p.to[k] = "cur/" + withFlags(p.file(k)[4:], flags, a.letters|b.letters)
 	p.acc.Flags++
 	p.step("guess-flags", k, 0, "give it the flags of both: %s", p.to[k])
 }
@@ -226,12 +258,9 @@ func (p *planner) sameText(i, k int) (bool, error) {
 // keepCourier turns the keywords that Courier keeps by the names of messages into
 // letters, where a message that has some gets another name.
 func (p *planner) keepCourier() error {
-	renamed := func(i int) bool {
-		return p.ix.foreign != nil && p.ix.foreign[i] != 0 && p.to[i] != "" && baseOf(p.to[i]) != string(p.ix.base(&p.ix.all[i]))
-	}
 	any := false
-	for i := range p.ix.all {
-		any = any || renamed(i)
+	for i := range p.to {
+		any = any || p.ix.foreign != nil && p.ix.foreign[i] != 0 && p.newBase(i)
 	}
 	if !any {
 		return nil
@@ -243,9 +272,9 @@ func (p *planner) keepCourier() error {
 	p.newSlots = true
 	p.step("adopt-keywords", none, 0, "write the keywords that Courier has kept by name into %s and the names of messages", keywordsFile)
 	for i := range p.ix.all {
-		if more := b.foreignLetters(&p.slots, i); more != 0 && p.to[i] != "" {
+		if more := b.foreignLetters(&p.slots, i); more != 0 && p.file(i) != "" {
 			e := &p.ix.all[i]
-			p.to[i] = "cur/" + withFlags(p.to[i][4:], e.flags&^mailbox.Recent, e.letters|more)
+			p.to[i] = "cur/" + withFlags(p.file(i)[4:], e.flags&^mailbox.Recent, e.letters|more)
 		}
 	}
 	return nil
@@ -300,17 +329,19 @@ func lostName(odd []string) (is string) {
 
 // rename plans the renames and removals of messages.
 func (p *planner) rename() {
+	var goes []step
 	for i := range p.ix.all {
+		to, ok := p.to[i]
 		file := p.ix.file(&p.ix.all[i])
-		if p.to[i] != "" && p.to[i] != file {
-			p.moves = append(p.moves, step{file, p.to[i]})
+		switch {
+		case !ok || to == file || to == "" && slices.Contains(p.strays, file):
+		case to == "":
+			goes = append(goes, step{file, nameGoes})
+		default:
+			p.moves = append(p.moves, step{file, to})
 		}
 	}
-	for i := range p.ix.all {
-		if file := p.ix.file(&p.ix.all[i]); p.to[i] == "" && !slices.Contains(p.strays, file) {
-			p.moves = append(p.moves, step{file, nameGoes})
-		}
-	}
+	p.moves = append(p.moves, goes...)
 }
 
 // remove plans to take a name away, which is kept with the original.
@@ -328,6 +359,11 @@ func (p *planner) setAside(file string) error {
 	}
 	if !fi.Mode().IsRegular() {
 		p.others = append(p.others, file)
+		if fi.IsDir() {
+			if err := p.takeIn(file); err != nil {
+				return err
+			}
+		}
 		p.step("set-aside", none, 0, "put %s where the original is kept: it is no message", file)
 		return nil
 	}
@@ -342,6 +378,24 @@ func (p *planner) setAside(file string) error {
 	p.moves = append(p.moves, step{file, nameGoes})
 	p.step("set-aside", none, fi.Size(), "set %s aside, %d octets: %s", file, fi.Size(), why)
 	return nil
+}
+
+// takeIn plans to take messages out of a directory that is a part of a Maildir
+// within one, as programs leave it that copy directories into each other.
+func (p *planner) takeIn(dir string) error {
+	if !slices.Contains(parts[:], dir[4:]) {
+		return nil
+	}
+	return p.d.readEntries(p.dir+"/"+dir, func(e fs.DirEntry) {
+		name := e.Name()
+		if !isMessage(e) || !e.Type().IsRegular() || p.first(name[:baseLen([]byte(name))]) >= 0 {
+			return
+		}
+		to, _ := tidied(dir[:4] + name)
+		p.inner = append(p.inner, step{dir + "/" + name, to})
+		p.acc.Messages++
+		p.step("take-in", none, 0, "call %s/%s %s: no reader sees it there", dir, name, to)
+	})
 }
 
 // lose leaves octets of a file of metadata out.
@@ -376,9 +430,8 @@ func (p *planner) planList() error {
 	}, func(problem) { sound = false }); err != nil {
 		return err
 	}
-	for i := range p.ix.all { // a list that is sound has messages that get another base, too
-		base := string(p.ix.base(&p.ix.all[i]))
-		sound = sound && (p.to[i] == "" || !given[base] || p.ix.all[i].bits&bitTwice != 0 || baseOf(p.to[i]) == base)
+	for i := range p.to { // a list that is sound has messages that get another base, too
+		sound = sound && !(p.newBase(i) && given[string(p.ix.base(&p.ix.all[i]))] && p.ix.all[i].bits&bitTwice == 0)
 	}
 	if sound {
 		return nil
@@ -387,7 +440,7 @@ func (p *planner) planList() error {
 	if file == courierFile {
 		version = versionOne
 	}
-	p.writeList(salvageList(p.ix, b, version), file, b)
+	p.writeList(salvageList(p, b, version), file, b)
 	return nil
 }
 
@@ -409,7 +462,7 @@ func (p *planner) writeList(s *salvage, file string, b []byte) {
 	p.uids = make([]uint32, len(p.ix.all))
 	exts := make([]string, len(p.ix.all))
 	for _, l := range s.lines {
-		if l.msg >= 0 && p.to[l.msg] != "" {
+		if l.msg >= 0 && p.file(l.msg) != "" {
 			p.uids[l.msg], exts[l.msg] = l.uid, l.exts
 		}
 		p.account(&l, file, b)
@@ -424,7 +477,7 @@ func (p *planner) writeList(s *salvage, file string, b []byte) {
 	slices.SortFunc(order, func(a, b int) int { return int(int64(p.uids[a]) - int64(p.uids[b])) })
 	p.list = h.print()
 	for _, i := range order {
-		p.list = appendLine(p.list, p.uids[i], exts[i], baseOf(p.to[i]))
+		p.list = appendLine(p.list, p.uids[i], exts[i], baseOf(p.file(i)))
 	}
 	p.step("write-uidlist", none, int64(len(b)), "write %s anew: %d lines", uidlistFile, len(order))
 }
@@ -452,7 +505,7 @@ func (p *planner) number(s *salvage, next uint32) uint32 {
 	}
 	for i := range p.ix.all { // in the order in which they came
 		e := &p.ix.all[i]
-		if p.to[i] == "" || p.uids[i] != 0 || e.bits&(bitNew|bitTwice) != 0 || !damaged {
+		if p.file(i) == "" || p.uids[i] != 0 || e.bits&(bitNew|bitTwice) != 0 || !damaged {
 			continue
 		}
 		p.uids[i] = next

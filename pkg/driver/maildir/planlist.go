@@ -3,6 +3,7 @@ package maildir
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,11 +36,26 @@ type salvage struct {
 }
 
 // salvageList reads all that can be read of a list, of that version unless it
-// says another one.
-func salvageList(ix *index, b []byte, version int) *salvage {
-	s := &salvage{ix: ix, find: ix.firsts(), taken: make([]bool, len(ix.all)), header: header{version: version}}
+// says another one. It may know messages by the bases that they are to have.
+func salvageList(p *planner, b []byte, version int) *salvage {
+	ix, planned := p.ix, map[string]int{}
+	for i := range p.to {
+		if base := baseOf(p.file(i)); p.newBase(i) && p.first(base) < 0 {
+			planned[base] = i
+		}
+	}
+	find := func(base string) int {
+		if i, ok := planned[base]; ok {
+			return i
+		}
+		return p.first(base)
+	}
+	s := &salvage{ix: ix, find: find, taken: make([]bool, len(ix.all)), header: header{version: version}}
 	for i := range ix.all {
 		s.bases = append(s.bases, string(ix.base(&ix.all[i])))
+	}
+	for base := range planned {
+		s.bases = append(s.bases, base)
 	}
 	slices.Sort(s.bases)
 	s.findWhole(b)
@@ -135,11 +151,7 @@ func (s *salvage) line(b []byte, at, end int) []listed {
 		if msg < 0 {
 			continue
 		}
-		num, _, _ := bytes.Cut(text[:i], []byte(" "))
-		uid, err := parseUID(string(num))
-		if err != nil {
-			uid = 0
-		}
+		uid := uidBefore(text[:i])
 		first := listed{off: at, end: at + i + len(base), read: uid, uid: uid, msg: msg}
 		rest := at + i + len(base)
 		if rest < end && (b[rest] < '0' || b[rest] > '9') {
@@ -153,6 +165,20 @@ func (s *salvage) line(b []byte, at, end int) []listed {
 	}
 	l.sound = false
 	return []listed{l}
+}
+
+// uidBefore reads the UID in what stands before a name, 0 where it cannot be read:
+// "17 :", which may have lost an octet or have another.
+func uidBefore(b []byte) uint32 {
+	num, _, ok := bytes.Cut(b, []byte(" "))
+	if uid, err := parseUID(string(num)); ok && err == nil {
+		return uid
+	}
+	n, rest := digits(b)
+	if len(rest) == 0 || len(rest) > len(" :")+1 || bytes.ContainsAny(rest, "0123456789") || n > math.MaxUint32 {
+		return 0
+	}
+	return uint32(n)
 }
 
 // knows reports whether a message has that base.

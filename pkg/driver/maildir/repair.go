@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"os"
 	"path/filepath"
@@ -27,10 +28,10 @@ func (d *Driver) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.Repai
 		if c.broken != nil {
 			return c.broken
 		}
-		if r.names, err = r.listNames(); err != nil {
-			return err
+		if c.ix != nil {
+			r.names, err = r.digestNames()
 		}
-		return r.plan()
+		return errors.Join(err, r.plan())
 	})
 	if err != nil {
 		return nil, d.fail("repair", n.Text, err)
@@ -46,7 +47,7 @@ type repair struct {
 	o      mailbox.RepairOptions
 	in     mailbox.Inspection
 	before [5]stamp
-	names  []string // that were there
+	names  uint64 // digest of those that were there
 	p      *planner
 	again  bool // there is more to be seen afterwards
 }
@@ -60,9 +61,7 @@ func (r *repair) plan() error {
 		return nil
 	case p.ix == nil:
 		r.again = true
-		for _, part := range p.missing {
-			p.step("make-directory", none, 0, "make the directory %s, and look again", part)
-		}
+		p.early()
 		return nil
 	}
 	if err := p.run(); err != nil || !p.needed() {
@@ -86,16 +85,16 @@ func (r *repair) Account() mailbox.RepairAccount { return r.p.acc }
 // Close does nothing: the plan holds no files.
 func (r *repair) Close() error { return nil }
 
-// listNames are the names of all files of the mailbox.
-func (r *repair) listNames() (names []string, err error) {
+// digestNames is a digest of the names of all files of the mailbox, in whatever
+// order they come.
+func (r *repair) digestNames() (sum uint64, err error) {
 	for _, part := range parts {
-		err := ignoreGone(r.d.readNames(r.p.dir+"/"+part, func(name string) { names = append(names, part+"/"+name) }))
+		err := ignoreGone(r.d.readNames(r.p.dir+"/"+part, func(name string) { sum += maphash.String(seed, part+"/"+name) }))
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 	}
-	slices.Sort(names)
-	return names, nil
+	return sum, nil
 }
 
 // verify looks at what the mailbox is to be as a check does, which must find no
@@ -110,8 +109,8 @@ func (p *planner) verify() error {
 		return damage
 	}
 	var from []int
-	for i, file := range p.to {
-		if file != "" {
+	for i := range p.ix.all {
+		if file := p.file(i); file != "" {
 			v.ix.add(file)
 			v.seen = append(v.seen, p.seen[i])
 			from = append(from, i)
@@ -154,20 +153,38 @@ func (p *planner) verify() error {
 
 // CarryOut repairs the mailbox.
 func (r *repair) CarryOut(ctx context.Context) (made mailbox.RepairFiles, again bool, err error) {
-	if r.p.ix == nil && !r.p.pending {
-		err = r.complete()
-		return made, err == nil, r.d.fail("repair", r.name.Text, err)
-	}
 	held, err := r.d.lock(ctx, r.p.dir)
 	if err != nil {
 		return made, false, r.d.fail("repair", r.name.Text, err)
 	}
 	did, err := r.d.recover(r.p.dir, held)
 	again = did != "" || r.again
-	if err == nil && !again {
+	switch {
+	case err != nil:
+	case !again:
 		made, err = r.alone(ctx, held)
+	case did == "" && !r.p.pending:
+		made, err = r.first(ctx)
 	}
 	return made, again && err == nil, r.d.fail("repair", r.name.Text, errors.Join(err, held.Release()))
+}
+
+// first sees to what is in the way of a look at the messages.
+func (r *repair) first(ctx context.Context) (made mailbox.RepairFiles, err error) {
+	if len(r.p.others) > 0 {
+		keep := mend.Keeper{FS: r.d.fs, Dir: r.p.dir, As: r.as(), In: r.o.KeepIn, Now: r.d.env.Now()}
+		if made.Original, err = keep.Keep(ctx); err != nil {
+			return made, err
+		}
+	}
+	var undo mend.Undo
+	if err = r.prepare(&undo, made.Original); err == nil {
+		err = r.complete()
+	}
+	if err != nil {
+		err = errors.Join(err, undo.Run())
+	}
+	return made, err
 }
 
 // alone repairs the mailbox, which is locked.
@@ -221,8 +238,8 @@ func (r *repair) unchanged() error {
 	if err != nil {
 		return err
 	}
-	names, err := r.listNames()
-	if err == nil && (now != r.before || !slices.Equal(names, r.names)) {
+	names, err := r.digestNames()
+	if err == nil && (now != r.before || names != r.names) {
 		err = mailbox.ErrChanged
 	}
 	return err
@@ -327,6 +344,11 @@ func (r *repair) seek(s step) (step, bool, error) {
 func (r *repair) prepare(undo *mend.Undo, original string) error {
 	for _, file := range r.p.shut {
 		if err := undo.LetRead(r.d.fs, r.p.dir+"/"+file); err != nil {
+			return err
+		}
+	}
+	for _, s := range r.p.inner {
+		if err := undo.Link(r.d.fs, r.p.dir+"/"+s.from, r.p.dir+"/"+s.to); err != nil {
 			return err
 		}
 	}

@@ -70,67 +70,83 @@ func TestRepair(t *testing.T) {
 		want, account string
 	}{
 		{
-			"flags", map[string]string{"cur/1.a:2,SFF": "a", "cur/2.a:2,XSa?": "b", "cur/3.a:1,x": "c", "cur/4.a;2,S": "d", "cur/5.a:2,FS,x=y": "e", keywordsFile: "0 Work\n"},
+			"flags",
+			map[string]string{"cur/1.a:2,SFF": "a", "cur/2.a:2,XSa?": "b", "cur/3.a:1,x": "c", "cur/4.a;2,S": "d", "cur/5.a:2,FS,x=y": "e", keywordsFile: "0 Work\n"},
 			"cur/1.a:2,FS cur/2.a:2,Sa cur/3.a:2, cur/4.a:2,S cur/5.a:2,FS,x=y 0 Work\n", "5 messages: 5 intact",
 		},
 		{
-			"flags in new", map[string]string{"new/1.a:2,S": "a", "new/2.a:2,": "b", "new/3.a": "c"},
+			"flags in new",
+			map[string]string{"new/1.a:2,S": "a", "new/2.a:2,": "b", "new/3.a": "c"},
 			"new/2.a new/3.a cur/1.a:2,S", "3 messages: 3 intact",
 		},
 		{
-			"sizes", map[string]string{"cur/1.a,S=9,W=12:2,S": "x\n", "new/2.a,W=4,S=1": "y\r\n", uidlistFile: head + "4 W3 :1.a,S=9,W=12\n7 :2.a,W=4,S=1\n"},
+			"sizes",
+			map[string]string{"cur/1.a,S=9,W=12:2,S": "x\n", "new/2.a,W=4,S=1": "y\r\n", uidlistFile: head + "4 W3 :1.a,S=9,W=12\n7 :2.a,W=4,S=1\n"},
 			"new/2.a,W=3,S=3 cur/1.a,S=2,W=3:2,S " + head + "4 W3 :1.a,S=2,W=3\n7 :2.a,W=3,S=3\n", "2 messages: 0 intact, 2 whose size was wrong",
 		},
 		{
-			"the same message twice", map[string]string{"cur/1.a:2,S": "x", "new/1.a": "x", uidlistFile: head + "4 :1.a\n"},
+			"the same message twice",
+			map[string]string{"cur/1.a:2,S": "x", "new/1.a": "x", uidlistFile: head + "4 :1.a\n"},
 			"cur/1.a:2,S " + head + "4 :1.a\n", "1 message: 1 intact",
 		},
 		{
-			"twice with other flags", map[string]string{"cur/1.a:2,FST": "x", "cur/1.a:2,RS": "x", uidlistFile: head + "4 :1.a\n"},
+			"twice with other flags",
+			map[string]string{"cur/1.a:2,FST": "x", "cur/1.a:2,RS": "x", uidlistFile: head + "4 :1.a\n"},
 			"cur/1.a:2,FRS " + head + "4 :1.a\n", "1 message: 1 intact, 1 without their flags",
 		},
 		{
-			"keywords", map[string]string{"cur/1.a:2,ab": "x", keywordsFile: "0 Work\n0 Twice\nx y z\n"},
+			"keywords",
+			map[string]string{"cur/1.a:2,ab": "x", keywordsFile: "0 Work\n0 Twice\nx y z\n"},
 			"cur/1.a:2,ab 0 Work\n1 unknown-1\n", "1 message: 1 intact, 1 name of a keyword made up, 12 octets set aside",
 		},
 		{
-			"a keyword whose number is lost", map[string]string{"cur/1.a:2,ab": "x", keywordsFile: "0 Work\n? Home\n"},
+			"a keyword whose number is lost",
+			map[string]string{"cur/1.a:2,ab": "x", keywordsFile: "0 Work\n? Home\n"},
 			"cur/1.a:2,ab 0 Work\n1 Home\n", "1 message: 1 intact, 1 name of a keyword made up, 6 octets set aside",
 		},
 		{
-			"header of the list", map[string]string{"cur/1.a": "x", uidlistFile: "3 V9 N? G00112233445566778899aabbccddeeff\n4 :1.a\n"},
+			"header of the list",
+			map[string]string{"cur/1.a": "x", uidlistFile: "3 V9 N? G00112233445566778899aabbccddeeff\n4 :1.a\n"},
 			"cur/1.a 3 V9 N5 G00112233445566778899aabbccddeeff\n4 :1.a\n", "1 message: 1 intact",
 		},
 		{
-			"a torn line", map[string]string{"cur/1.a": "x", "cur/2000000.b": "y", "new/3.c": "z", uidlistFile: head + "4 :1.a\n5 :2000000."},
+			"a torn line",
+			map[string]string{"cur/1.a": "x", "cur/2000000.b": "y", "new/3.c": "z", uidlistFile: head + "4 :1.a\n5 :2000000."},
 			"new/3.c cur/1.a cur/2000000.b " + head + "4 :1.a\n5 :2000000.b\n", "3 messages: 3 intact",
 		},
 		{
-			"a torn UID", map[string]string{"cur/1.a": "x", "cur/2.b": "y", uidlistFile: head + "4 :1.a\n1"},
+			"a torn UID",
+			map[string]string{"cur/1.a": "x", "cur/2.b": "y", uidlistFile: head + "4 :1.a\n1"},
 			"cur/1.a cur/2.b " + head[:5] + "N10" + head[7:] + "4 :1.a\n9 :2.b\n", "2 messages: 2 intact, 1 with a guessed or new UID, 1 octet set aside",
 		},
 		{
-			"UIDs out of order", map[string]string{"cur/1.a": "x", "cur/2.b": "y", "cur/3.c": "z", uidlistFile: head + "4 :1.a\n400 :2.b\n6 :3.c\n"},
+			"UIDs out of order",
+			map[string]string{"cur/1.a": "x", "cur/2.b": "y", "cur/3.c": "z", uidlistFile: head + "4 :1.a\n400 :2.b\n6 :3.c\n"},
 			"cur/1.a cur/2.b cur/3.c " + head + "4 :1.a\n5 :2.b\n6 :3.c\n", "3 messages: 3 intact, 1 with a guessed or new UID",
 		},
 		{
-			"lines swapped", map[string]string{"cur/1.a": "x", "cur/2.b": "y", "cur/3.c": "z", uidlistFile: head + "6 :3.c\n4 :1.a\n5 :2.b\n"},
+			"lines swapped",
+			map[string]string{"cur/1.a": "x", "cur/2.b": "y", "cur/3.c": "z", uidlistFile: head + "6 :3.c\n4 :1.a\n5 :2.b\n"},
 			"cur/1.a cur/2.b cur/3.c " + head + "4 :1.a\n5 :2.b\n6 :3.c\n", "3 messages: 3 intact",
 		},
 		{
-			"line ends lost", map[string]string{"cur/1.a": "x", "cur/2.b": "y", "cur/3.c": "z", uidlistFile: head + "4 :1.a5 :2.b\x006 :3.c\n"},
+			"line ends lost",
+			map[string]string{"cur/1.a": "x", "cur/2.b": "y", "cur/3.c": "z", uidlistFile: head + "4 :1.a5 :2.b\x006 :3.c\n"},
 			"cur/1.a cur/2.b cur/3.c " + head + "4 :1.a\n5 :2.b\n6 :3.c\n", "3 messages: 3 intact",
 		},
 		{
-			"a UID twice", map[string]string{"cur/1.a": "x", "cur/2.b": "y", "cur/3.c": "z", uidlistFile: head + "4 :1.a\n4 :2.b\n6 :3.c\n6 :1.a\n"},
+			"a UID twice",
+			map[string]string{"cur/1.a": "x", "cur/2.b": "y", "cur/3.c": "z", uidlistFile: head + "4 :1.a\n4 :2.b\n6 :3.c\n6 :1.a\n"},
 			"cur/1.a cur/2.b cur/3.c " + head + "4 :1.a\n5 :2.b\n6 :3.c\n", "3 messages: 3 intact, 1 with a guessed or new UID, 7 octets set aside",
 		},
 		{
-			"Courier's list", map[string]string{"cur/1.a": "x", "cur/2.b": "y", courierFile: "1 5 9\n4 1.a\n?\n8 2.b\n"},
+			"Courier's list",
+			map[string]string{"cur/1.a": "x", "cur/2.b": "y", courierFile: "1 5 9\n4 1.a\n?\n8 2.b\n"},
 			"", "2 messages: 2 intact, 2 octets set aside",
 		},
 		{
-			"what is no message", map[string]string{"cur/.hidden": "Subject: x\n\nx\n", "cur/1.a": "x"},
+			"what is no message",
+			map[string]string{"cur/.hidden": "Subject: x\n\nx\n", "cur/1.a": "x"},
 			"cur/1.a", "1 message: 1 intact, 14 octets set aside",
 		},
 	} {

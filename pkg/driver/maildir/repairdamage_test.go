@@ -91,6 +91,35 @@ func TestRepairParts(t *testing.T) {
 	mendtest.Sound(t, w.Driver, w.Name)
 }
 
+// What is in the way of everything goes first, and messages come out of
+// directories that were copied into each other.
+func TestRepairWay(t *testing.T) {
+	w := place(t, t.TempDir(), map[string]string{"cur/1.a:2,S": "x", "cur/2.b:2,": "y"})
+	err := errors.Join(os.Remove(w.Dir+"/tmp"), os.WriteFile(w.Dir+"/tmp", []byte("no directory"), 0o600), os.Mkdir(w.Dir+"/"+uidlistFile, 0o700),
+		os.WriteFile(w.Dir+"/"+keywordsFile, []byte("0 Work\n"), 0), os.Mkdir(w.Dir+"/cur/cur", 0o700), os.Mkdir(w.Dir+"/cur/other", 0o700),
+		os.WriteFile(w.Dir+"/cur/cur/1.a:2,S", []byte("x"), 0o600), os.WriteFile(w.Dir+"/cur/cur/3.c:2,SF", []byte("z"), 0o600),
+		os.WriteFile(w.Dir+"/cur/other/4.d", []byte("other"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, made, err := mendtest.Repair(t, w.Driver, w.Name, mailbox.RepairOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Account().String() != "3 messages: 3 intact" {
+		t.Errorf("%v, %v", r.Account(), err)
+	}
+	if got := shape(t, w.Dir); got != "cur/1.a:2,S cur/2.b:2, cur/3.c:2,FS 0 Work\n" {
+		t.Errorf("got %q", got)
+	}
+	for _, name := range []string{"cur/cur/1.a:2,S", "cur/other/4.d"} {
+		if _, err := os.Stat(made.Original + "/" + name); err != nil {
+			t.Error(err)
+		}
+	}
+	mendtest.Sound(t, w.Driver, w.Name)
+}
+
 // What was left in tmp is set aside; what is new there is left alone.
 func TestRepairTmp(t *testing.T) {
 	w := place(t, t.TempDir(), map[string]string{"tmp/1.a": "Subject: half\n", "cur/2.b": "x"})

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"mailutil/pkg/internal/fsx"
@@ -398,11 +399,12 @@ func (ix *index) sort() {
 		all[i].entry = e
 		all[i].sec, all[i].usec = named(ix.base(&e))
 	}
-	slices.SortFunc(all, func(a, b aged) int {
+	sort.Slice(all, func(i, k int) bool {
+		a, b := &all[i], &all[k]
 		return cmp.Or(
 			cmp.Compare(a.uid-1, b.uid-1), // 0 is the largest
 			cmp.Compare(a.sec, b.sec), cmp.Compare(a.usec, b.usec),
-			bytes.Compare(ix.base(&a.entry), ix.base(&b.entry)))
+			bytes.Compare(ix.base(&a.entry), ix.base(&b.entry))) < 0
 	})
 	for i := range all {
 		ix.all[i] = all[i].entry

@@ -51,3 +51,12 @@ func (u *Undo) Remove(fsys fsx.FS, path, kept string) error {
 	*u = append(*u, func() error { return errors.Join(fsx.LinkNew(fsys, kept, path), fsys.SyncDir(filepath.Dir(path))) })
 	return nil
 }
+
+// Link gives a file a second name, durably.
+func (u *Undo) Link(fsys fsx.FS, path, second string) error {
+	if err := fsx.LinkNew(fsys, path, second); err != nil {
+		return err
+	}
+	*u = append(*u, func() error { return fsys.Remove(second) })
+	return fsys.SyncDir(filepath.Dir(second))
+}
