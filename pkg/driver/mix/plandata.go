@@ -174,7 +174,7 @@ func (p *planner) inspected(c *piece) *listed {
 		return nil
 	}
 	r := &p.index.all[c.rec]
-	if !r.known.has(knowUID|knowSize|knowPlace|knowHeader) || r.file != c.file || r.pos != c.off || r.size != c.line.size || r.size != c.end-c.text {
+	if !r.known.has(knowUID|knowSize|knowPlace|knowHeader) || r.file != c.file || r.pos != c.off || r.text() != c.text || r.end() != c.end {
 		return nil
 	}
 	at := byUID{msgs: p.i.s.msgs}

@@ -133,6 +133,9 @@ func TestRepairFaults(t *testing.T) {
 			continue
 		}
 		for _, sticky := range []bool{true, false} {
+			if testing.Short() && !sticky {
+				continue
+			}
 			for n := 1; repairFails(t, name, setup, n, sticky); n++ {
 			}
 		}

@@ -248,6 +248,7 @@ func (w *walker) damaged(p *piece, b []byte) error {
 	if err != nil {
 		return err
 	}
+	end = w.listedIn(w.at+1, end)
 	p.end = end
 	text, size, err := w.hidden(w.at, end)
 	if err != nil || text < 0 {
@@ -256,6 +257,22 @@ func (w *walker) damaged(p *piece, b []byte) error {
 	}
 	p.text, p.size = text, size
 	return nil
+}
+
+// listedIn returns where in octets without a readable line the index lists a
+// message that leads to the end of them; the end where it lists none.
+func (w *walker) listedIn(off, end int64) int64 {
+	k, _ := slices.BinarySearchFunc(w.places, off, func(n int32, off int64) int { return cmp.Compare(w.index.all[n].pos, off) })
+	for ; k < len(w.places); k++ {
+		r := &w.index.all[w.places[k]]
+		if r.pos >= end {
+			break
+		}
+		if r.known.has(knowSize) && r.uid > w.last && r.end() == end {
+			return r.pos
+		}
+	}
+	return end
 }
 
 // nextRecord returns what the index says of the message behind the one before,
@@ -273,8 +290,17 @@ func (w *walker) nextRecord() *listed {
 // that the index lists between its neighbours, or a header behind a line that
 // was wiped or lost. text is where it begins, -1 for none.
 func (w *walker) hidden(off, end int64) (text, size int64, err error) {
-	if r := w.between(w.last, end); r != nil && r.known.has(knowSize) && r.size > 0 {
-		if front := end - off - r.size; front >= 0 && front <= lineMost {
+	if r, only := w.between(w.last, end); r != nil && r.known.has(knowSize) && r.size > 0 {
+		front := end - off - r.size
+		fits := front >= 0 && front <= lineMost
+		if fits && !only {
+			b, err := w.read(end-r.size, 512)
+			if err != nil {
+				return -1, 0, err
+			}
+			fits = mend.StartsHeader(b)
+		}
+		if fits {
 			return end - r.size, r.size, nil
 		}
 	}
@@ -300,25 +326,21 @@ func (w *walker) hidden(off, end int64) (text, size int64, err error) {
 	return -1, 0, nil
 }
 
-// between returns the one record of the index between the message of UID low
-// and the one at next, nil where there is none or more than one.
-func (w *walker) between(low uint32, next int64) *listed {
+// between returns the last record of the index between the message of UID low and
+// the one at next, nil where there is none; only says that there is no other.
+func (w *walker) between(low uint32, next int64) (last *listed, only bool) {
 	most := uint32(math.MaxUint32)
 	if b, err := w.read(next, lineMost); err == nil {
 		if m, _, _, ok := looseToken(b); ok {
 			most = m.uid
 		}
 	}
-	var found *listed
 	for _, n := range w.places {
 		if r := &w.index.all[n]; r.known.has(knowUID) && low < r.uid && r.uid < most {
-			if found != nil {
-				return nil
-			}
-			found = r
+			last, only = r, last == nil
 		}
 	}
-	return found
+	return last, only
 }
 
 // following returns where the next readable line is, from off on; the end of
@@ -443,8 +465,8 @@ func (w *walker) swallowed(p *piece) (bool, error) {
 	if p.known.has(knowUID) {
 		low = p.line.uid
 	}
-	r := w.between(low, p.end)
-	if r == nil || !r.known.has(knowSize) || r.size == 0 || p.end-r.size < p.text {
+	r, only := w.between(low, p.end)
+	if r == nil || !only || !r.known.has(knowSize) || r.size == 0 || p.end-r.size < p.text {
 		return false, nil
 	}
 	b, err := w.read(p.end-r.size, min(r.size, 512))
@@ -452,6 +474,9 @@ func (w *walker) swallowed(p *piece) (bool, error) {
 		return false, err
 	}
 	p.end -= r.size
+	if claim := p.text + p.size; claim < p.end && p.end-claim <= lineMost { // what is left of its line
+		p.end = claim
+	}
 	return true, nil
 }
 
@@ -573,7 +598,7 @@ func (w *walker) tail(p *piece, next int64) error {
 	if err != nil {
 		return err
 	}
-	wiped := len(bytes.TrimLeft(rest, "\x00")) == 0 || len(bytes.TrimLeft(rest, "\xff")) == 0
+	wiped := len(bytes.TrimLeft(rest, "\x00")) == 0 || len(bytes.TrimLeft(rest, "\xff")) == 0 || len(bytes.TrimLeft(rest, "\r\n")) == 0
 	if closed || wiped || behind > claim || !isText(rest) {
 		p.end = claim
 	}
@@ -588,5 +613,5 @@ func isText(b []byte) bool {
 			printable++
 		}
 	}
-	return printable*10 > len(b)*9
+	return printable*100 > len(b)*97
 }
