@@ -3,8 +3,6 @@ package mbx
 import (
 	"bytes"
 	"errors"
-
-	"mailutil/pkg/internal/flocked"
 )
 
 // uidSlack is how far above UIDLAST a UID may be: a session that failed has
@@ -127,12 +125,6 @@ func (w *walker) copies(from, end int64) (found bool, err error) {
 		return !found
 	})
 	return found, errors.Join(err, failed)
-}
-
-// looksDamaged reports whether b begins with what was a line: the date is
-// still to be seen.
-func looksDamaged(b []byte) bool {
-	return flocked.DateFits(b) >= 20
 }
 
 // nuls counts the NULs that b begins with.

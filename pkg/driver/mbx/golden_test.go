@@ -23,13 +23,13 @@ const testdata = "../../../testdata"
 // A world is a driver with a home directory of its own.
 type world struct {
 	*Driver
-	t     *testing.T
+	t     testing.TB
 	home  string
 	heard []string // notices of level Warn
 	now   time.Time
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, home: t.TempDir(), now: time.Unix(1700000000, 0).UTC()}
 	locks := t.TempDir()
@@ -171,7 +171,7 @@ func compareGolden(t *testing.T, b *box, g goldenFile) {
 }
 
 // observe tells a message as the manifest does.
-func observe(t *testing.T, b *box, m mailbox.Message) goldenMessage {
+func observe(t testing.TB, b *box, m mailbox.Message) goldenMessage {
 	t.Helper()
 	c, err := b.Open(m.Seq)
 	if err != nil {

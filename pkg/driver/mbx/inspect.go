@@ -38,6 +38,7 @@ type inspection struct {
 
 	block    block
 	hasBlock bool   // what the block says is known
+	shifted  int64  // octets stand before it
 	unnamed  uint32 // keyword bits without a name that were reported
 	seq      uint32 // visible messages so far
 	foreign  bool   // behind the block of another file
@@ -57,6 +58,12 @@ func (i *inspection) run() error {
 	head := make([]byte, min(i.Size, 2*blockSize))
 	if _, err := i.ReadAt(head, 0); err != nil {
 		return err
+	}
+	if i.shifted = i.findBlock(head); i.shifted > 0 {
+		head = make([]byte, min(i.Size-i.shifted, 2*blockSize))
+		if _, err := i.ReadAt(head, i.shifted); err != nil {
+			return err
+		}
 	}
 	start, ok := i.recognise(head)
 	if !ok {

@@ -20,6 +20,11 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 		found = false // see below
 	}
 	switch {
+	case i.shifted > 0:
+		i.block, i.hasBlock = parseBlock(head)
+		i.Damage("mbx.magic", 0, 0, "%s stand before the mark of the format, *mbx*: no reader knows the file", octetsOf(i.shifted))
+		i.checkBlock(head)
+		return i.shifted + i.checkTail(head, shift, found), true
 	case isMbx(head):
 		i.block, _ = parseBlock(head)
 		i.hasBlock = true
@@ -47,6 +52,9 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 		i.Damage("mbx.magic", int64(n), 0, "file does not begin with the mark of the format, *mbx*, but messages follow: no reader knows it")
 	case len(head) > blockSize && nuls(head) >= blockSize && i.hasRecords():
 		i.Damage("mbx.block-lost", 0, 0, "first %d octets are NULs, but messages follow: the keywords, UIDVALIDITY and UIDLAST are lost", blockSize)
+	case !foreign(head) && i.hasChain():
+		i.Damage("mbx.block-lost", 0, 0, "beginning of the file is lost, with the keywords, UIDVALIDITY and UIDLAST, but messages follow")
+		return 0, true
 	default:
 		return 0, false
 	}
@@ -89,7 +97,7 @@ func findFirst(head []byte) (shift int, found bool) {
 			continue
 		}
 		if start := lineEndingAt(head, end+1); start >= 0 && startsMessage(head[end+1:]) {
-			return start - blockSize, true
+			return min(start-blockSize, 0), true // what is before it may be a message, too
 		}
 	}
 	return 0, false
@@ -159,6 +167,35 @@ func (i *inspection) checkTail(head []byte, shift int, found bool) int64 {
 
 // farthest is how far behind a lost beginning messages are looked for.
 const farthest = 1 << 20
+
+// foreign reports whether a file begins as one of another format.
+func foreign(head []byte) bool {
+	return bytes.HasPrefix(head, []byte("From ")) || bytes.HasPrefix(head, []byte("\x01\x01\x01\x01\n"))
+}
+
+// hasChain reports whether records follow each other near the beginning of the
+// file: so many, or up to its end, are no text.
+func (i *inspection) hasChain() bool {
+	const enough = 4
+	w := newWalker(i, 0, i.Size, math.MaxUint32-uidSlack)
+	found := false
+	eachLine(i, 0, min(i.Size, farthest), func(off int64) bool { // an error comes again
+		n, err := w.links(off, enough)
+		found = err == nil && n == enough
+		return !found
+	})
+	return found
+}
+
+// findBlock returns where the file block begins: at 0, unless other octets were
+// put before it.
+func (i *inspection) findBlock(head []byte) int64 {
+	at := bytes.Index(head, []byte(magic))
+	if at > 0 && isBlockHead(head[at:]) {
+		return int64(at)
+	}
+	return 0
+}
 
 // hasRecords reports whether two records that follow each other are near the
 // beginning of the file.

@@ -81,6 +81,9 @@ func (p *planner) begin(i *inspection, head []byte, start int64) (done bool, err
 		p.acc.Gone = true
 		p.step("write-block", 0, int64(len(head)), 0, "write the first %d octets anew: an empty mailbox", blockSize)
 	}
+	if i.shifted > 0 {
+		p.setAside(&piece{off: 0, end: i.shifted}, false, "they stand before the file block")
+	}
 	p.readBlock()
 	return false, nil
 }

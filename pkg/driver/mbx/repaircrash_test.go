@@ -6,83 +6,39 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
-	"mailutil/pkg/internal/fsx/fsxtest"
 	"mailutil/pkg/mailbox"
 )
 
 // Killed anywhere, or after a power cut, the original or the result is there;
 // and where it is the original, the next repair gives the result.
 func TestRepairCrashes(t *testing.T) {
-	for _, file := range []string{"size-zero", "extra-crlf", "crash-in-expunge-2", "body-crlf-to-lf"} {
-		t.Run(file, func(t *testing.T) {
-			w := newWorld(t)
-			n := w.golden("mbx-corrupt/" + file + ".mbx")
-			before := w.read(n)
-			r := fsxtest.Record(t, w.home)
-			w.FS = r
-			if _, _, err := w.repairAll(n, mailbox.RepairOptions{}); err != nil {
-				t.Fatal(err)
-			}
-			after := w.read(n)
-			r.Crashes(t, func(t *testing.T, dir string, done bool) {
-				w := newWorld(t)
-				w.env.Home, w.env.StateDir, w.home = dir, filepath.Join(dir, "state"), dir
-				n := w.name(filepath.Base(n.Path))
-				if done && !bytes.Equal(w.read(n), after) {
-					t.Error("it was done, but the result is not there")
-				}
-				if !bytes.Equal(w.read(n), before) && !bytes.Equal(w.read(n), after) && !w.kept(before) {
-					t.Error("the original is not there any more")
-				}
-				if _, _, err := w.repairAll(n, mailbox.RepairOptions{}); err != nil {
-					t.Fatal(err)
-				}
-				if !bytes.Equal(w.read(n), after) {
-					t.Error("the next repair gives another result")
-				}
-			})
-		})
+	files := []string{"extra-crlf", "size-zero", "crash-in-expunge-2", "body-crlf-to-lf"}
+	if testing.Short() {
+		files = files[:1]
 	}
-}
-
-// kept reports whether a copy of the original is there.
-func (w *world) kept(original []byte) bool {
-	names, _ := filepath.Glob(filepath.Join(w.home, "*.orig-*"))
-	return slices.ContainsFunc(names, func(name string) bool {
-		b, err := os.ReadFile(name)
-		return err == nil && bytes.Equal(b, original)
-	})
+	for _, file := range files {
+		t.Run(file, func(t *testing.T) { bench.Crashes(t, damagedFile(t, file)) })
+	}
 }
 
 // Whatever call fails, what is said to be done is done, and else nothing is.
 func TestRepairFaults(t *testing.T) {
-	for n := 1; ; n++ {
-		w := newWorld(t)
-		name := w.golden("mbx-corrupt/extra-crlf.mbx")
-		before := w.read(name)
-		y := &fsxtest.Faulty{FS: w.FS, N: n, Err: syscall.ENOSPC, Sticky: true}
-		w.FS = y
-		_, _, err := w.repairAll(name, mailbox.RepairOptions{})
-		if !y.Fired() {
-			return
-		}
-		w.FS = y.FS
-		now := w.read(name)
-		if in, _ := w.inspectAll(name); err == nil && !in.Sound() {
-			t.Errorf("call %d fails: not sound, and nothing was said", n)
-		}
-		if err != nil && !bytes.Equal(now, before) && !w.kept(before) {
-			t.Errorf("call %d fails: the original is not there any more", n)
-		}
-		if _, _, err := w.repairAll(name, mailbox.RepairOptions{}); err != nil {
-			t.Errorf("call %d fails: the next repair: %v", n, err)
-		}
+	for _, file := range []string{"extra-crlf", "body-crlf-to-lf"} {
+		t.Run(file, func(t *testing.T) { bench.Faults(t, damagedFile(t, file)) })
 	}
+}
+
+// damagedFile returns a golden file.
+func damagedFile(t *testing.T, file string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(testdata, "mbx-corrupt", file+".mbx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // A repair is refused while another session has the mailbox, and says who.
@@ -152,51 +108,4 @@ func TestRepairKeepsFile(t *testing.T) {
 	if !os.SameFile(before, after) {
 		t.Error("it is another file now")
 	}
-}
-
-// Whatever the octets, a repair gives a sound mailbox or says that it cannot,
-// repairs nothing twice, and loses no message that readers had.
-func FuzzRepair(f *testing.F) {
-	files, _ := filepath.Glob(filepath.Join(testdata, "mbx-corrupt", "*.mbx"))
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		w := newWorld(t)
-		n := w.file("box", b)
-		readable := w.plainly(n)
-		if _, _, err := w.repairAll(n, mailbox.RepairOptions{}); err != nil {
-			if !errors.Is(err, mailbox.ErrFormat) || !bytes.Equal(w.read(n), b) {
-				t.Fatalf("%v, changed %v", err, !bytes.Equal(w.read(n), b))
-			}
-			return
-		}
-		if in, all := w.inspectAll(n); !in.Sound() {
-			t.Fatalf("not sound: %v", all)
-		}
-		after := w.read(n)
-		if r, _, err := w.repairAll(n, mailbox.RepairOptions{}); err != nil || r.Needed() || !bytes.Equal(after, w.read(n)) {
-			t.Fatalf("a second repair: %v", err)
-		}
-		if bytes.Equal(after, b) {
-			return
-		}
-		var sums []string
-		for _, m := range w.tellAll(n) {
-			sums = append(sums, m.sum)
-		}
-		lost := 0
-		for _, sum := range readable {
-			if !slices.Contains(sums, sum) {
-				lost++
-			}
-		}
-		if lost > 2 { // texts whose size was wrong were read, too, but are other ones now
-			t.Logf("%d of %d that could be read are other ones now", lost, len(readable))
-		}
-	})
 }

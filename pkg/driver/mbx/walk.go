@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
 )
@@ -65,7 +66,7 @@ type walker struct {
 
 // newWalker walks through the octets [pos, size) of r.
 func newWalker(r io.ReaderAt, pos, size int64, uidLast uint32) *walker {
-	return &walker{s: newScanner(r, pos, size), start: pos, most: uidLast, next: -1, none: math.MaxInt64, buf: make([]byte, 8*maxLine)}
+	return &walker{s: newScanner(r, pos, size), start: pos, most: uidLast, next: -1, none: math.MaxInt64, buf: make([]byte, 4<<10)}
 }
 
 // step returns the next piece; ok is false at the end.
@@ -164,7 +165,7 @@ func parseUsable(b []byte) (line, lineFault) {
 	if l.size <= 0 {
 		return l, badSize
 	}
-	if _, err := mailbox.ParseDate(string(l.date), time.UTC); err != nil && !looksDamaged(b) {
+	if _, err := mailbox.ParseDate(string(l.date), time.UTC); err != nil && !flocked.WasLine(b) {
 		return l, noHeader // the end of a line, for one
 	}
 	return l, lineGood
@@ -195,15 +196,22 @@ func (w *walker) extent(own, text, claim int64) (int64, error) {
 	if ok, err := w.begins(claim); ok || err != nil {
 		return claim, err
 	}
+	if ok, err := w.onlyBlank(claim); ok || err != nil {
+		return claim, err
+	}
 	next, err := w.twice(text, claim)
 	if next >= 0 || err != nil {
 		return next, err
 	}
-	if ok, err := w.wasLine(claim); ok || err != nil {
+	sure, header, err := w.wasLine(claim)
+	if sure || err != nil {
 		return claim, err
 	}
 	next, err = w.inner(text, claim)
 	if next >= 0 || err != nil {
+		return next, err
+	}
+	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
 		return next, err
 	}
 	if claim > size {
@@ -212,10 +220,27 @@ func (w *walker) extent(own, text, claim int64) (int64, error) {
 	if next, err = w.toNext(claim); err != nil {
 		return 0, err
 	}
-	if next == size {
-		next = -1
+	if next, err = w.tail(claim, next); err != nil {
+		return 0, err
 	}
-	return w.judge(claim, next)
+	if header {
+		ended, err := flocked.HeaderEnds(w.s.r, text, claim)
+		if ended && !flocked.OneDigit(claim-text, next-text) || err != nil {
+			return claim, err
+		}
+	}
+	return w.judge(text, claim, next)
+}
+
+// onlyBlank reports whether there are only line ends between claim and the next
+// record, or the end of the file.
+func (w *walker) onlyBlank(claim int64) (bool, error) {
+	b, err := w.read(claim-1, 1+maxLine)
+	blank := flocked.StrayLineEnds(b)
+	if err != nil || blank == 0 {
+		return false, err
+	}
+	return w.begins(claim + int64(blank))
 }
 
 // twice returns where the next record begins if all that keeps a text from
@@ -235,13 +260,19 @@ func (w *walker) twice(text, claim int64) (int64, error) {
 	return next, err
 }
 
-// inner looks for the record behind a text that ends before claim, -1 for none.
-// Mail that was forwarded as a file is text.
+// near is how far a size may be wrong for the next record to be believed without
+// more.
+const near = 64
+
+// inner looks for the record behind a text that ends before claim, -1 for none:
+// the first whose chain leads there or beyond, else the last that is near to
+// claim, else the first that fits. Mail that was forwarded as a file is text.
 func (w *walker) inner(text, claim int64) (int64, error) {
+	best := int64(-1)
 	for from := text; from < min(claim, w.s.size); {
 		next, err := w.candidate(from)
 		if err != nil || next < 0 || next >= claim {
-			return -1, err
+			return best, err
 		}
 		end, _, err := w.chain(next, claim)
 		if err != nil {
@@ -250,12 +281,18 @@ func (w *walker) inner(text, claim int64) (int64, error) {
 		if end >= claim || end == w.s.size {
 			return next, nil
 		}
-		if ok, err := w.fits(next, end); ok || err != nil {
-			return next, err
+		fits := claim-next <= near
+		if best < 0 && !fits {
+			if fits, err = w.fits(next, end); err != nil {
+				return -1, err
+			}
+		}
+		if fits {
+			best = next
 		}
 		from = max(end, next+1)
 	}
-	return -1, nil
+	return best, nil
 }
 
 // fits reports whether a chain of records that ends at end, where nothing
@@ -302,58 +339,52 @@ func (w *walker) chain(off, claim int64) (end int64, n int, err error) {
 	return off, n, nil
 }
 
-// wasLine reports whether a line is at off of which enough is left to be sure.
-func (w *walker) wasLine(off int64) (bool, error) {
+// wasLine reports whether a line is at off of which enough is left to be sure,
+// or a header without one.
+func (w *walker) wasLine(off int64) (sure, header bool, err error) {
 	b, err := w.read(off, maxLine)
-	if err != nil || looksDamaged(b) {
-		return err == nil, err
+	if err != nil || flocked.WasLine(b) {
+		return err == nil, false, err
 	}
 	n, err := w.lineArea(off)
-	return n >= 0, err
+	return n > 0, n == 0, err
 }
 
-// judge decides whether a text ends at claim, where nothing readable begins,
-// or only at next, where something does; -1 stands for the end of the file.
-func (w *walker) judge(claim, next int64) (int64, error) {
-	if ok, err := w.broken(claim); ok || err != nil {
+// judge decides whether a text ends at claim, where nothing readable begins, or
+// only at next, where something does, or the file ends.
+func (w *walker) judge(text, claim, next int64) (int64, error) {
+	b, err := w.read(claim, maxLine)
+	if err != nil || nuls(b) >= 16 {
 		return claim, err
 	}
-	end := next
-	if next < 0 {
-		end = w.s.size
-	}
-	copies, err := w.copies(claim, end)
+	copies, err := w.copies(claim, next)
 	if copies || err != nil {
 		return claim, err
 	}
-	before, err := w.read(claim-2, 2)
+	if n := next - claim; n <= claim {
+		var same mend.Shared
+		if err := same.Grow(w.s.r, claim-n, next, claim-n, claim); err != nil || same.Adjoins() {
+			return claim, err // what stands there is the end of the text once more
+		}
+	}
+	b, err = w.read(claim-1, min(next-claim+1, int64(cap(w.buf))))
 	if err != nil {
 		return 0, err
 	}
-	closed := string(before) == "\r\n"
-	if closed && next < 0 {
+	before, gap := b[0], b[1:]
+	switch {
+	case next < w.s.size && isText(gap) && flocked.OneDigit(claim-text, next-text):
+		return next, nil
+	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !isText(gap):
 		return claim, nil
 	}
-	if before, err = w.read(end-2, 2); err != nil {
-		return 0, err
-	}
-	if closed && string(before) != "\r\n" {
-		return claim, nil
-	}
-	gap, err := w.read(claim, min(end-claim, int64(cap(w.buf))))
-	if err != nil {
-		return 0, err
-	}
-	if blank := len(bytes.Trim(gap, "\r\n\x00")) == 0; closed && blank || !isText(gap) {
-		return claim, nil
-	}
-	return end, nil
+	return next, nil
 }
 
 // damaged makes something of octets that are no readable line.
 func (w *walker) damaged(p *piece, b []byte, fault lineFault) error {
 	p.fault = fault
-	if looksDamaged(b) {
+	if flocked.WasLine(b) {
 		return w.damagedLine(p)
 	}
 	blank := nuls(b) >= 16
@@ -416,11 +447,11 @@ func (w *walker) broken(off int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if looksDamaged(b) || nuls(b) >= 16 {
+	if flocked.WasLine(b) || nuls(b) >= 16 {
 		return true, nil
 	}
 	n, err := w.lineArea(off)
-	return n >= 0, err
+	return n > 0, err
 }
 
 // A line has at least this many octets.
@@ -430,18 +461,15 @@ const minLine = dateLen + 2 + tailLen + 2
 // be seen any more, -1 where there was none: what is left of one, or octets
 // of that length before a header, or nothing where a header begins at once.
 func (w *walker) lineArea(off int64) (int, error) {
-	const back = maxLine
-	if off < back {
-		return -1, nil
-	}
-	b, err := w.read(off-back, back+maxLine+8+headLook)
-	if err != nil || len(b) < back || lineEndingAt(b, back) >= 0 { // behind a line is a text
+	back := int(min(off, maxLine))
+	b, err := w.read(off-int64(back), int64(back)+maxLine+8+headLook)
+	if err != nil || len(b) <= back || lineEndingAt(b, back) >= 0 { // behind a line is a text
 		return -1, err
 	}
-	closed := off == w.start || string(b[back-2:back]) == "\r\n"
+	closed := off == w.start || back > 1 && string(b[back-2:back]) == "\r\n"
 	whole := b
 	b = b[back:]
-	if closed && startsMessage(b) {
+	if mend.StartsMail(b) && (closed || startsMessage(b)) {
 		return 0, nil
 	}
 	for n := tailLen + 2; n <= min(maxLine, len(b)); n++ {
@@ -467,7 +495,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 func wipedOctet(c byte) bool { return c == 0 || c == 0xFF }
 
 // headLook is how much of a header is looked at.
-const headLook = 300
+const headLook = 2 << 10
 
 // startsMessage reports whether b begins with what can hardly be anything but
 // the header of a message: two fields, or one and an empty line.
@@ -506,7 +534,7 @@ func sizeIn(b []byte) int64 {
 	for start > 0 && isDigit(b[start-1]) {
 		start--
 	}
-	if start >= end || start < dateLen-2 && looksDamaged(b) {
+	if start >= end || start < dateLen-2 && flocked.WasLine(b) {
 		return 0
 	}
 	if size, ok := parseSize(b[start:end]); ok && size > 0 {
@@ -550,11 +578,7 @@ func (w *walker) tail(from, to int64) (int64, error) {
 			}
 			if at-2 >= tailLen && at < len(b) && tailFits(b[at-2-tailLen:at-2]) == tailLen &&
 				lineEndingAt(b, at) < 0 && startsHeader(b[at:]) {
-				start := at - 2 - tailLen
-				for start > 0 && isDigit(b[start-1]) {
-					start--
-				}
-				return max(off+int64(start)-dateLen-1, from), nil
+				return max(off+int64(flocked.LineBegin(b[:at-2-tailLen])), from), nil
 			}
 		}
 		if off+int64(n) == to {

@@ -29,6 +29,7 @@ const (
 
 // Driver is the mh format. Its fields may be set before first use.
 type Driver struct {
+	numbered.Sessions
 	FS fsx.FS // the file calls of writers
 
 	env     *mailbox.Env
@@ -53,6 +54,7 @@ var (
 // New returns the driver.
 func New(env *mailbox.Env) *Driver {
 	d := &Driver{FS: fsx.OS{}, env: env}
+	d.Of = d.format
 	d.profile = sync.OnceValue(d.readProfile)
 	return d
 }
@@ -289,11 +291,6 @@ func (d *Driver) locked(ctx context.Context, path string, do func(s *state) erro
 	return d.format().Locked(ctx, path, true, func(k numbered.Kept) error { return do(k.(*state)) })
 }
 
-// Open opens n.
-func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
-	return d.format().Open(ctx, n, m)
-}
-
 // Hold opens n and keeps the sequences locked for writing until Close. What
 // delivers without that lock, as the original does, is not kept out.
 func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, error) {
@@ -302,12 +299,6 @@ func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, err
 
 // ForgetsUIDs says that UIDVALIDITY is that of the session.
 func (d *Driver) ForgetsUIDs() {}
-
-// Append begins to add mail to n, which must exist unless o.New says that it
-// must not.
-func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
-	return d.format().Append(ctx, n, o)
-}
 
 // Create makes an empty mailbox: a directory, which gets a sequences file where
 // nothing else shows what it is.

@@ -1,9 +1,11 @@
 package flocked
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"mailutil/pkg/mailbox"
@@ -44,6 +46,85 @@ func DateFits(b []byte) (n int) {
 		}
 	}
 	return n
+}
+
+// WasLine reports whether b begins with what was an internal line, as it seems:
+// most of a date, and a comma or a semicolon behind it, if anything.
+func WasLine(b []byte) bool {
+	return DateFits(b) >= 20 && (len(b) <= DateLen || bytes.ContainsAny(b[DateLen-2:min(len(b), DateLen+22)], ",;"))
+}
+
+// LineBegin returns where a line begins of which b ends with what is left of date
+// and size: where most of a date is to be seen, else as far as digits, blanks and
+// the like go.
+func LineBegin(b []byte) int {
+	const farthest = DateLen + 1 + 12 // digits of a size
+	best, most := -1, 19
+	for at := len(b) - DateLen - 2; at >= 0 && at > len(b)-farthest; at-- {
+		if n := DateFits(b[at:]); n > most {
+			best, most = at, n
+		}
+	}
+	if best >= 0 {
+		return best
+	}
+	at := len(bytes.TrimRight(b, "0123456789"))
+	if at == 0 || b[at-1] != ',' {
+		return at
+	}
+	rest := bytes.TrimRight(b[:at-1], "0123456789 :+-")
+	return max(len(rest), at-1-DateLen)
+}
+
+// StrayLineEnds returns how many octets of line ends b has behind its first one,
+// which is the last of a text. They are not stray where the text ends between CR
+// and LF: then it has got octets.
+func StrayLineEnds(b []byte) int {
+	if len(b) < 2 || b[0] == '\r' && b[1] == '\n' {
+		return 0
+	}
+	return len(b) - 1 - len(bytes.TrimLeft(b[1:], "\r\n"))
+}
+
+// HeaderEnds reports whether the header that begins at text in r ends before
+// claim, as far as that can be seen.
+func HeaderEnds(r io.ReaderAt, text, claim int64) (bool, error) {
+	const far = 64 << 10
+	b := make([]byte, min(claim-text, far))
+	if _, err := r.ReadAt(b, text); err != nil && err != io.EOF {
+		return false, err
+	}
+	return len(b) == far || bytes.Contains(b, []byte("\n\n")) || bytes.Contains(b, []byte("\n\r\n")), nil
+}
+
+// TornLine reports whether b, which stands between two messages, can be the
+// beginning of a line.
+func TornLine(b []byte) bool {
+	n := DateFits(b)
+	return n > 0 && n+2 >= min(len(b), DateLen) && (len(b) <= DateLen || WasLine(b))
+}
+
+// OneDigit reports whether two sizes differ by one digit that is another, or was
+// lost or added. Those that differ by little always do, and do not count.
+func OneDigit(a, b int64) bool {
+	if -10 < a-b && a-b < 10 {
+		return false
+	}
+	s, t := strconv.FormatInt(a, 10), strconv.FormatInt(b, 10)
+	if len(s) > len(t) {
+		s, t = t, s
+	}
+	i := 0
+	for i < len(s) && s[i] == t[i] {
+		i++
+	}
+	switch len(t) - len(s) {
+	case 0:
+		return i < len(s) && s[i+1:] == t[i+1:]
+	case 1:
+		return s[i:] == t[i+1:]
+	}
+	return false
 }
 
 // fits reports whether c can stand where shape has s; the first digit may be a

@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,16 @@ import (
 
 // Beside is the offset of findings that are about something beside the file.
 const Beside = -1
+
+// ReadAt reads octets. An error sticks: octets that cannot be read are not taken
+// for octets that are not there.
+func (f *File) ReadAt(b []byte, off int64) (n int, err error) {
+	n, err = f.File.ReadAt(b, off)
+	if err != nil && err != io.EOF && f.Err == nil {
+		f.Err = err
+	}
+	return n, err
+}
 
 // Damage reports damage at off, in message seq (0 for none).
 func (f *File) Damage(code string, off int64, seq uint32, format string, args ...any) {

@@ -35,13 +35,13 @@ func each(t *testing.T, test func(t *testing.T, f Format)) {
 // A world is a driver with a home directory of its own.
 type world struct {
 	*Driver
-	t     *testing.T
+	t     testing.TB
 	home  string
 	heard []string // notices of level Warn
 	now   time.Time
 }
 
-func newWorld(t *testing.T, f Format) *world {
+func newWorld(t testing.TB, f Format) *world {
 	t.Helper()
 	w := &world{t: t, home: t.TempDir(), now: time.Unix(1700000000, 0).UTC()}
 	env := &mailbox.Env{
@@ -153,7 +153,7 @@ func readManifest(t *testing.T, f Format) (m manifest) {
 }
 
 // observe tells the messages as the manifest does.
-func observe(t *testing.T, b *box) (out []goldenMessage) {
+func observe(t testing.TB, b *box) (out []goldenMessage) {
 	t.Helper()
 	for m, err := range b.Messages(mailbox.All) {
 		if err != nil {

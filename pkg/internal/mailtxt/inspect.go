@@ -93,27 +93,71 @@ func (i *inspection) recognise(w *walker) (bool, error) {
 	if foreign(b) {
 		return false, nil
 	}
-	if ok, err := w.begins(0); i.Size > 0 && ok || err != nil {
-		return ok, err
-	}
-	if i.d.format.owns(b) {
+	if i.d.format.moreCRs(b) {
+		i.damage("line-ends", 0, 0, "lines end in CR CR LF: the file was converted as text")
 		return true, nil
 	}
-	// Two records that follow each other are no text.
-	at, err := w.find(0, min(i.Size, 1<<20))
-	if err != nil || at < 0 || !bytes.ContainsAny(b, "\x00,;") {
-		return false, err
+	_, ok, err := w.lineAt(0)
+	if err != nil || i.Size > 0 && (ok || i.d.format.owns(b) || flocked.WasLine(b) && i.d.format.tailed(b)) {
+		return err == nil, err
 	}
-	l, ok, err := w.lineAt(at)
-	if err != nil || !ok {
-		return false, err
-	}
-	_, ok, err = w.lineAt(at + int64(l.length) + l.size)
-	return ok, err
+	return i.chained(w)
 }
 
-// foreign reports whether b begins with the line of an mbx file.
+// tailed reports whether the first line of b ends as an internal line does, or
+// nearly so.
+func (f *Format) tailed(b []byte) bool {
+	eol := bytes.Index(b, []byte(f.EOL))
+	if eol < minLine {
+		return false
+	}
+	tail := b[eol-tailLen : eol]
+	return tail[0] == ';' && allDigits(tail[1+keywordsLen/2:]) || allDigits(tail[1:])
+}
+
+// chained reports whether records follow each other near the beginning of the
+// file: so many, or up to its end, are no text.
+func (i *inspection) chained(w *walker) (bool, error) {
+	const far, enough = 1 << 20, 4
+	for from := int64(0); from < min(i.Size, far); {
+		at, err := w.find(from, min(i.Size, far))
+		if err != nil || at < 0 {
+			return false, err
+		}
+		off, n := at, 0
+		for ; n < enough && off < i.Size; n++ {
+			l, ok, err := w.lineAt(off)
+			if err != nil {
+				return false, err
+			}
+			if !ok {
+				break
+			}
+			off += int64(l.length) + l.size
+		}
+		if n == enough || off == i.Size {
+			return true, nil
+		}
+		from = max(off, at+1)
+	}
+	return false, nil
+}
+
+// moreCRs reports whether b begins with an internal line that ends in one CR
+// more than it should.
+func (f *Format) moreCRs(b []byte) bool {
+	eol := bytes.Index(b, []byte("\r\r\n"))
+	return f.EOL == "\r\n" && eol > 0 && lineEndingAt(b, eol) == 0
+}
+
+// foreign reports whether b begins as another format does, or with the line of
+// an mbx file.
 func foreign(b []byte) bool {
+	for _, begin := range []string{"From ", "\x01\x01\x01\x01\n", "*mbx*"} {
+		if bytes.HasPrefix(b, []byte(begin)) {
+			return true
+		}
+	}
 	eol := bytes.IndexAny(b, "\r\n")
 	return eol > minLine && b[eol-9] == '-' && bytes.IndexByte(b[:eol-9], ';') > flocked.DateLen
 }
@@ -125,6 +169,9 @@ func (i *inspection) damage(code string, off int64, seq uint32, format string, a
 // piece reports what is wrong with a piece.
 func (i *inspection) piece(p *piece) error {
 	switch {
+	case p.copied:
+		i.damage("copies", p.off, 0, "%s stand there that are there once more: a removal was interrupted, or they were written twice", octetsOf(p.end-p.off))
+		return nil
 	case p.junk && p.end == i.Size:
 		i.damage("junk-tail", p.off, 0, "%s stand behind the last message that are no message", octetsOf(p.end-p.off))
 		return nil

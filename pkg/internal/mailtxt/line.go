@@ -37,6 +37,7 @@ const (
 // A line is a parsed internal line.
 type line struct {
 	length   int // octets with the EOL
+	comma    int // where it stands
 	size     int64
 	keywords uint32 // bit n is keyword n
 	flags    uint8
@@ -52,7 +53,7 @@ func (s *scanner) parseFields(b []byte) (l line, ok bool) {
 	if err != nil {
 		return l, false
 	}
-	l.date = date
+	l.date, l.comma = date, comma
 	if l.size, ok = parseSize(b[comma+1 : semi]); !ok {
 		return l, false
 	}

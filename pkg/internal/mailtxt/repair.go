@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -32,17 +33,66 @@ func (d *Driver) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.Repai
 		if r.before, err = f.Stat(); err != nil {
 			return err
 		}
-		r.f, r.image = f, mend.NewImage(f, f.Size)
-		i := &inspection{File: f, d: d, take: r.take}
-		err = i.run()
-		r.pending = i.pending
-		return err
+		return r.plan(f)
 	})
 	if err != nil {
-		return nil, d.fail("repair", n, err)
+		return nil, d.fail("repair", n, errors.Join(err, r.Close()))
 	}
 	r.acc.Intact = r.acc.Messages - r.acc.Partial - r.acc.Ends
 	return r, nil
+}
+
+// plan looks at the file and plans. One of which all lines got a CR more gets
+// its line ends back first: the sizes of the messages prove that.
+func (r *repair) plan(f *inspect.File) error {
+	r.f, r.image = f, mend.NewImage(f, f.Size)
+	r.size, r.keep = f.Size, r.image.Keep
+	i := &inspection{File: f, d: r.d, take: r.take}
+	b := make([]byte, min(f.Size, maxLine))
+	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
+		return err
+	}
+	if !r.d.format.moreCRs(b) {
+		err := i.run()
+		r.pending = i.pending
+		return err
+	}
+	f.Damage(r.d.Name()+".line-ends", 0, 0, "lines end in CR CR LF: the file was converted as text")
+	if r.pending = f.Sides(r.d.env, r.d.files().Journal(), r.d.Name(), 0); r.pending {
+		return f.Err
+	}
+	return r.convert(f)
+}
+
+// convert plans with what the file is with other line ends.
+func (r *repair) convert(f *inspect.File) error {
+	s, err := r.makeScratch()
+	if err != nil {
+		return err
+	}
+	if err := mend.LineEnds(s, f, 0, f.Size); err != nil {
+		return err
+	}
+	r.step("line-ends", 0, f.Size, "end all lines in CR LF again")
+	r.f, r.size, r.converted = s, s.Size(), true
+	r.image.Scratch(s)
+	r.keep = r.image.KeepScratch
+	in, err := inspect.Over(f.Context(), s, r.size, r.d.Name(), r.path, nil, func(g *inspect.File) error {
+		return (&inspection{File: g, d: r.d, take: r.take}).run()
+	})
+	f.In.Messages = in.Messages
+	return err
+}
+
+func (r *repair) makeScratch() (*mend.Scratch, error) {
+	if r.scratch == nil {
+		s, err := mend.NewScratch(filepath.Dir(r.path))
+		if err != nil {
+			return nil, err
+		}
+		r.scratch = s
+	}
+	return r.scratch, nil
 }
 
 // A repair is what is to be done about one file.
@@ -54,14 +104,19 @@ type repair struct {
 	in     mailbox.Inspection
 	before fs.FileInfo
 
-	pending bool // an interrupted change has to be finished first
-	f       io.ReaderAt
+	pending bool        // an interrupted change has to be finished first
+	f       io.ReaderAt // what is looked at: the file, or what it was converted to
+	size    int64       // of f
+	keep    func(off, n int64)
 	image   *mend.Image
+	scratch *mend.Scratch
 	sums    []uint64 // of the texts
 	prev    mailbox.Date
 	steps   []mailbox.Step
 	lost    []mend.Lost
 	acc     mailbox.RepairAccount
+
+	converted bool // f is the scratch file
 }
 
 func (r *repair) Inspection() mailbox.Inspection { return r.in }
@@ -78,15 +133,27 @@ func (r *repair) Steps() iter.Seq[mailbox.Step] {
 
 func (r *repair) Account() mailbox.RepairAccount { return r.acc }
 
-func (r *repair) Close() error { return nil }
+// Close frees the scratch file.
+func (r *repair) Close() error {
+	if r.scratch == nil {
+		return nil
+	}
+	err := r.scratch.Close()
+	r.scratch = nil
+	return err
+}
 
 // CarryOut repairs the file.
 func (r *repair) CarryOut(ctx context.Context) (made mailbox.RepairFiles, again bool, err error) {
 	made, again, err = mend.Alone(ctx, r.d.files(), r.path, r.before, r.pending, func(f fsx.File) *mend.Job {
-		return &mend.Job{
+		j := &mend.Job{
 			FS: r.d.FS, Journal: r.d.files().Journal(), File: f, Image: r.image, Lost: r.lost, KeepIn: r.o.KeepIn,
 			Now: r.d.env.Now(), Verify: r.verify,
 		}
+		if r.converted {
+			j.From = r.scratch
+		}
+		return j
 	})
 	return made, again, r.d.fail("repair", r.name, err)
 }
@@ -97,27 +164,64 @@ func (r *repair) step(action string, off, n int64, format string, args ...any) {
 
 // take plans what becomes of a piece.
 func (r *repair) take(p *piece) error {
-	if p.junk || p.text == p.end {
+	if p.junk || p.copied || p.text == p.end {
 		return r.setAside(p)
 	}
 	r.acc.Messages++
-	sum, err := digest(r.f, p.text, p.end)
-	if err != nil {
-		return err
-	}
-	r.sums = append(r.sums, sum)
 	if !p.bad && p.claim == p.end {
 		r.prev = p.line.date
-		r.image.Keep(p.off, p.end-p.off)
-		return nil
+		r.keep(p.off, p.end-p.off)
+		return r.expect(r.f, p.text, p.end)
 	}
-	b, err := r.line(p)
+	if done, err := r.restoreLines(p); done || err != nil {
+		return err
+	}
+	b, err := r.line(p, p.end-p.text)
 	if err != nil {
 		return err
 	}
 	r.image.Put(b)
-	r.image.Keep(p.text, p.end-p.text)
-	return nil
+	r.keep(p.text, p.end-p.text)
+	return r.expect(r.f, p.text, p.end)
+}
+
+// expect remembers the text that a message of the result is to have.
+func (r *repair) expect(from io.ReaderAt, off, end int64) error {
+	sum, err := digest(from, off, end)
+	r.sums = append(r.sums, sum)
+	return err
+}
+
+// restoreLines writes CR LF for each LF of a text, if that gives the size that
+// its line tells.
+func (r *repair) restoreLines(p *piece) (done bool, err error) {
+	missing := p.claim - p.end
+	if missing <= 0 || r.converted || r.d.format.EOL != "\r\n" {
+		return false, nil
+	}
+	n, err := mend.BareLFs(r.f, p.text, p.end, missing)
+	if err != nil || n != missing {
+		return false, err
+	}
+	s, err := r.makeScratch()
+	if err != nil {
+		return false, err
+	}
+	off := s.Size()
+	if err := mend.LineEnds(s, r.f, p.text, p.end); err != nil {
+		return false, err
+	}
+	r.step("line-ends", p.text, p.end-p.text, "end %d lines in CR LF again, which makes its size right", n)
+	whole := *p
+	whole.claim = p.end // nothing is wrong with it
+	b, err := r.line(&whole, s.Size()-off)
+	if err != nil {
+		return false, err
+	}
+	r.image.Put(b)
+	r.image.Scratch(s)
+	r.image.KeepScratch(off, s.Size()-off)
+	return true, r.expect(s, off, s.Size())
 }
 
 // setAside leaves octets out.
@@ -127,19 +231,23 @@ func (r *repair) setAside(p *piece) error {
 		return err
 	}
 	rest := bytes.Trim(b, "\x00\r\n")
-	r.lost = append(r.lost, mend.Lost{Off: p.off, End: p.end, Why: "they belong to no message", Salvage: len(rest) > 8 && isText(rest)})
+	why := "they belong to no message"
+	if p.copied {
+		why = "they are there twice"
+	}
+	r.lost = append(r.lost, mend.Lost{Off: p.off, End: p.end, Why: why, Salvage: !p.copied && len(rest) > 8 && isText(rest)})
 	r.acc.SetAside += p.end - p.off
-	r.steps = append(r.steps, mailbox.Step{Action: "set-aside", Off: p.off, Octets: p.end - p.off, Text: "set " + octetsOf(p.end-p.off) + " aside: they belong to no message"})
+	r.steps = append(r.steps, mailbox.Step{Action: "set-aside", Off: p.off, Octets: p.end - p.off, Text: "set " + octetsOf(p.end-p.off) + " aside: " + why})
 	return nil
 }
 
-// line makes the internal line of a message anew.
-func (r *repair) line(p *piece) ([]byte, error) {
-	size := p.end - p.text
+// line makes the internal line of a message anew, for a text of size octets.
+func (r *repair) line(p *piece, size int64) ([]byte, error) {
 	switch {
+	case p.claim == p.end && !p.bad:
 	case p.claim == 0 || p.claim == p.end:
 		r.step("write-line", p.off, p.text-p.off, "write its internal line anew: %d octets", size)
-	case p.claim > p.end && p.end == r.before.Size():
+	case p.claim > p.end && p.end == r.size:
 		r.acc.Partial++
 		r.step("write-line", p.off, size, "keep the %s that are there of its text, of %d", octetsOf(size), p.claim-p.text)
 	default:

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"mailutil/pkg/internal/fsx/fsxtest"
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/mend/damage"
 	"mailutil/pkg/mailbox"
 )
@@ -118,108 +118,131 @@ func TestRepairSizes(t *testing.T) {
 	})
 }
 
+// wrecks are mailboxes that are repaired in all ways: lines are written anew,
+// octets set aside, and line ends restored.
+func wrecks(t *testing.T, f Format) map[string][]byte {
+	t.Helper()
+	w := newWorld(t, f)
+	all := map[string][]byte{}
+	all["corrupt-garbage-tail"] = w.goldenFile("corrupt-garbage-tail")
+	if testing.Short() {
+		return all
+	}
+	all["corrupt-sizeshort"] = w.goldenFile("corrupt-sizeshort")
+	if whole := w.goldenFile("flags"); f.EOL == "\r\n" {
+		all["a message in LF"] = bytes.Replace(whole, []byte("\r\n\r\n"), []byte("\n\n"), 1)
+		all["more CRs"] = bytes.ReplaceAll(whole, []byte("\r\n"), []byte("\r\r\n"))
+	}
+	return all
+}
+
 // Killed anywhere, the original or the result is there.
 func TestRepairCrashes(t *testing.T) {
 	each(t, func(t *testing.T, f Format) {
+		for name, octets := range wrecks(t, f) {
+			t.Run(name, func(t *testing.T) { benchOf(f).Crashes(t, octets) })
+		}
+	})
+}
+
+// Whatever call fails, what is said to be done is done.
+func TestRepairFaults(t *testing.T) {
+	each(t, func(t *testing.T, f Format) {
+		for name, octets := range wrecks(t, f) {
+			t.Run(name, func(t *testing.T) { benchOf(f).Faults(t, octets) })
+		}
+	})
+}
+
+// A mailbox of which all lines were made to end as those of the other format do
+// is one of that, with sizes that are wrong: no message is lost.
+func TestRepairConverted(t *testing.T) {
+	each(t, func(t *testing.T, f Format) {
 		w := newWorld(t, f)
-		n := w.golden("corrupt-sizeshort")
-		before := w.read(n)
-		rec := fsxtest.Record(t, w.home)
-		w.FS = rec
-		if _, _, err := w.repairAll(n); err != nil {
+		n := w.golden("flags")
+		want := w.sums(n)
+		b := bytes.ReplaceAll(w.read(n), []byte("\r\n"), []byte("\n"))
+		other := newWorld(t, Tenex)
+		if f.EOL == "\n" {
+			b, other = bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")), newWorld(t, MTX)
+		}
+		box := other.file("box", b)
+		if _, _, err := other.repairAll(box); err != nil {
 			t.Fatal(err)
 		}
-		after := w.read(n)
-		rec.Crashes(t, func(t *testing.T, dir string, done bool) {
-			w := newWorld(t, f)
-			w.env.Home, w.env.StateDir, w.home = dir, filepath.Join(dir, "state"), dir
-			n := w.name("box")
-			if now := w.read(n); done && !bytes.Equal(now, after) {
-				t.Error("it was done, but the result is not there")
-			}
-			if _, _, err := w.repairAll(n); err != nil {
-				t.Fatal(err)
-			}
-			if now := w.read(n); !bytes.Equal(now, after) {
-				t.Errorf("the next repair gives another result: before %v", bytes.Equal(now, before))
-			}
-		})
+		if got := other.sums(box); !slices.Equal(got, want) {
+			t.Errorf("got %q\nwant %q", got, want)
+		}
 	})
 }
 
 var tries = flag.Int("damages", 1, "how many mailboxes each class of damage is tried on")
 
-func TestDamage(t *testing.T) {
-	each(t, func(t *testing.T, f Format) {
-		var back, intact, invented int
-		for k, c := range damage.Classes {
-			var b, i, v int
-			for n := range *tries {
-				db, di, dv := damageOnce(t, f, c, uint64(k*100+n))
-				b, i, v = b+db, i+di, v+dv
+// benchOf has the format f.
+func benchOf(f Format) *damage.Bench {
+	b := &damage.Bench{
+		At: func(t testing.TB, home string, fsys fsx.FS) (damage.Driver, mailbox.Name) {
+			w := newWorld(t, f)
+			w.env.Home, w.env.Dir, w.env.StateDir, w.home, w.FS = home, home, filepath.Join(home, "state"), home, fsys
+			return w.Driver, w.name("box")
+		},
+		Index: func(t testing.TB, octets []byte) (out []damage.Message) {
+			eachRecord(t, f, octets, func(r record) {
+				out = append(out, damage.Message{Line: int(r.off), Text: int(r.text()), End: int(r.end())})
+			})
+			return out
+		},
+		Plain: func(t testing.TB, octets []byte) (out []string) {
+			whole := eachRecord(t, f, octets, func(r record) { out = append(out, string(octets[r.text():r.end()])) })
+			if !whole && len(out) > 0 { // the last one may have swallowed another
+				out = out[:len(out)-1]
 			}
-			t.Logf("%-34s intact %d/%d, invented %d", c.Name, b, i, v)
-			back, intact, invented = back+b, intact+i, invented+v
-		}
-		t.Logf("%-34s intact %d/%d, invented %d", "all", back, intact, invented)
-		if back*100 < intact*97 {
-			t.Errorf("got %d of %d intact messages back", back, intact)
-		}
-	})
+			return out
+		},
+		// With other line ends it is a mailbox of the other format: TestRepairConverted.
+		Sized: true, More: slices.Concat(damage.LineEnds[1:], damage.Sized),
+	}
+	if f.EOL == "\n" {
+		b.More = slices.Concat(damage.LineEndsLF[1:], damage.Sized)
+	}
+	return b
 }
 
-func damageOnce(t *testing.T, f Format, c damage.Class, seed uint64) (back, intact, invented int) {
-	w := newWorld(t, f)
-	n := w.name("box")
-	var items []mailbox.Item
-	for i := range 6 {
-		text := fmt.Sprintf("Subject: %d.%d\r\nFrom: x@y\r\n\r\n", seed, i)
-		text += strings.Repeat(fmt.Sprintf("A line of text %d.%d, not much of one.\r\n", seed, i), 1+int(seed+uint64(i)*7)%60)
-		it := item(text)
-		it.Date = mailbox.Date{Year: 2001, Month: 1, Day: uint8(10 + i), Hour: uint8(i)}
-		items = append(items, it)
-	}
-	w.deliver(n, mailbox.AppendOptions{New: true}, items...)
-	truth := w.sums(n)
-	var msgs []damage.Message
-	octets := w.read(n)
-	s := w.scanner(bytes.NewReader(octets), 0, int64(len(octets)))
+// eachRecord calls do for each record up to the first that cannot be read; whole
+// says that there is none.
+func eachRecord(t testing.TB, f Format, octets []byte, do func(record)) (whole bool) {
+	s := newWorld(t, f).scanner(bytes.NewReader(octets), 0, int64(len(octets)))
 	for {
 		r, ok, err := s.next()
 		if err != nil || !ok {
-			break
+			return err == nil
 		}
-		msgs = append(msgs, damage.Message{Line: int(r.off), Text: int(r.text()), End: int(r.end())})
+		do(r)
 	}
-	d := damage.New(octets, msgs, seed)
-	c.Do(d)
-	w.file("box", d.Octets)
-	_, _, err := w.repairAll(n)
-	if errors.Is(err, mailbox.ErrFormat) {
-		t.Logf("%s, seed %d: %v", c.Name, seed, err)
-		return 0, 0, 0
-	}
-	if err != nil {
-		t.Errorf("%s, seed %d: %v", c.Name, seed, err)
-		return 0, 0, 0
-	}
-	if again, _, err := w.repairAll(n); err != nil || again.Needed() {
-		t.Errorf("%s, seed %d: a second repair: %v", c.Name, seed, err)
-	}
-	got := w.sums(n)
-	at := 0
-	for i := range msgs {
-		if d.Gone(i) || !d.Left(i).Text {
-			continue
+}
+
+func TestDamage(t *testing.T) {
+	each(t, func(t *testing.T, f Format) { benchOf(f).Run(t, *tries) })
+}
+
+// Whatever the octets, a repair gives a sound mailbox or says that it cannot,
+// repairs nothing twice, and loses no message that readers had.
+func FuzzRepair(f *testing.F) {
+	for _, format := range []Format{MTX, Tenex} {
+		files, _ := filepath.Glob(filepath.Join(testdata, format.Name, "*."+format.Name))
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b)
 		}
-		intact++
-		j := slices.Index(got[at:], truth[i])
-		if j < 0 {
-			t.Logf("%s, seed %d: message %d is lost", c.Name, seed, i+1)
-			continue
-		}
-		back++
-		at += j + 1
 	}
-	return back, intact, max(0, len(got)-len(msgs))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, format := range []Format{MTX, Tenex} {
+			if _, err := benchOf(format).Repair(t, b); err != nil && !errors.Is(err, mailbox.ErrFormat) {
+				t.Fatalf("%s: %v", format.Name, err)
+			}
+		}
+	})
 }

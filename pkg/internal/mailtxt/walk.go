@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
 )
 
@@ -13,6 +14,7 @@ import (
 type piece struct {
 	off, end int64
 	junk     bool // they belong to no message
+	copied   bool // they are there once more before them, or behind them
 
 	// Of a message:
 	text  int64 // where its text begins
@@ -24,8 +26,11 @@ type piece struct {
 // A walker goes through the records of a file as a reader does, but goes on
 // behind damage with the next octets that can be a record.
 type walker struct {
-	s   *scanner
-	buf []byte
+	s    *scanner
+	buf  []byte
+	seen map[uint64]int64 // digests of lines, and where they were first
+
+	copyOff, copyEnd int64 // the records there were before
 }
 
 // step returns the next piece; ok is false at the end.
@@ -35,19 +40,51 @@ func (w *walker) step() (p piece, ok bool, err error) {
 		return p, false, nil
 	}
 	p.off = s.pos
-	l, good, err := w.lineAt(s.pos)
+	l, good, err := w.recordAt(s.pos)
 	if err != nil {
 		return p, false, err
 	}
 	if good {
-		p.line, p.text = l, p.off+int64(l.length)
-		p.claim = p.text + l.size
-		p.end, err = w.extent(p.text, p.claim, l.date)
+		err = w.record(&p, l)
 	} else {
 		err = w.damaged(&p)
 	}
 	s.pos = p.end
 	return p, err == nil, err
+}
+
+// record takes a readable record.
+func (w *walker) record(p *piece, l line) error {
+	if w.copyOff <= p.off && p.off < w.copyEnd {
+		end, err := w.lastEnd(p.off, w.copyEnd)
+		if p.copied, p.end = true, end; end > p.off || err != nil {
+			return err
+		}
+		p.copied = false
+	}
+	p.line, p.text = l, p.off+int64(l.length)
+	p.claim = p.text + l.size
+	ok, err := w.begins(p.claim)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		done, err := w.copies(p, p.text)
+		if done || err != nil {
+			return err
+		}
+		if ok, err = w.again(p); err != nil {
+			return err
+		}
+	}
+	if err := w.remember(p.off, l); err != nil {
+		return err
+	}
+	if p.end = p.claim; ok {
+		return nil
+	}
+	p.end, err = w.extent(p.text, p.claim, l.date)
+	return err
 }
 
 // read returns n octets at off, fewer at the end of the file. They are valid
@@ -83,32 +120,64 @@ func (w *walker) lineAt(off int64) (l line, ok bool, err error) {
 	return l, err == nil, nil
 }
 
+// recordAt is lineAt where the line is not only the end of another one.
+func (w *walker) recordAt(off int64) (l line, ok bool, err error) {
+	l, ok, err = w.lineAt(off)
+	if err != nil || !ok || l.comma == flocked.DateLen {
+		return l, ok, err
+	}
+	from := max(off-flocked.DateLen, 0)
+	b, err := w.read(from, int64(l.length)+off-from)
+	if err != nil {
+		return l, false, err
+	}
+	start := w.s.format.lineEndingAt(b, len(b))
+	return l, start < 0 || from+int64(start) == off, nil
+}
+
 // begins reports whether a record begins at off, if a damaged one, or the file
 // ends there.
 func (w *walker) begins(off int64) (bool, error) {
 	if off == w.s.size {
 		return true, nil
 	}
-	if _, ok, err := w.lineAt(off); ok || err != nil {
+	if _, ok, err := w.recordAt(off); ok || err != nil {
 		return ok, err
 	}
 	b, err := w.read(off, maxLine)
-	return flocked.DateFits(b) >= 20, err
+	if flocked.WasLine(b) {
+		start, err := w.find(off, min(off+maxLine, w.s.size))
+		return start < 0, err
+	}
+	return false, err
 }
 
 // extent returns where a text ends that should end at claim, of a message that
 // came at date.
 func (w *walker) extent(text, claim int64, date mailbox.Date) (int64, error) {
 	size := w.s.size
-	if ok, err := w.begins(claim); ok || err != nil {
+	if ok, err := w.onlyBlank(claim); ok || err != nil {
 		return claim, err
 	}
-	if n, err := w.lineArea(claim); n >= 0 || err != nil {
+	line, err := w.lineArea(claim)
+	if line > 0 || err != nil {
 		return claim, err
 	}
 	next, err := w.inner(text, min(claim, size), date)
 	if next >= 0 || err != nil {
 		return next, err
+	}
+	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
+		return next, err
+	}
+	if line == 0 {
+		ended, err := flocked.HeaderEnds(w.s.r, text, claim)
+		if err != nil {
+			return claim, err
+		}
+		if next, err = w.next(claim); ended && !flocked.OneDigit(claim-text, next-text) || err != nil {
+			return claim, err
+		}
 	}
 	if claim > size {
 		return w.next(text)
@@ -116,44 +185,56 @@ func (w *walker) extent(text, claim int64, date mailbox.Date) (int64, error) {
 	if next, err = w.next(claim); err != nil {
 		return 0, err
 	}
+	return w.judge(text, claim, next)
+}
+
+// onlyBlank reports whether there are only line ends between claim and the next
+// record, or the end of the file.
+func (w *walker) onlyBlank(claim int64) (bool, error) {
+	b, err := w.read(claim-1, 1+maxLine)
+	blank := flocked.StrayLineEnds(b)
+	if err != nil || blank == 0 {
+		return false, err
+	}
+	return w.begins(claim + int64(blank))
+}
+
+// judge decides whether a text ends at claim, where nothing readable begins, or
+// only at next, where something does, or the file ends.
+func (w *walker) judge(text, claim, next int64) (int64, error) {
+	var same mend.Shared
+	if n := next - claim; n <= claim {
+		if err := same.Grow(w.s.r, claim-n, next, claim-n, claim); err != nil || same.Adjoins() {
+			return claim, err // what stands there is the end of the text once more
+		}
+	}
 	b, err := w.read(claim-1, min(next-claim, 4096)+1)
 	if err != nil {
 		return 0, err
 	}
-	gap := b[1:]
-	last, err := w.last(next)
-	if err != nil {
-		return 0, err
-	}
-	closed := b[0] == '\n'
-	if closed && (next == size || last != '\n' || len(bytes.Trim(gap, "\r\n\x00")) == 0) || !isText(gap) {
+	before, gap := b[0], b[1:]
+	switch {
+	case next < w.s.size && isText(gap) && flocked.OneDigit(claim-text, next-text):
+		return next, nil
+	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !isText(gap):
 		return claim, nil
 	}
 	return next, nil
-}
-
-// last is the octet before off.
-func (w *walker) last(off int64) (byte, error) {
-	var b [1]byte
-	_, err := w.s.r.ReadAt(b[:], off-1)
-	if err == io.EOF {
-		err = nil
-	}
-	return b[0], err
 }
 
 // near is how far a size may be wrong for the next record to be believed without
 // more.
 const near = 1 << 10
 
-// inner looks for the record behind a text that ends before claim: its chain
-// leads there or beyond, or it is near to claim, or it came later. Mail that was
-// forwarded as a file is text.
+// inner looks for the record behind a text that ends before claim, -1 for none:
+// the first whose chain leads there or beyond, or that came later, else the last
+// that is near to claim. Mail that was forwarded as a file is text.
 func (w *walker) inner(text, claim int64, date mailbox.Date) (int64, error) {
+	last := int64(-1)
 	for from := text; from < claim; {
 		next, err := w.find(from, claim)
 		if err != nil || next < 0 {
-			return -1, err
+			return last, err
 		}
 		off := next
 		for off < claim && off < w.s.size {
@@ -172,21 +253,61 @@ func (w *walker) inner(text, claim int64, date mailbox.Date) (int64, error) {
 			}
 		}
 		l, _, err := w.lineAt(next)
-		if err != nil || claim-next <= near || !l.date.Time().Before(date.Time()) {
-			return next, err
+		switch {
+		case err != nil:
+			return -1, err
+		case claim-next <= near:
+			last = next
+		case !l.date.Time().Before(date.Time()):
+			return next, nil
 		}
 		from = max(off, next+1)
 	}
-	return -1, nil
+	return last, nil
 }
 
-// next returns where the next record begins, or the end of the file.
+// next returns where the next record begins, if it has lost the beginning of its
+// line, or the end of the file.
 func (w *walker) next(from int64) (int64, error) {
 	at, err := w.find(from, w.s.size)
+	if err != nil {
+		return 0, err
+	}
 	if at < 0 {
 		at = w.s.size
 	}
-	return at, err
+	return w.tail(from, at)
+}
+
+// tail returns where in [from, to) a line begins of which the beginning is lost,
+// to for none.
+func (w *walker) tail(from, to int64) (int64, error) {
+	eol := w.s.format.EOL
+	win := make([]byte, scanWindow)
+	for off := max(from-1, 0); off < to; {
+		n, err := w.s.r.ReadAt(win[:min(int64(len(win)), w.s.size-off)], off)
+		if n == 0 {
+			return to, err
+		}
+		b := win[:n]
+		for at := 0; ; {
+			i := bytes.Index(b[at:], []byte(eol))
+			if i < 0 {
+				break
+			}
+			at += i + len(eol)
+			semi := at - len(eol) - tailLen
+			if semi > 0 && b[semi] == ';' && allDigits(b[semi+1:at-len(eol)]) && isDigit(b[semi-1]) &&
+				lineEndingAt(b, at-len(eol)) < 0 && mend.StartsMail(b[at:]) {
+				return min(max(off+int64(flocked.LineBegin(b[:semi])), from), to), nil
+			}
+		}
+		if off+int64(n) >= min(to, w.s.size) {
+			break
+		}
+		off += int64(max(n-2*maxLine-headLook, 1))
+	}
+	return to, nil
 }
 
 // find returns the first offset in [from, to) at which octets look like a line
@@ -239,23 +360,30 @@ func (w *walker) damaged(p *piece) error {
 	}
 	b = bytes.Clone(b)
 	eol := bytes.IndexByte(b, '\n') + 1
-	if flocked.DateFits(b) < 20 || eol == 0 {
+	if !flocked.WasLine(b) || eol == 0 {
 		n, err := w.lineArea(p.off)
 		if err != nil {
 			return err
 		}
 		if n >= 0 {
 			p.bad, p.text = true, p.off+int64(n)
-			p.end, err = w.next(p.text)
+			p.end, err = w.next(max(p.text, p.off+1))
+			return err
+		}
+		if done, err := w.copies(p, p.off+1); done || err != nil {
 			return err
 		}
 		p.junk = true
 		p.end, err = w.next(p.off + 1)
 		return err
 	}
+	if done, err := w.copies(p, p.off+1); done || err != nil {
+		return err
+	}
 	p.bad, p.text = true, p.off+int64(eol)
 	for _, n := range w.ends(b, eol) {
-		size, ok := parseSize(digits(b[min(flocked.DateLen+1, len(b)):n]))
+		from := min(flocked.DateLen+1, n)
+		size, ok := parseSize(digits(b[from:n]))
 		if !ok {
 			continue
 		}
@@ -269,7 +397,7 @@ func (w *walker) damaged(p *piece) error {
 			return nil
 		}
 	}
-	p.end, err = w.next(p.text)
+	p.end, err = w.next(max(p.text, p.off+1))
 	return err
 }
 
@@ -277,7 +405,7 @@ func (w *walker) damaged(p *piece) error {
 const minLine = flocked.DateLen + 2 + tailLen
 
 // headLook is how much of a header is looked at.
-const headLook = 300
+const headLook = 2 << 10
 
 // lineArea returns how many octets at off were a line of which the date cannot
 // be seen any more, -1 where there was none: what is left of one, or octets that
@@ -293,7 +421,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 	if at > 0 && w.s.format.lineEndingAt(b, at) >= 0 {
 		return -1, nil // behind a line is a text
 	}
-	if closed && startsMessage(b[at:]) {
+	if closed && mend.StartsMail(b[at:]) || startsFields(b[at:], 3) && mend.StartsMail(b[at:]) {
 		return 0, nil
 	}
 	for n := at + tailLen; n <= min(at+maxLine, len(b)); n++ {
@@ -309,17 +437,16 @@ func (w *walker) lineArea(off int64) (int, error) {
 		}
 	}
 	for n := at + minLine; n <= min(at+maxLine, len(b)); n++ {
-		if !isText(b[at:n]) && startsMessage(b[n:]) {
+		if !isText(b[at:n]) && startsFields(b[n:], 2) || len(bytes.Trim(b[at:n], "\x00\xFF")) == 0 && startsFields(b[n:], 1) {
 			return n - at, nil
 		}
 	}
 	return -1, nil
 }
 
-// startsMessage reports whether b begins with what can hardly be anything but
-// the header of a message: two fields.
-func startsMessage(b []byte) bool {
-	for range 2 {
+// startsFields reports whether b begins with n header fields.
+func startsFields(b []byte, n int) bool {
+	for range n {
 		name := bytes.IndexByte(b, ':')
 		if name < 2 || !startsHeader(b) || name+1 < len(b) && b[name+1] > ' ' {
 			return false

@@ -25,24 +25,68 @@ func Begin(head []byte) (what Beginning, at int64) {
 	first := rest[:bytes.IndexByte(rest, '\n')+1]
 	_, whole := ParseFrom(first)
 	from := nearFrom(first)
+	next, found := firstFrom(rest)
 	switch {
-	case !from && !isField(rest) && !bytes.HasPrefix(head, []byte("\x00")):
-		return Foreign, 0
-	case from && !whole && isField(rest[len(first):]), !from && hasStatus(rest):
+	case found && next <= len("\xEF\xBB\xBF"): // a byte order mark
+		return Junk, skipped + int64(next)
+	case from && !whole && isField(rest[len(first):]), !from && hasStatus(rest),
+		!whole && wasFrom(rest) && hasStatus(rest[len(first):]):
 		return BadFrom, skipped
-	}
-	for b := rest; len(b) > 0; {
-		eol := bytes.IndexByte(b, '\n') + 1
-		if eol == 0 {
-			break
-		}
-		line := b[bytes.LastIndexByte(b[:eol], 0)+1 : eol] // NULs may stand before it
-		b = b[eol:]
-		if _, ok := ParseFrom(line); ok && isField(b) {
-			return Junk, int64(len(head) - len(b) - len(line))
-		}
+	case found && (from || isField(rest) || bytes.HasPrefix(head, []byte("\x00")) || !isText(rest[:next]) || anyStatus(rest[next:])):
+		return Junk, skipped + int64(next)
 	}
 	return Foreign, 0
+}
+
+// anyStatus reports whether a From_ line in b has a header behind it that has
+// status fields.
+func anyStatus(b []byte) bool {
+	for {
+		i := bytes.Index(b, []byte("\nFrom "))
+		if hasStatus(afterLine(b)) {
+			return true
+		}
+		if i < 0 {
+			return false
+		}
+		b = b[i+1:]
+	}
+}
+
+// firstFrom returns where the first From_ line begins in b that has a field
+// behind it and stands at the beginning of a line, or behind octets that are no
+// text.
+func firstFrom(b []byte) (at int, ok bool) {
+	for at := 0; at < len(b); {
+		i := bytes.Index(b[at:], fromWord)
+		if i < 0 {
+			return 0, false
+		}
+		at += i
+		line := b[bytes.LastIndexByte(b[:at], '\n')+1 : at]
+		if rest := afterLine(b[at:]); isField(rest) && (len(line) == 0 || !isText(line)) {
+			if _, ok := ParseFrom(b[at : len(b)-len(rest)]); ok {
+				return at, true
+			}
+		}
+		at += len(fromWord)
+	}
+	return 0, false
+}
+
+// afterLine is what is behind the first line of b, nothing where that has no
+// end.
+func afterLine(b []byte) []byte {
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return b[i+1:]
+	}
+	return nil
+}
+
+// isText reports whether all of b can be text: it has no control characters, and
+// no octet of 8 bits.
+func isText(b []byte) bool {
+	return !bytes.ContainsFunc(b, func(c rune) bool { return c < ' ' && c != '\n' && c != '\r' && c != '\t' || c >= 0x7F })
 }
 
 // nearFrom reports whether a line is nearly a From_ line.
@@ -81,22 +125,29 @@ func BeginMMDF(head []byte) (what Beginning, at int64) {
 	if bytes.HasPrefix(head, []byte(Delimiter)) {
 		return Whole, 0
 	}
-	isMail := func(b []byte) bool {
+	mail := func(b []byte) bool {
 		from, _, _ := bytes.Cut(b, []byte("\n"))
 		_, ok := ParseFrom(append(bytes.Clone(from), '\n'))
 		return ok || isField(b)
 	}
 	eol := bytes.IndexByte(head, '\n') + 1
-	if eol > 0 && garbledDelimiter(head) && isMail(head[eol:]) {
+	if eol > 0 && garbledDelimiter(head) && mail(head[eol:]) {
 		return BadDelimiter, 0
 	}
+	_, whole := ParseFrom(head[:eol])
+	if i := bytes.Index(head, []byte("\n"+Delimiter)); i >= 0 && !whole && (hasStatus(head) || wasFrom(head) && hasStatus(head[eol:])) {
+		return BadFrom, 0
+	}
 	for b := head; ; {
-		i := bytes.Index(b, []byte("\n"+Delimiter))
+		i := bytes.Index(b, []byte(Delimiter))
 		if i < 0 {
 			return Foreign, 0
 		}
-		if b = b[i+1:]; isMail(b[len(Delimiter):]) {
-			return Junk, int64(len(head) - len(b))
+		b = b[i:]
+		at := len(head) - len(b)
+		line := head[bytes.LastIndexByte(head[:at], '\n')+1 : at]
+		if mail(b[len(Delimiter):]) && (len(line) == 0 || !isText(line)) {
+			return Junk, int64(at)
 		}
 		b = b[len(Delimiter)-1:]
 	}

@@ -34,6 +34,7 @@ type Check struct {
 
 	last  uint32     // UID of the message before, 0 for none
 	inner []innerUID // what stands in its body
+	glued []int64    // From_ lines in the one that is looked at
 }
 
 // NewCheck returns a check of a file of the format f that reports to r.
@@ -58,6 +59,7 @@ func (c *Check) line(s *Scanner, m *Message, ln []byte, ours bool) {
 		if ours {
 			c.doubt("status-continuation", s.Off, seq, "continuation of a status header is ignored: %.60q", bytes.TrimSpace(ln))
 		}
+		c.gluedIn(s, ln, seq)
 		return
 	}
 	f, exact, value := hiddenField(ln)
@@ -79,6 +81,7 @@ func (c *Check) line(s *Scanner, m *Message, ln []byte, ours bool) {
 func (c *Check) foreign(s *Scanner, ln []byte, seq uint32) {
 	_, isFrom := ParseFrom(ln)
 	switch {
+	case !isFrom && c.gluedIn(s, ln, seq):
 	case isFrom && c.lines > 1 && c.format == Unix:
 		c.damage("from-in-header", s.Off, seq, "From_ line stands in the header: the message ends there, cut off, and the next one cannot be seen")
 	case isFrom && c.lines == 1:
@@ -186,6 +189,7 @@ func (c *Check) message(s *Scanner, m *Message) error {
 	if err := c.body(s, m, seq); err != nil {
 		return err
 	}
+	c.sayGlued(seq)
 	c.after(s, m, seq)
 	c.lines, c.claim, c.odd, c.badBase = 0, -1, false, -1
 	if c.Stopped() {
@@ -201,7 +205,9 @@ func (c *Check) from(s *Scanner, m *Message, seq uint32) error {
 		if err != nil {
 			return err
 		}
-		if bad {
+		if c.format == MMDF && c.garbledLead(m) {
+			c.damage("delimiter-garbled", m.From, seq, "first line of the message was a delimiter: its From_ line is taken for a header line")
+		} else if bad {
 			c.damage("from-bad", m.From, seq, "first line of the message is no From_ line, but status headers of a mailbox follow: its date is lost, and it is shown")
 		} else {
 			c.doubt("from-missing", m.From, seq, "message has no From_ line: its date is that of the file")
@@ -225,4 +231,11 @@ func (c *Check) from(s *Scanner, m *Message, seq uint32) error {
 
 func isDigits(b []byte) bool {
 	return !slices.ContainsFunc(b, func(c byte) bool { return c < '0' || c > '9' })
+}
+
+// garbledLead reports whether m begins with what was a delimiter.
+func (c *Check) garbledLead(m *Message) bool {
+	b := make([]byte, 64)
+	n, _ := c.ReadAt(b, m.From) // fewer octets are the end of the file
+	return garbledDelimiter(b[:n]) && c.wasDelimiter(m.From, -1)
 }

@@ -109,6 +109,9 @@ func (c *Check) contentLength(s *Scanner, m *Message, seq uint32, last bool) {
 	c.doubt("content-length", c.claimAt, seq, "Content-Length is %d, the body has %d octets", c.claim, m.End-m.Body)
 }
 
+// nulEnd is a run of NULs that no message ends with.
+const nulEnd = 16
+
 // A bodyCheck is what is to be said about a body.
 type bodyCheck struct {
 	uids        []innerUID // X-UID lines
@@ -119,11 +122,14 @@ type bodyCheck struct {
 	crlfAt      int64 // the first CR LF
 	crlfs, lfs  int64
 	garbled     []int64 // lines that may have been a From_ line or a delimiter once
+	glued       []int64 // From_ lines at the end of another line
+	lastAt      int64   // the last run of NULs
+	last        int64   // its length
 }
 
 // overlap is how much of a part of the body is looked at again with the next,
 // for what lies across.
-const overlap = 24
+const overlap = 1 << 10
 
 // body looks at the octets of a body.
 func (c *Check) body(s *Scanner, m *Message, seq uint32) error {
@@ -145,7 +151,7 @@ func (c *Check) body(s *Scanner, m *Message, seq uint32) error {
 	}
 	tail := b.run
 	b.flush()
-	c.inner = b.uids
+	c.inner, c.glued = b.uids, b.glued
 	c.say(&b, s, m, seq, tail)
 	return nil
 }
@@ -155,6 +161,8 @@ func (c *Check) say(b *bodyCheck, s *Scanner, m *Message, seq uint32, tail int64
 	switch {
 	case tail > 1 && s.Off == s.W.End():
 		c.damage("nul-tail", b.runAt, seq, "file ends with %d NULs: an older program was interrupted when it wrote the mailbox, and messages may be damaged", tail)
+	case b.last >= nulEnd && b.lastAt+b.last >= m.End-1 && m.Bits&BitOpen == 0:
+		c.damage("nul-end", b.lastAt, seq, "the message ends with %d NULs, which were never written", b.last)
 	case b.first >= 0:
 		c.doubt("nuls", b.first, seq, "%d NULs in a row stand in the body: a block of it may be lost", b.nuls)
 	}
@@ -169,12 +177,27 @@ func (c *Check) say(b *bodyCheck, s *Scanner, m *Message, seq uint32, tail int64
 		c.doubt("crlf", b.crlfAt, seq, "lines end in CR LF: the next session that changes the mailbox makes them LF")
 	}
 	for _, off := range b.garbled {
-		if c.format == MMDF {
-			c.doubt("delimiter-garbled", off, seq, "line is nearly a delimiter: two messages may be one here")
-		} else {
+		switch {
+		case c.format == Unix:
 			c.doubt("from-garbled", off, seq, "line begins like a From_ line and a header follows: two messages may be one here")
+		case c.wasDelimiter(off, m.End):
+			c.inner = nil // whose they are is seen when it is a delimiter
+			c.damage("delimiter-garbled", off, seq, "line was a delimiter: two messages are one here, or it is taken for text")
+		default:
+			c.doubt("delimiter-garbled", off, seq, "line is nearly a delimiter: two messages may be one here")
 		}
 	}
+}
+
+// wasDelimiter reports whether the line at off, which is nearly a delimiter, is
+// followed by what a delimiter is followed by, in a message that ends at end.
+func (c *Check) wasDelimiter(off, end int64) bool {
+	b := make([]byte, 1<<10)
+	n, _ := c.ReadAt(b, off) // fewer octets are the end of the file
+	rest := afterLine(b[:n])
+	next := rest[:len(rest)-len(afterLine(rest))]
+	_, from := ParseFrom(next)
+	return from || off+int64(n-len(rest)) == end || string(next) == Delimiter || garbledDelimiter(next)
 }
 
 // add looks at part b of the body, which is at off in the file. What is before
@@ -185,7 +208,15 @@ func (k *bodyCheck) add(f Format, b []byte, new int, off int64) {
 	if bytes.IndexByte(b, '\r') >= 0 {
 		k.addCRs(b, new, off)
 	}
-	k.addUIDs(b, new, off)
+	k.addUIDs(b, off)
+	if f == Unix {
+		k.addGlued(b, off)
+	}
+	k.addGarbled(f, b, off)
+}
+
+// addGarbled looks for lines that may have been a From_ line or a delimiter.
+func (k *bodyCheck) addGarbled(f Format, b []byte, off int64) {
 	before, is := "\n\n", garbled
 	begin := "From "
 	if f == MMDF {
@@ -197,7 +228,7 @@ func (k *bodyCheck) add(f Format, b []byte, new int, off int64) {
 			return
 		}
 		at += i + len(before)
-		if at+len(begin) > new && is(b[at:]) {
+		if n := len(k.garbled); is(b[at:]) && (n == 0 || k.garbled[n-1] < off+int64(at)) {
 			k.garbled = append(k.garbled, off+int64(at))
 		}
 	}
@@ -220,11 +251,15 @@ func garbled(b []byte) bool {
 	return isField(b[eol:])
 }
 
-// garbledDelimiter reports whether a line has nothing but 0x01 and CR, more
-// than one octet.
+// garbledDelimiter reports whether b begins with a line that is no delimiter but
+// may have been one: it has little but 0x01, or CRs.
 func garbledDelimiter(b []byte) bool {
 	eol := bytes.IndexByte(b, '\n')
-	return eol > 1 && len(bytes.Trim(b[:eol], "\x01\r")) == 0
+	if eol < 2 || string(b[:eol+1]) == Delimiter {
+		return false
+	}
+	ones := bytes.Count(b[:eol], []byte("\x01"))
+	return len(bytes.Trim(b[:eol], "\x01\r")) == 0 || ones > 2 && eol-ones <= 2
 }
 
 // addCRs counts CRs that are new, but for one at the end of b, which is judged
@@ -268,6 +303,9 @@ func (k *bodyCheck) addNULs(b []byte, off int64) {
 func (k *bodyCheck) flush() {
 	if k.first < 0 && k.run >= manyNULs {
 		k.first, k.nuls = k.runAt, k.run
+	}
+	if k.run > 0 {
+		k.lastAt, k.last = k.runAt, k.run
 	}
 	k.run = 0
 }

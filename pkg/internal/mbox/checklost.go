@@ -16,7 +16,7 @@ type innerUID struct {
 const statusTail = "\nX-UID: "
 
 // addUIDs looks for X-UID lines.
-func (k *bodyCheck) addUIDs(b []byte, new int, off int64) {
+func (k *bodyCheck) addUIDs(b []byte, off int64) {
 	for at := 0; len(k.uids) < maxGarbled; {
 		i := bytes.Index(b[at:], []byte(statusTail))
 		if i < 0 {
@@ -24,7 +24,7 @@ func (k *bodyCheck) addUIDs(b []byte, new int, off int64) {
 		}
 		at += i + len(statusTail)
 		uid, _, ok := parseNumber(b[at:])
-		if at > new && ok {
+		if n := len(k.uids); ok && (n == 0 || k.uids[n-1].off < off+int64(at-len(statusTail)+1)) {
 			k.uids = append(k.uids, innerUID{off + int64(at-len(statusTail)+1), uid})
 		}
 	}
@@ -63,12 +63,17 @@ func (c *Check) headOf(off int64) (at int64, ok bool, err error) {
 	if _, err := c.ReadAt(b, from); err != nil && err != io.EOF {
 		return 0, false, err
 	}
-	start := bytes.LastIndex(b, []byte("\n\n")) + 2
+	start := max(bytes.LastIndex(b, []byte("\n\n"))+2, bytes.LastIndex(b, []byte("\n\r\n"))+3)
 	if c.format == MMDF {
 		start = max(start, bytes.LastIndex(b, []byte(Delimiter))+len(Delimiter))
 	}
 	head := b[start:]
-	if start < 2 || !bytes.HasPrefix(head, []byte("Status: ")) && !bytes.Contains(head, []byte("\nStatus: ")) {
+	if from, ok := lastFrom(b[start:]); ok && c.format == Unix {
+		start += from
+	} else if !isField(head) && !wasFrom(head) {
+		return 0, false, nil
+	}
+	if start < 3 || !bytes.HasPrefix(head, []byte("Status: ")) && !bytes.Contains(head, []byte("\nStatus: ")) {
 		return 0, false, nil
 	}
 	line := head[bytes.LastIndexByte(head[:max(len(head)-1, 0)], '\n')+1:]
@@ -85,11 +90,18 @@ func (c *Check) tornFrom(m *Message, end int64) bool {
 	if n, _ := c.ReadAt(b, end-int64(len(b))); n < len(b) {
 		return false
 	}
-	i := bytes.LastIndex(b, []byte("\n\nFrom "))
-	if i < 0 || bytes.IndexByte(b[i+2:], '\n') >= 0 {
+	i := bytes.LastIndex(b, []byte("\n\n"))
+	if i < 0 || bytes.IndexByte(b[i+2:], '\n') >= 0 || i+2 == len(b) {
 		return false
 	}
-	words := bytes.Fields(b[i+2:])
+	line := b[i+2:]
+	if len(line) <= len(fromWord) {
+		return bytes.HasPrefix(fromWord, line)
+	}
+	if !bytes.HasPrefix(line, fromWord) {
+		return false
+	}
+	words := bytes.Fields(line)
 	return len(words) < 2 || bytes.IndexByte(words[1], '@') > 0 || len(words) > 2 && len(words[2]) == 3
 }
 
@@ -101,6 +113,31 @@ func (c *Check) badFrom(m *Message) (bool, error) {
 		return false, err
 	}
 	first := b[:bytes.IndexByte(b, '\n')+1]
-	wiped := bytes.IndexByte(first, 0) >= 0 || bytes.IndexByte(first, 0xFF) >= 0
-	return (nearFrom(first) || wiped) && bytes.Contains(b, []byte("\nX-UID: ")), nil
+	return (nearFrom(first) || isWiped(b)) && bytes.Contains(b, []byte("\nX-UID: ")), nil
+}
+
+// lastFrom returns where the last From_ line begins in b, at whatever place of a
+// line, before a field.
+func lastFrom(b []byte) (at int, ok bool) {
+	for at = bytes.LastIndex(b, fromWord); at > 0; at = bytes.LastIndex(b[:at], fromWord) {
+		if b[at-1] != '\n' && isWholeFrom(b[at:]) {
+			return at, true
+		}
+	}
+	return 0, false
+}
+
+// wasFrom reports whether b begins with a line that was a From_ line, as it
+// seems, and a field behind it.
+func wasFrom(b []byte) bool {
+	line := b[:bytes.IndexByte(b, '\n')+1]
+	clock := bytes.IndexByte(line, ':')
+	timed := clock > 1 && clock+2 < len(line) && isDigits(line[clock-2:clock]) && isDigits(line[clock+1:clock+3])
+	return (timed || nearFrom(line) || isWiped(b)) && isField(b[len(line):])
+}
+
+// isWiped reports whether octets of the first line of b were wiped.
+func isWiped(b []byte) bool {
+	line := b[:bytes.IndexByte(b, '\n')+1]
+	return bytes.IndexByte(line, 0) >= 0 || bytes.IndexByte(line, 0xFF) >= 0
 }

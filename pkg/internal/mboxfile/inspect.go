@@ -114,6 +114,9 @@ func recogniseMMDF(f *inspect.File, head []byte) (start, end int64, err error) {
 	case mbox.BadDelimiter:
 		f.Damage("mmdf.delimiter-bad", 0, 0, "first line is nearly a delimiter: no reader knows the file")
 		return 0, 0, nil
+	case mbox.BadFrom:
+		f.Damage("mmdf.from-bad", 0, 0, "the first delimiter is lost, but a header with status fields is there: no reader knows the file")
+		return 0, 0, nil
 	}
 	return 0, 0, mailbox.ErrFormat
 }

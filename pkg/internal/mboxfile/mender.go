@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"mailutil/pkg/internal/inspect"
@@ -23,8 +22,11 @@ type mender struct {
 	start   int64 // where the messages begin
 	edits   []mend.Edit
 	ix      mbox.Index
-	numbers bool // UIDs are not in order
-	badBase int64
+	ended   bool     // the end of the file is dealt with
+	numbers bool     // UIDs are not in order
+	unbased bool     // UIDs count for nothing, there is no base
+	copied  bool     // messages that are there twice are left out
+	pseudos []uint32 // messages that hold data of those
 	baseless
 }
 
@@ -45,6 +47,7 @@ func (m *mender) look() error {
 	if m.pending {
 		return m.Err
 	}
+	m.r.headless = m.r.headless || start > 0 || end == 0
 	if start > 0 {
 		m.start = start
 		m.setAside(0, start, true, "they stand before the first message")
@@ -64,7 +67,8 @@ func (m *mender) look() error {
 	if err != nil {
 		return err
 	}
-	if m.numbers || m.noBase || m.lacks {
+	m.noBase = m.noBase || m.unbased && m.ix.Made && m.r.headless
+	if m.numbers || m.noBase || m.lacks || len(m.r.names) > 0 {
 		return m.number()
 	}
 	return nil
@@ -103,10 +107,25 @@ func (m *mender) Damage(code string, off int64, seq uint32, format string, args 
 		m.step("end-header", off, 0, seq, "end the header of the message there, which is cut off, and let the next one begin")
 		m.edit(off, 0, "\n"+m.r.d.format.Tail())
 		m.r.acc.Partial++
+	case "from-glued":
+		m.endLine(off, seq, "\n\n")
+	case "from-glued-header":
+		m.endLine(off, seq, "\n\n\n")
+	case "nul-end":
+		m.nulEnd(off)
 	case "from-lost":
-		m.beginHere(off, seq)
+		if m.isFrom(off) {
+			m.endLine(off, seq, "\n\n")
+		} else {
+			m.beginHere(off, seq)
+		}
 	case "from-bad":
 		m.writeFrom(off, seq, "")
+	case "delimiter-garbled":
+		n := m.lineLen(off)
+		m.r.lost = append(m.r.lost, mend.Lost{Off: off, End: off + n, Why: "what was a delimiter", From: m.source()})
+		m.step("write-delimiter", off, n, seq, "write the delimiter anew")
+		m.edit(off, n, mbox.Delimiter)
 	case "torn-tail":
 		m.tornTail(off, seq, format)
 	case "nul-tail":
@@ -115,7 +134,7 @@ func (m *mender) Damage(code string, off int64, seq uint32, format string, args 
 	case "uid-bad", "uid-twice", "uid-order":
 		m.numbers = true
 	case "base-bad":
-		m.noBase, m.badBase = true, off
+		m.noBase = true
 	case "pseudo-bad":
 		m.lacks, m.pseudo = true, off
 	}
@@ -126,6 +145,12 @@ func (m *mender) Doubt(code string, off int64, seq uint32, format string, args .
 	m.File.Doubt(code, off, seq, format, args...)
 	_, code, _ = strings.Cut(code, ".")
 	switch {
+	case code == "uid-unbased":
+		m.unbased = true
+	case code == "from-missing":
+		m.endTwice(off)
+	case code == "pseudo-second":
+		m.pseudos = append(m.pseudos, seq)
 	case code == "from-garbled" && m.r.o.SplitFrom:
 		m.beginHere(off, seq+1)
 	case m.r.o.QuoteFrom && off > m.start && (code == "from-prose" || code == "from-no-blank" || code == "from-content-length" || code == "from-no-header"):
@@ -134,8 +159,95 @@ func (m *mender) Doubt(code string, off int64, seq uint32, format string, args .
 	}
 }
 
+// endLine ends a message, with what that needs, before the From_ line at off,
+// which stands at the end of a line. NULs before it go.
+func (m *mender) endLine(off int64, seq uint32, end string) {
+	start := off
+	b := make([]byte, 64<<10)
+	for start > m.start {
+		part := b[:min(int64(len(b)), start-m.start)]
+		if _, err := m.ReadAt(part, start-int64(len(part))); err != nil && err != io.EOF {
+			m.Err = err
+			return
+		}
+		rest := bytes.TrimRight(part, "\x00")
+		start -= int64(len(part) - len(rest))
+		if len(rest) > 0 {
+			break
+		}
+	}
+	if start < off {
+		m.setAside(start, off, false, "NULs, which were never written")
+	}
+	had := b[:min(start, 2)]
+	if _, err := m.ReadAt(had, start-int64(len(had))); err != nil && err != io.EOF {
+		m.Err = err
+		return
+	}
+	missing := end[min(len(had)-len(bytes.TrimRight(had, "\n")), len(end)):]
+	if missing != "" {
+		m.r.acc.Partial++
+	}
+	m.step("end-message", start, 0, seq, "end the message there, and let the next one begin")
+	m.edit(start, off-start, missing)
+}
+
+// isFrom reports whether a From_ line is at off.
+func (m *mender) isFrom(off int64) bool {
+	b := make([]byte, min(m.Size-off, 4096))
+	if _, err := m.ReadAt(b, off); err != nil && err != io.EOF {
+		m.Err = err
+		return false
+	}
+	_, ok := mbox.ParseFrom(b[:bytes.IndexByte(b, '\n')+1])
+	return ok
+}
+
+// endTwice leaves a message of MMDF out that has no From_ line and is the end of
+// the one before, once more.
+func (m *mender) endTwice(off int64) {
+	n := m.Size - off
+	var shared mend.Shared
+	if n > off-m.start {
+		return
+	}
+	if err := shared.Grow(m.File, m.start, m.Size, off-n, off); err != nil {
+		m.Err = err
+	} else if shared.End == off {
+		m.setAside(off, m.Size, false, "they are the end of the message before, once more")
+		m.edit(off, n, "")
+	}
+}
+
+// nulEnd takes the NULs away that a message ends with.
+func (m *mender) nulEnd(off int64) {
+	end, b := off, make([]byte, 64<<10)
+	for end < m.Size {
+		n, err := m.ReadAt(b, end)
+		if n == 0 {
+			m.Err = err
+			return
+		}
+		rest := bytes.TrimLeft(b[:n], "\x00")
+		end += int64(n - len(rest))
+		if len(rest) > 0 {
+			break
+		}
+	}
+	m.setAside(off, end, false, "NULs, which were never written")
+	closing := m.closing(off)
+	if m.closing(end+1) == "" { // the NULs stand in a line of their own
+		closing = ""
+	}
+	m.edit(off, end-off, closing)
+}
+
 // tornTail ends what an interrupted append left.
 func (m *mender) tornTail(off int64, seq uint32, why string) {
+	if m.ended { // it is torn in two ways
+		return
+	}
+	m.ended = true
 	if strings.Contains(why, "From_ line") {
 		line, err := m.lineStart(m.Size)
 		if err != nil {
@@ -158,9 +270,31 @@ func (m *mender) tornTail(off int64, seq uint32, why string) {
 			return
 		}
 	}
+	if m.r.d.format == mbox.MMDF {
+		m.endDelimited(seq)
+		return
+	}
 	m.r.acc.Partial++
 	m.step("end-message", m.Size, 0, seq, "keep what is there of the message, and end it")
-	m.edit(m.Size, 0, m.closing(m.Size)+"\n"+strings.TrimPrefix(m.r.d.format.Tail(), "\n"))
+	m.edit(m.Size, 0, m.closing(m.Size)+"\n")
+}
+
+// endDelimited writes the last delimiter, of which a part may be there.
+func (m *mender) endDelimited(seq uint32) {
+	b := make([]byte, min(m.Size, int64(len(mbox.Delimiter)-1)))
+	if _, err := m.ReadAt(b, m.Size-int64(len(b))); err != nil && err != io.EOF {
+		m.Err = err
+		return
+	}
+	had := int64(len(b) - len(bytes.TrimRight(b, "\x01")))
+	if had > 0 && m.closing(m.Size-had) == "" {
+		m.step("write-delimiter", m.Size-had, had, seq, "write the last delimiter anew")
+		m.edit(m.Size, 0, mbox.Delimiter[had:])
+		return
+	}
+	m.r.acc.Partial++
+	m.step("end-message", m.Size, 0, seq, "keep what is there of the message, and end it")
+	m.edit(m.Size, 0, m.closing(m.Size)+mbox.Delimiter)
 }
 
 // lastPart returns where the octets behind the last delimiter begin, and whether
@@ -195,6 +329,15 @@ func (m *mender) closing(off int64) string {
 	return "\n"
 }
 
+// lineLen is the length of the line at off.
+func (m *mender) lineLen(off int64) int64 {
+	b := make([]byte, min(m.Size-off, 4096))
+	if _, err := m.ReadAt(b, off); err != nil && err != io.EOF {
+		m.Err = err
+	}
+	return int64(bytes.IndexByte(b, '\n') + 1)
+}
+
 // lineStart returns where the line begins that ends before end.
 func (m *mender) lineStart(end int64) (int64, error) {
 	b := make([]byte, min(end, 4096))
@@ -209,6 +352,10 @@ func (m *mender) firstLine() error {
 	b := make([]byte, min(m.Size, 64<<10))
 	if _, err := m.ReadAt(b, 0); err != nil && err != io.EOF {
 		return err
+	}
+	if what, _ := mbox.BeginMMDF(b); m.r.d.format == mbox.MMDF && what == mbox.BadFrom {
+		m.beginHere(0, 1)
+		return m.Err
 	}
 	if m.r.d.format == mbox.MMDF {
 		n := bytes.IndexByte(b, '\n') + 1
@@ -250,6 +397,7 @@ func (m *mender) writeFrom(off int64, seq uint32, lead string) {
 	line := lead + string(mbox.AppendFrom(nil, sender(b[:old], b[old:]), date))
 	m.r.acc.Dates++
 	if old > 0 {
+		m.r.lost = append(m.r.lost, mend.Lost{Off: off, End: off + old, Why: "what was a From_ line", From: m.source()})
 		m.step("write-from", off, old, seq, "write the From_ line anew, instead of %.60q", bytes.TrimSpace(b[:old]))
 	} else {
 		m.step("write-from", off, 0, seq, "write the From_ line, which is lost")
@@ -276,8 +424,11 @@ func garbledLine(b []byte) int {
 
 // lead is what has to stand before a From_ line at off.
 func (m *mender) lead(off int64) string {
-	if m.r.d.format != mbox.MMDF || off == 0 {
+	switch {
+	case m.r.d.format != mbox.MMDF:
 		return ""
+	case off == 0:
+		return mbox.Delimiter
 	}
 	return mbox.Delimiter + mbox.Delimiter
 }
@@ -297,208 +448,4 @@ func sender(line, header []byte) string {
 		}
 	}
 	return "MAILER-DAEMON"
-}
-
-// A uidLine is where the X-UID of a message is.
-type uidLine struct {
-	off, n int64 // n is 0 where there is none, and off where it belongs
-}
-
-// number gives the messages UIDs that ascend, and the mailbox its UIDVALIDITY.
-func (m *mender) number() error {
-	uids := make([]mend.UID, len(m.ix.Msgs))
-	lines := make([]uidLine, len(m.ix.Msgs))
-	base := uidLine{off: -1}
-	for i := range m.ix.Msgs {
-		if err := m.uidOf(i, &uids[i], &lines[i], &base); err != nil {
-			return err
-		}
-	}
-	if m.ix.Pseudo {
-		if err := m.baseOf(&m.ix.Internal, &base); err != nil {
-			return err
-		}
-	}
-	validity, last, keywords := m.readBase(base)
-	last, changed := mend.Number(uids, last)
-	if changed || validity == 0 {
-		validity = max(uint32(m.r.d.env.Now().Unix()), validity+1)
-		m.r.acc.Raised = true
-	}
-	m.writeBase(base, validity, last, keywords)
-	for i, u := range uids {
-		if u.Lost && u.Now != 0 {
-			if twice, err := m.twice(i); err != nil {
-				return err
-			} else if twice {
-				continue
-			}
-		}
-		if u.Then == u.Now && !u.Lost || u.Then == 0 && lines[i].n == 0 {
-			continue
-		}
-		if u.Then == 0 {
-			m.edit(lines[i].off, lines[i].n, "")
-			continue
-		}
-		m.r.acc.UIDs++
-		m.step("write-uid", lines[i].off, lines[i].n, uint32(i)+1, "give it the UID %d", u.Then)
-		m.edit(lines[i].off, lines[i].n, fmt.Sprintf("X-UID: %d\n", u.Then))
-	}
-	return nil
-}
-
-// twice leaves message i out if it is the same as an earlier one, to the octet,
-// with the same UID.
-func (m *mender) twice(i int) (bool, error) {
-	msg := &m.ix.Msgs[i]
-	end := m.Size
-	if i+1 < len(m.ix.Msgs) {
-		end = m.ix.Msgs[i+1].From
-	}
-	for k := range i {
-		o := &m.ix.Msgs[k]
-		if o.Header != msg.Header || o.Body-o.From != msg.Body-msg.From || o.End-o.Body != msg.End-msg.Body {
-			continue
-		}
-		same, err := m.same(o.From, msg.From, msg.End-msg.From)
-		if err != nil {
-			return false, err
-		}
-		if same {
-			m.setAside(msg.From, end, false, "a message that is there twice")
-			m.edit(msg.From, end-msg.From, "")
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// same reports whether n octets at a and at b are the same.
-func (m *mender) same(a, b, n int64) (bool, error) {
-	p, q := make([]byte, 64<<10), make([]byte, 64<<10)
-	for n > 0 {
-		k := min(n, int64(len(p)))
-		if _, err := m.ReadAt(p[:k], a); err != nil && err != io.EOF {
-			return false, err
-		}
-		if _, err := m.ReadAt(q[:k], b); err != nil && err != io.EOF {
-			return false, err
-		}
-		if !bytes.Equal(p[:k], q[:k]) {
-			return false, nil
-		}
-		a, b, n = a+k, b+k, n-k
-	}
-	return true, nil
-}
-
-// headerOf reads the header of a message.
-func (m *mender) headerOf(msg *mbox.Message) ([]byte, int64, error) {
-	off := msg.From + int64(msg.Header)
-	b := make([]byte, min(msg.Body-off, 4<<20))
-	_, err := m.ReadAt(b, off)
-	if err == io.EOF {
-		err = nil
-	}
-	return b, off, err
-}
-
-// uidOf finds the X-UID of message i. All but the first in a header go.
-func (m *mender) uidOf(i int, u *mend.UID, at *uidLine, base *uidLine) error {
-	b, off, err := m.headerOf(&m.ix.Msgs[i])
-	if err != nil {
-		return err
-	}
-	if i == 0 {
-		findBase(b, off, base)
-	}
-	found := false
-	for len(b) > 0 {
-		n := bytes.IndexByte(b, '\n') + 1
-		if n == 0 || len(bytes.TrimRight(b[:n], "\r\n")) == 0 {
-			break
-		}
-		if v, ok := bytes.CutPrefix(b[:n], []byte("X-UID:")); ok {
-			if found {
-				m.edit(off, int64(n), "")
-			} else {
-				*at = uidLine{off, int64(n)}
-				uid, err := strconv.ParseUint(string(bytes.TrimSpace(v)), 10, 32)
-				u.Now, u.Lost = uint32(uid), err != nil || uid == 0 || uid == 1<<32-1
-				found = true
-			}
-		}
-		b, off = b[n:], off+int64(n)
-	}
-	if !found {
-		*at = uidLine{off: off}
-	}
-	return nil
-}
-
-// baseOf finds X-IMAP in the pseudo-message.
-func (m *mender) baseOf(msg *mbox.Message, base *uidLine) error {
-	b, off, err := m.headerOf(msg)
-	if err == nil {
-		findBase(b, off, base)
-	}
-	return err
-}
-
-// findBase finds X-IMAP or X-IMAPbase in a header.
-func findBase(b []byte, off int64, base *uidLine) {
-	for len(b) > 0 {
-		n := bytes.IndexByte(b, '\n') + 1
-		if n == 0 {
-			return
-		}
-		if bytes.HasPrefix(b, []byte("X-IMAP:")) || bytes.HasPrefix(b, []byte("X-IMAPbase:")) {
-			*base = uidLine{off, int64(n)}
-			return
-		}
-		b, off = b[n:], off+int64(n)
-	}
-}
-
-// readBase reads what is left of the line.
-func (m *mender) readBase(base uidLine) (validity, last uint32, keywords []string) {
-	if base.off < 0 {
-		return 0, 0, nil
-	}
-	b := make([]byte, base.n)
-	m.ReadAt(b, base.off) // what cannot be read is not there
-	_, value, _ := strings.Cut(string(b), ":")
-	for n, word := range strings.Fields(value) {
-		number, err := strconv.ParseUint(word, 10, 32)
-		switch {
-		case n == 0 && err == nil:
-			validity = uint32(number)
-		case n == 1 && err == nil:
-			last = uint32(number)
-		case n > 1 && mailbox.ValidKeyword(word) && len(keywords) < mbox.MaxKeywords:
-			keywords = append(keywords, word)
-		}
-	}
-	return validity, last, keywords
-}
-
-// writeBase writes the line that has UIDVALIDITY, where it changes.
-func (m *mender) writeBase(base uidLine, validity, last uint32, keywords []string) {
-	if !m.noBase && !m.lacks && !m.r.acc.Raised && last <= m.ix.Last && base.off >= 0 {
-		return
-	}
-	name, off, n := "X-IMAPbase", base.off, base.n
-	if off < 0 && len(m.ix.Msgs) > 0 {
-		off = m.ix.Msgs[0].From + int64(m.ix.Msgs[0].Header)
-	}
-	if m.ix.Pseudo || m.lacks {
-		name = "X-IMAP"
-	}
-	text := fmt.Sprintf("%s: %010d %010d", name, validity, last)
-	for _, k := range keywords {
-		text += " " + k
-	}
-	m.step("write-base", off, n, 0, "write %s anew: UIDVALIDITY %d, last UID %d", name, validity, last)
-	m.edit(off, n, text+"\n")
 }

@@ -66,9 +66,12 @@ type repair struct {
 	pending bool // an interrupted change has to be finished first
 	image   *mend.Image
 	all     []*mend.Image // of all rounds
-	steps   []mailbox.Step
-	lost    []mend.Lost
-	acc     mailbox.RepairAccount
+	names   []string      // of keywords of mailboxes that were joined to this one
+
+	headless bool // the file has lost its beginning
+	steps    []mailbox.Step
+	lost     []mend.Lost
+	acc      mailbox.RepairAccount
 }
 
 func (r *repair) Inspection() mailbox.Inspection { return r.in }

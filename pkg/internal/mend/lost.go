@@ -226,3 +226,6 @@ func (a *Aside) add(path string, mode fs.FileMode) (fsx.File, int64, error) {
 	}
 	return f, fi.Size(), nil
 }
+
+// StartsMail reports whether b begins with the header of mail.
+func StartsMail(b []byte) bool { return mbox.IsMail(b) }

@@ -1,0 +1,188 @@
+package damage
+
+import (
+	"bytes"
+	"slices"
+)
+
+// A Left is what is left of a message.
+type Left struct {
+	Text bool // all of its text, in order
+	Line bool // all of what says what it is, right before it
+	At   int  // where the text is now
+}
+
+// Left says what is left of message k. Where it is there more than once it is
+// about the one that was not moved, or the first that has its line.
+func (f *File) Left(k int) Left {
+	m, l := f.Msgs[k], Left{}
+	if f.InPlace(k) {
+		return Left{true, f.lined(m.Text, k), m.Text}
+	}
+	for at, from := range f.From {
+		if int(from) != m.Text || !f.run(at, m.Text, m.End) {
+			continue
+		}
+		line := f.lined(at, k)
+		if !l.Text || line {
+			l = Left{true, line, at}
+		}
+		if line {
+			break
+		}
+	}
+	return l
+}
+
+// InPlace reports whether all octets of message k are where they were.
+func (f *File) InPlace(k int) bool {
+	m := f.Msgs[k]
+	return f.run(m.Text, m.Text, m.End)
+}
+
+// lined reports whether the whole line of message k ends at.
+func (f *File) lined(at, k int) bool {
+	m := f.Msgs[k]
+	n := m.Text - m.Line
+	return at >= n && f.run(at-n, m.Line, m.Text)
+}
+
+// run reports whether the octets at are those that were [from, end).
+func (f *File) run(at, from, end int) bool {
+	if at+end-from > len(f.From) {
+		return false
+	}
+	for i := range end - from {
+		if int(f.From[at+i]) != from+i {
+			return false
+		}
+	}
+	return true
+}
+
+// Some reports whether an octet of message k is left.
+func (f *File) Some(k int) bool {
+	m := f.Msgs[k]
+	return slices.ContainsFunc(f.From, func(from int32) bool { return m.Line <= int(from) && int(from) < m.End })
+}
+
+// begins reports whether a message begins at, with all of its line, or the file
+// ends there.
+func (f *File) begins(at int) bool {
+	if at >= len(f.From) {
+		return at == len(f.From)
+	}
+	for k, m := range f.Msgs {
+		if int(f.From[at]) == m.Line && f.lined(at+m.Text-m.Line, k) {
+			return true
+		}
+	}
+	return false
+}
+
+// Within reports whether the text that is at now stands within another message,
+// of which line and size are right: nothing is looked for there.
+func (f *File) Within(at int) bool {
+	for k, m := range f.Msgs {
+		for text, from := range f.From {
+			end := text + m.End - m.Text
+			if int(from) == m.Text && text < at && at < end && f.lined(text, k) && f.begins(end) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Named reports whether what stands before the first message is whole: there
+// are the names of keywords.
+func (f *File) Named() bool { return f.run(0, 0, f.Msgs[0].Line) }
+
+// Grown reports whether octets of which nobody can say whose they are stand
+// behind message k, whose text is at: formats that have no sizes take them for
+// its text. NULs were never written, and a line that is damaged still says that
+// a message ends before it.
+func (f *File) Grown(k, at int) bool {
+	m := f.Msgs[k]
+	at += m.End - m.Text
+	for at < len(f.From) && f.From[at] == -1 && f.Octets[at] == 0 {
+		at++
+	}
+	for off := m.End; off < m.Next; off++ { // what stands between messages
+		if at == len(f.From) { // an empty line at the end is taken for the missing one
+			return bytes.HasSuffix(f.old[m.Text:m.End], []byte("\n\n"))
+		}
+		if int(f.From[at]) != off {
+			return true
+		}
+		at++
+	}
+	if at == len(f.From) {
+		return false
+	}
+	for n := 0; at < len(f.From) && f.From[at] == -1 && n < maxLine; n++ {
+		at++
+	}
+	if at == len(f.From) {
+		return true
+	}
+	return !slices.ContainsFunc(f.Msgs, func(m Message) bool { return m.Line <= int(f.From[at]) && int(f.From[at]) <= m.Text })
+}
+
+// Open reports whether the text of message k, which is at, does not end with a
+// line, and text of which nobody can say whose it is stands behind it: then it
+// may as well be that the text has got octets and its size is too small.
+func (f *File) Open(k, at int) bool {
+	m := f.Msgs[k]
+	at += m.End - m.Text
+	if f.old[m.End-1] == '\n' || f.begins(at) || int(f.From[at]) == m.End {
+		return false
+	}
+	for n := 0; at < len(f.From) && f.From[at] == -1 && n < maxLine; n++ {
+		at++
+	}
+	return at == len(f.From) || !slices.ContainsFunc(f.Msgs, func(m Message) bool { return m.Line <= int(f.From[at]) && int(f.From[at]) <= m.Text })
+}
+
+// Headless reports whether what stands before the text of message k, which is at
+// and has lost its line, is neither the end of a message nor what is left of the
+// line: formats that have no sizes cannot see that something begins there.
+func (f *File) Headless(k, at int) bool {
+	for at > 0 && f.From[at-1] == -1 {
+		at--
+	}
+	if at == 0 {
+		return false
+	}
+	before := int(f.From[at-1])
+	m := f.Msgs[k]
+	return (before < m.Line || before >= m.Text) && !slices.ContainsFunc(f.Msgs, func(o Message) bool { return o.End <= before+1 && before < o.Next })
+}
+
+// maxLine is the length of a line that says what a message is.
+const maxLine = 64
+
+// Whole reports whether the file consists of whole messages, the first at from
+// on: then nothing is wrong with it.
+func (f *File) Whole(from int) bool {
+	for at := from; at < len(f.From); {
+		k := slices.IndexFunc(f.Msgs, func(m Message) bool { return int(f.From[at]) == m.Line })
+		if k < 0 || !f.run(at, f.Msgs[k].Line, f.Msgs[k].End) {
+			return false
+		}
+		at += f.Msgs[k].End - f.Msgs[k].Line
+	}
+	return true
+}
+
+// Restorable reports whether the lines of message k all ended in CR LF, so that
+// they can again.
+func (f *File) Restorable(k int) bool { return f.ends(k, "\r\n") }
+
+// ends reports whether all lines of message k ended in eol, and there were no
+// other CRs.
+func (f *File) ends(k int, eol string) bool {
+	text := f.old[f.Msgs[k].Text:f.Msgs[k].End]
+	n := bytes.Count(text, []byte(eol))
+	return n == bytes.Count(text, []byte("\n")) && bytes.Count(text, []byte("\r")) == n*(len(eol)-1)
+}
