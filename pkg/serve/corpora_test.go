@@ -19,7 +19,7 @@ import (
 )
 
 // maxCorpus is the size of the largest file that is looked at in short mode.
-const maxCorpus = 100 << 10
+const maxCorpus = 20 << 10
 
 // corpora are the mailbox files of testdata, and real mail: a directory beside
 // this project, or where MAILUTIL_CORPORA says.
@@ -60,6 +60,7 @@ var (
 func (c *client) fetch(items string) (out []fetched) {
 	c.t.Helper()
 	c.say("f FETCH 1:* (RFC822.SIZE " + items + ")\r\n")
+	c.patient()
 	for {
 		line, err := c.r.ReadString('\n')
 		if err != nil {
@@ -164,6 +165,7 @@ func TestOctetsPOP3(t *testing.T) {
 		c.say(fmt.Sprintf("RETR %d\r\n", i+1))
 		c.until("+OK")
 		got := ""
+		c.patient()
 		for {
 			line, err := c.r.ReadString('\n')
 			if err != nil {
