@@ -6,23 +6,26 @@ PREFIX   ?= /usr/local
 FUZZTIME ?= 60s
 BENCH    ?= .
 BENCH_MB ?= 100
+PAIRS    ?= .
 SOAK     ?= 10m
+
+MAILSYSTEMS ?= /var/tmp/mailutil-mailsystems
 
 GOFUMPT     = $(GO) run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PROGRAMS := $(notdir $(wildcard cmd/*))
-AGENTS   := ./cmd/tmail ./cmd/dmail ./cmd/mlock# small is better than fast there: nothing is inlined
+AGENTS   := ./cmd/tmail ./cmd/dmail ./cmd/mlock# small is better than fast there: see pkg/deptest/size_test.go
 MANUALS  := $(wildcard man/*.[157])
 
 export CGO_ENABLED = 0
 
-.PHONY: build test check format vet staticcheck manuals deps cross race kills kills-some bench bench-formats bench-peers test-mailsystems test-peers soak bench-deliver fuzz install clean
+.PHONY: build test check format vet staticcheck manuals deps cross race kills kills-some bench bench-formats bench-peers mailsystems test-mailsystems test-peers soak bench-deliver fuzz install clean
 
 build: ## all programs, into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
-	$(GO) build -trimpath -gcflags=all=-l -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(AGENTS)
+	$(GO) build -trimpath -gcflags=all=-l -ldflags '-s -w -funcalign=1 -X main.version=$(VERSION)' -o bin/ $(AGENTS)
 
 test: ## what needs no network and no root
 	$(GO) test -short ./...
@@ -42,8 +45,8 @@ manuals:
 	@if command -v mandoc >/dev/null; then mandoc -Tlint -Wwarning $(MANUALS); \
 	else echo "manuals: mandoc is not installed, not checked"; fi
 
-deps: ## who may import whom
-	$(GO) test -run TestDependencies ./pkg/deptest
+deps: ## who may import whom, and how large the delivery agents are
+	$(GO) test -run 'TestDependencies|TestAgentsAreSmall|TestMlockIsShort' ./pkg/deptest
 
 cross: ## that it compiles elsewhere, tests included
 	@for os in linux darwin freebsd; do \
@@ -69,8 +72,8 @@ kills-some: ## the same for four commands
 bench: ## for benchstat; BENCH_MB=1000 for the large mailbox
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./pkg/ops -mb $(BENCH_MB)
 
-bench-formats: ## copies from each format to each beside other programs, as a table; BENCH_MB as above
-	$(GO) test -count 1 -timeout 120m -run '^TestPairs$$' -v ./pkg/ops -pairs -mb $(BENCH_MB)
+bench-formats: ## copies from each format to each beside other programs, as a table; PAIRS='^mh to' for some
+	$(GO) test -count 1 -timeout 120m -run '^TestPairs$$' -v ./pkg/ops -pairs '$(PAIRS)' -mb $(BENCH_MB)
 
 bench-peers: ## list, search and cat beside other programs, as a table; BENCH_MB as above
 	$(GO) test -count 1 -timeout 120m -run '^TestPeers$$' -v ./pkg/ops -peers -mb $(BENCH_MB)
@@ -81,14 +84,23 @@ fuzz: ## each fuzz target for FUZZTIME
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; \
 	done
 
-test-mailsystems: ## real mail systems, where they are installed, and 20 seconds of everything at once
-	SOAK=20s $(GO) test -count=1 -run 'TestSoak|TestMailSystem' ./pkg/deliver
+mailsystems: ## sendmail, exim, OpenSMTPD and putmail, unpacked for the tests: Debian has one mail system installed at a time
+	@get() { d='$(MAILSYSTEMS)'/$$1 && shift && mkdir -p "$$d" && cd "$$d" && apt-get download -qq "$$@" && \
+		for p in *.deb; do dpkg-deb -x "$$p" . || exit 1; done && rm -- *.deb && \
+		if [ -d lib ]; then cp -R lib usr && rm -r lib; fi; }; \
+	(get sendmail sendmail-bin sendmail-base sendmail-cf m4) && \
+	(get exim exim4-daemon-light exim4-base exim4-config) && \
+	(get opensmtpd opensmtpd) && \
+	(get mailutils mailutils-mda mailutils-common libmailutils9 libmu-dbm9 libkyotocabinet16v5 liblzo2-2 libgc1 guile-3.0-libs libmariadb3)
 
-soak: ## deliveries, readers, prunes and kills at once; SOAK=10m
-	SOAK=$(SOAK) $(GO) test -count=1 -run 'TestSoak|TestMailSystem' -timeout 60m -v ./pkg/deliver
+test-mailsystems: ## real mail systems, where they are installed or in MAILSYSTEMS, and 20 seconds of everything at once
+	MAILSYSTEMS='$(MAILSYSTEMS)' SOAK=20s $(GO) test -count=1 -run 'TestSoak|TestMailSystem' -timeout 30m ./pkg/deliver
 
-bench-deliver: ## tmail and dmail beside the original, procmail, maildrop and others
-	$(GO) test -run '^$$' -bench . -benchtime 100x ./pkg/deliver
+soak: ## deliveries, readers, prunes and kills at once, and a thousand messages by each mail system; SOAK=10m
+	MAILSYSTEMS='$(MAILSYSTEMS)' SOAK=$(SOAK) $(GO) test -count=1 -run 'TestSoak|TestMailSystem' -timeout 120m -v ./pkg/deliver
+
+bench-deliver: ## dmail beside the original, procmail, maildrop and others, on the disk of /var/tmp; BENCH_MB=1000 for a large INBOX
+	MAILSYSTEMS='$(MAILSYSTEMS)' BENCH_MB='$(BENCH_MB)' $(GO) test -run '^$$' -bench . -benchtime 100x -timeout 60m ./pkg/deliver
 
 install: build
 	install -d '$(DESTDIR)$(PREFIX)/bin'

@@ -68,6 +68,14 @@ func messages(n uint32) string {
 	return fmt.Sprintf("%d messages", n)
 }
 
+// mailboxes counts mailboxes in words.
+func mailboxes(n int) string {
+	if n == 1 {
+		return "1 mailbox"
+	}
+	return fmt.Sprintf("%d mailboxes", n)
+}
+
 // otherwise says what the target gives back otherwise than it was added.
 func otherwise(parts []string) string {
 	return "read back with another " + strings.Join(parts, ", ")

@@ -45,6 +45,7 @@ func (c *cli) convertCommand() *cobra.Command {
 	f.BoolVar(&o.keep, "keep-original", false, "keep the original as NAME.orig; this is the default")
 	f.BoolVar(&o.drop, "no-keep-original", false, "remove the original once the new mailbox has its name")
 	f.StringVar(&o.overflow, "keywords-overflow", "fail", "`what` to do with keywords that the format has no room for: header or fail")
+	f.BoolVar(&o.LoseUIDs, "lose-uids", false, "allow a format that keeps no UIDs for mailboxes that have them")
 	addOrigin(cmd, &o.origin)
 	f.StringVar(&o.list, "from-file", "", "read names of mailboxes, one a line or ended by NULs, from this `list`; - is standard input")
 	f.StringVar(&o.file, "report", "", "write what became of each mailbox to this new `file`, as JSON")
@@ -56,7 +57,7 @@ func (c *cli) convertCommand() *cobra.Command {
 }
 
 // elsewhere are formats whose mailboxes are not where a path says.
-var elsewhere = []string{"dummy", "phile", "mbox", "mh", "news", "imap", "nntp", "pop3"}
+var elsewhere = []string{"dummy", "phile", "mbox", "news", "imap", "nntp", "pop3"}
 
 // targets are the formats that mailboxes can be converted to.
 func (c *cli) targets() []string {
@@ -121,6 +122,7 @@ type convertSummary struct {
 	Altered         alteredFields `json:"altered"`
 	Mapped          mappedFields  `json:"mapped"`
 	UIDsLost        bool          `json:"uids_lost"`
+	UIDsNew         bool          `json:"uids_new"`
 	Verified        bool          `json:"verified"`
 	DryRun          bool          `json:"dry_run"`
 }
@@ -191,7 +193,7 @@ func (c *cli) nest(ctx context.Context, names []string, format string, r *report
 		}
 	})
 	if stay > 0 && !c.opt.json && !c.opt.quiet {
-		c.warn(fmt.Sprintf("mailutil: %d mailboxes stay below .sbd: a mailbox of the format %s is a file, and nothing can be below it", stay, format))
+		c.warn(fmt.Sprintf("mailutil: not moved out of .sbd: %s, since one of the format %s is a file, and nothing can be below it", mailboxes(stay), format))
 	}
 	return failed
 }
@@ -295,6 +297,9 @@ func (c *cli) sayConverted(name string, res ops.Conversion, err error) {
 	if res.Late > 0 {
 		c.warn(fmt.Sprintf("mailutil: %s arrived in the original of %s meanwhile, now in the new one, too", messages(res.Late), name))
 	}
+	if res.UIDsNew && !c.opt.quiet {
+		c.warn(fmt.Sprintf("mailutil: the UIDs of %s are new: %s keeps none, or no UIDVALIDITY", name, res.From))
+	}
 	if !res.Already {
 		c.account(res.Account, nil)
 	}
@@ -320,8 +325,8 @@ func (c *cli) convertedAll(total convertTotal, unread int, r *report) error {
 		c.emit(total)
 	} else if !c.opt.quiet && total.Mailboxes > 0 && (c.opt.verbose || total.Exit != exitDone || total.Mailboxes > 1) {
 		left := total.Mailboxes - total.Converted - total.Already - total.Busy - total.Failed
-		c.warn(fmt.Sprintf("mailutil: %d mailboxes = %d converted + %d with nothing to do + %d busy + %d failed + %d not begun",
-			total.Mailboxes, total.Converted, total.Already, total.Busy, total.Failed, left))
+		c.warn(fmt.Sprintf("mailutil: %s = %d converted + %d with nothing to do + %d busy + %d failed + %d not begun",
+			mailboxes(total.Mailboxes), total.Converted, total.Already, total.Busy, total.Failed, left))
 	}
 	if total.Exit != exitDone {
 		return said(total.Exit)
@@ -333,7 +338,7 @@ func newConvertSummary(name string, res ops.Conversion, dry bool) convertSummary
 	return convertSummary{
 		Command: "convert", Mailbox: name, Path: res.Source, From: res.From, To: res.To, Original: res.Kept, Recovered: res.Recovered,
 		Found: res.Found, Copied: res.Copied, Skipped: res.Skipped, Failed: res.Failed, Late: res.Late, Octets: res.Octets,
-		AlteredMessages: res.AlteredMessages, Altered: newAltered(res.Altered), Mapped: newMapped(res.Mapped), UIDsLost: res.UIDsLost, Verified: res.Verified, DryRun: dry,
+		AlteredMessages: res.AlteredMessages, Altered: newAltered(res.Altered), Mapped: newMapped(res.Mapped), UIDsLost: res.UIDsLost, UIDsNew: res.UIDsNew, Verified: res.Verified, DryRun: dry,
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // far is serve at work below home/far, and the name of what it shows.
@@ -140,6 +143,7 @@ func TestPasswordPrompt(t *testing.T) {
 	shown := make([]byte, 0, 1000)
 	for _, answer := range []string{"wrong\n", "secret\n"} {
 		shown = untilPrompt(t, master, shown)
+		untilEchoIsOff(t, master)
 		if _, err := io.WriteString(master, answer); err != nil {
 			t.Fatal(err)
 		}
@@ -167,6 +171,22 @@ func untilPrompt(t *testing.T, master io.Reader, shown []byte) []byte {
 		shown = append(shown, buf[:n]...)
 	}
 	return shown
+}
+
+// untilEchoIsOff waits for what comes just after the question.
+func untilEchoIsOff(t *testing.T, master *os.File) {
+	t.Helper()
+	for range 1000 {
+		state, err := unix.IoctlGetTermios(int(master.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state.Lflag&unix.ECHO == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the terminal shows what is typed")
 }
 
 // fakeServer knows alice, takes one message, and then is full.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,14 +126,19 @@ func (c *cli) served(o serveOptions) (serve.Options, error) {
 
 // isNetwork reports whether a file is a connection with another machine, or
 // with a program that may be anybody's.
-func isNetwork(f *os.File) bool {
-	conn, err := net.FileConn(f)
+func isNetwork(f *os.File) (yes bool) {
+	raw, err := f.SyscallConn() // not Fd, nor package net: they change how it is read
 	if err != nil {
 		return false
 	}
-	defer conn.Close() // a copy
-	_, tcp := conn.(*net.TCPConn)
-	return tcp
+	raw.Control(func(fd uintptr) {
+		addr, _ := syscall.Getsockname(int(fd))
+		switch addr.(type) {
+		case *syscall.SockaddrInet4, *syscall.SockaddrInet6:
+			yes = true
+		}
+	})
+	return yes
 }
 
 // check looks whether the options go together.

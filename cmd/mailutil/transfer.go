@@ -157,7 +157,7 @@ func (c *cli) transferred(sum transferSummary) error {
 	if c.opt.json {
 		c.emit(sum)
 	} else if left := sum.Mailboxes - sum.Transferred - sum.Unfinished; (c.opt.verbose || sum.Exit == exitPartly) && !c.opt.quiet && sum.Mailboxes > 0 {
-		c.warn(fmt.Sprintf("mailutil: %d mailboxes: %d transferred, %d unfinished, %d not begun", sum.Mailboxes, sum.Transferred, sum.Unfinished, left))
+		c.warn(fmt.Sprintf("mailutil: %s: %d transferred, %d unfinished, %d not begun", mailboxes(sum.Mailboxes), sum.Transferred, sum.Unfinished, left))
 		acc := ops.Account{Found: sum.Found, Copied: sum.Copied, Skipped: sum.Skipped, Failed: sum.Failed}
 		c.warn("mailutil: messages in all: " + acc.Equation())
 	}

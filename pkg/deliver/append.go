@@ -210,8 +210,11 @@ func (d *delivery) askQuota(ctx context.Context, s spot) error {
 	cmd := exec.CommandContext(ctx, command, d.who, s.path, strconv.FormatInt(d.msg.spool.Size(), 10), d.From, d.Precedence)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "HOME=" + d.env.Home}
 	cmd.Dir = "/"
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) } // and all that it has started
+	cmd.WaitDelay = time.Second                                                    // for what it leaves behind
 	out, err := cmd.CombinedOutput()
-	if err == nil {
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
 		return nil
 	}
 	why := strings.TrimSpace(string(out))

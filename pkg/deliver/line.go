@@ -135,8 +135,16 @@ type Program struct {
 }
 
 // Run does what the arguments ask for. They may be missing altogether, as
-// execve(2) allows it.
-func (p Program) Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+// execve(2) allows it. A fault of ours is a temporary failure too: mail systems
+// send a message back for the status by which a program ends that panics. What
+// it was doing the next delivery finishes or takes back, as after a kill.
+func (p Program) Run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			newLog(p.Name, false, stderr).say(levelError, "internal error: %v", fault)
+			status = int(exit.TempFail)
+		}
+	}()
 	l := &Line{}
 	err := p.Parse(l, args[min(1, len(args)):])
 	switch {

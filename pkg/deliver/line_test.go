@@ -1,6 +1,8 @@
 package deliver
 
 import (
+	"io"
+	"strings"
 	"testing"
 
 	"mailutil/pkg/exit"
@@ -30,5 +32,14 @@ func TestSwitchTwice(t *testing.T) {
 		if err := l.Parse([]string{"-f", "a", "-r"}, own); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
+	}
+}
+
+// A program that panics has not refused the message.
+func TestPanic(t *testing.T) {
+	p := Program{Name: "tmail", Parse: func(*Line, []string) error { panic("no such thing") }}
+	var stderr strings.Builder
+	if got := p.Run([]string{"tmail"}, nil, io.Discard, &stderr); got != 75 || stderr.String() != "internal error: no such thing\n" {
+		t.Errorf("got status %d, %q", got, stderr.String())
 	}
 }

@@ -199,6 +199,7 @@ func TestHostileCaller(t *testing.T) {
 		"file size":        {"ulimit -f 1; exec tmail alice", nil, big, 0},
 		"open files":       {"ulimit -n 4; exec tmail alice", nil, mail("x"), 0},
 		"cpu":              {"ulimit -t 1; exec tmail alice", nil, mail("x"), 0},
+		"processes":        {"ulimit -u 1; exec tmail alice", nil, mail("x"), 0},
 		"memory":           {"ulimit -v 4000000; exec tmail alice", nil, mail("x"), 0},
 		"stderr closed":    {"exec tmail alice 2>&-", nil, mail("x"), 0},
 		"stdout closed":    {"exec tmail alice >&-", nil, mail("x"), 0},

@@ -46,9 +46,17 @@ func makeWorld() error {
 }
 
 // mountOver puts a file over another until the test ends.
-func mountOver(t *testing.T, file, path string) {
+func mountOver(t testing.TB, file, path string) {
 	t.Helper()
 	must(t, syscall.Mount(file, path, "", syscall.MS_BIND, ""))
+	t.Cleanup(func() { syscall.Unmount(path, syscall.MNT_DETACH) })
+}
+
+// mountLayer lays a directory over another until the test ends: its files come
+// first, the others stay.
+func mountLayer(t testing.TB, layer, path string) {
+	t.Helper()
+	must(t, syscall.Mount("layer", path, "overlay", syscall.MS_RDONLY, "lowerdir="+layer+":"+path))
 	t.Cleanup(func() { syscall.Unmount(path, syscall.MNT_DETACH) })
 }
 

@@ -131,7 +131,11 @@ bob:x:2002:2002:Bob:/home/bob:/bin/sh
 mallory:x:2003:2003:Mallory:/home/mallory:/bin/sh
 homeless:x:2004:2004:Nobody:/nonexistent:/bin/sh
 carol:x:2005:2005:Carol:/home/carol:/bin/sh
+joe:x:2006:2006:Joe:/home/joe:/bin/sh
 postfix:x:120:120::/var/spool/postfix:/usr/sbin/nologin
+Debian-exim:x:122:122::/var/spool/exim4:/usr/sbin/nologin
+opensmtpd:x:123:123::/var/lib/opensmtpd/empty:/usr/sbin/nologin
+opensmtpq:x:124:124::/var/lib/opensmtpd/empty:/usr/sbin/nologin
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 `
 
@@ -143,9 +147,13 @@ bob:x:2002:
 mallory:x:2003:
 homeless:x:2004:
 carol:x:2005:
+joe:x:2006:
 friends:x:3000:alice,bob
 postfix:x:120:
 postdrop:x:121:
+Debian-exim:x:122:
+opensmtpd:x:123:
+opensmtpq:x:124:
 nogroup:x:65534:
 `
 
@@ -154,7 +162,7 @@ type identity struct{ uid, gid uint32 }
 
 var users = map[string]identity{
 	"root": {0, 0}, "daemon": {1, 1}, "alice": {aliceUID, aliceUID}, "bob": {bobUID, bobUID}, "mallory": {malUID, malUID},
-	"carol": {2005, 2005},
+	"carol": {2005, 2005}, "joe": {2006, 2006},
 }
 
 // clean makes all homes and the spool new; the spool gets this mode.

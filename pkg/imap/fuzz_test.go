@@ -119,6 +119,7 @@ func FuzzServer(f *testing.F) {
 		"a CAPABILITY\r\na NOOP\r\na LOGOUT\r\n", "a SELECT INBOX\r\na FETCH 1:* (UID FLAGS BODY.PEEK[1.2]<0.5> ENVELOPE BODYSTRUCTURE)\r\n", "a APPEND INBOX (\\Seen) {3+}\r\nabc\r\n",
 		"a UID SEARCH RETURN (MIN MAX) CHARSET UTF-8 OR FROM x NOT (HEADER a {1+}\r\nb)\r\n", "a LIST \"\" *\r\na STATUS x (MESSAGES)\r\na IDLE\r\nDONE\r\n", "a SELECT {5+}\r\nINBOX\r\n",
 		"a STORE 1 +FLAGS (x)\r\na COPY 1 y\r\na UID EXPUNGE 1\r\n", "a FETCH 1 BODY[HEADER.FIELDS (\xff\xfe x)]<0.1>\r\n", "a LOGIN x y\r\na AUTHENTICATE PLAIN =\r\n", "a {999999999999+}\r\n", "\r\n\r\n",
+		"a SELECT INBOX\r\na SORT (REVERSE DATE SUBJECT) UTF-8 ALL\r\na UID THREAD REFERENCES {5+}\r\nUTF-8 FROM x\r\na THREAD ORDEREDSUBJECT US-ASCII 1:*\r\n",
 	} {
 		f.Add([]byte(s))
 	}

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"errors"
@@ -108,8 +109,11 @@ func (s *Server) challenge(text string) ([]byte, error) {
 		return nil, fatalError{err}
 	}
 	line, err := s.r.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		err = errHopeless
+	}
 	if err != nil {
-		return nil, fatalError{errHopeless}
+		return nil, fatalError{err}
 	}
 	s.Trace("> ", []byte("<suppressed>"))
 	return decode64(bytes.TrimRight(line, "\r\n"))

@@ -2,8 +2,6 @@ package lock
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,9 +28,13 @@ func Survey(path string, o Options) (all []Lock) {
 	if unix.Stat(path, &st) != nil {
 		return all
 	}
-	kernel := kernelLocks(st)
-	slices.SortStableFunc(kernel, func(a, b Lock) int { return strings.Compare(a.Kind, b.Kind) })
-	all = append(all, kernel...)
+	for _, kind := range []string{"fcntl", "flock"} {
+		for _, l := range kernelLocks(st) {
+			if l.Kind == kind {
+				all = append(all, l)
+			}
+		}
+	}
 	name = tempName(st, o.Dir)
 	for _, h := range tempHolders(name) {
 		all = append(all, Lock{Kind: "session", File: name, Holder: h})

@@ -86,6 +86,12 @@ type (
 		Hold(ctx context.Context, n Name) (Mailbox, error)
 	}
 
+	// A Forgetter's mailboxes keep no UIDs, or no UIDVALIDITY: each session makes
+	// it up, and clients begin anew. ForgetsUIDs does nothing.
+	Forgetter interface {
+		ForgetsUIDs()
+	}
+
 	// A Counter counts without opening, where that differs from opening
 	// read-only and asking Status (an mbx INBOX counts the spool as well).
 	Counter interface {

@@ -93,7 +93,7 @@ func (r Remote) Prefix() string {
 
 // quoteSwitch writes the argument of a switch.
 func quoteSwitch(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	return `"` + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), `"`, `\"`) + `"`
 }
 
 // remote is the place of a name that begins with "{".

@@ -25,6 +25,9 @@ type ConvertOptions struct {
 	// X-Keywords of the messages. Without it such a mailbox is left alone.
 	KeywordFields bool
 
+	// LoseUIDs allows a format that keeps no UIDs for a mailbox that has them.
+	LoseUIDs bool
+
 	Origin   Origin          // as in CopyOptions
 	Progress func(Progress)  // as in CopyOptions
 	Except   func(Exception) // as in CopyOptions
@@ -37,6 +40,7 @@ type Conversion struct {
 	Already   bool   // it had the format
 	Kept      string // path of the original, "" where it was not kept
 	Recovered string // what an interrupted conversion had left, and what was done about it
+	UIDsNew   bool   // the format that it had keeps no UIDs
 	Late      uint32 // messages that others put into the original meanwhile, moved to the new one
 }
 
@@ -45,8 +49,9 @@ var (
 	errOwnPlace = errors.New(`INBOX has another place in each format: use move --keep-uids INBOX "#driver.FORMAT/INBOX"`)
 	errNoHold   = errors.New("deliveries cannot be kept out of mailboxes of this format: use copy or transfer")
 	errLinked   = errors.New("it has other names (hard links), which would stay with the original")
-	errChildren = errors.New("there are other mailboxes in its directory: convert or move these first")
+	errChildren = errors.New("there are other mailboxes in its directory, which would stay with the original: use transfer, or move these first")
 	errKeywords = errors.New("it has more keywords than the format has room for: see --keywords-overflow")
+	errForgets  = errors.New("the format keeps no UIDs, so that clients would fetch everything again: see --lose-uids")
 	errNotWhole = errors.New("the format cannot hold all messages")
 )
 
@@ -111,6 +116,9 @@ func (v *converter) pretend(ctx context.Context) error {
 	}
 	defer mb.Close() // only read
 	v.c.Found = mb.Status().Messages
+	if err := v.mayLoseUIDs(); err != nil {
+		return err
+	}
 	c := &copier{from: mb, acc: &v.c.Account, chosen: mailbox.Range(1, v.c.Found)}
 	return c.pretend(ctx)
 }
@@ -200,6 +208,17 @@ func (v *converter) formats() (err error) {
 	return nil
 }
 
+// mayLoseUIDs returns an error where messages would lose their UIDs and nobody
+// has allowed it.
+func (v *converter) mayLoseUIDs() error {
+	had, keeps := !v.s.forgetsUIDs(v.c.From), !v.s.forgetsUIDs(v.o.To)
+	v.c.UIDsNew = !had && keeps && v.c.Found > 0
+	if had && !keeps && v.c.Found > 0 && !v.o.LoseUIDs {
+		return unsupported(v.n.Text, errForgets)
+	}
+	return nil
+}
+
 // possible returns why the mailbox cannot be replaced by another.
 func (v *converter) possible() error {
 	if _, ok := v.from.(mailbox.Holder); !ok {
@@ -228,6 +247,31 @@ func (v *converter) convert(ctx context.Context) (err error) {
 	if err := v.possible(); err != nil {
 		return err
 	}
+	if err := v.hold(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.release()) }()
+	st := v.held.Status()
+	v.c.Found, v.c.Failed = st.Messages, st.Messages
+	if err := v.mayLoseUIDs(); err != nil {
+		return err
+	}
+	if err = v.build(ctx, st); err == nil && !v.c.Already {
+		v.c.Kept, err = v.replace()
+	}
+	if err != nil {
+		v.c.Copied, v.c.Skipped, v.c.Failed = 0, 0, v.c.Found
+		return err
+	}
+	if v.c.Already {
+		return nil
+	}
+	v.read.restore(v.c.Kept)
+	return v.follow(ctx, st.UIDNext)
+}
+
+// hold takes the locks and notes what the mailbox looks like.
+func (v *converter) hold(ctx context.Context) error {
 	fi, err := os.Stat(v.n.Path)
 	if err != nil {
 		return err
@@ -239,46 +283,40 @@ func (v *converter) convert(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if v.held != nil {
-			v.read.restore(v.n.Path)
-			err = errors.Join(err, v.held.Close())
-		}
-	}()
 	if v.look, err = os.Stat(v.n.Path); err != nil {
-		return err
+		return errors.Join(err, v.held.Close())
 	}
 	v.read = stamps{timesOf(fi).access, v.look.ModTime()}
-	st := v.held.Status()
-	v.c.Found, v.c.Failed = st.Messages, st.Messages
-	if err := v.build(ctx, st); err != nil {
-		v.c.Copied, v.c.Skipped, v.c.Failed = 0, 0, v.c.Found
-		return err
-	}
-	if v.c.Already {
+	return nil
+}
+
+// release gives up the locks where they are still held: on the original.
+func (v *converter) release() error {
+	if v.held == nil {
 		return nil
 	}
-	kept, err := v.replace()
-	if err != nil {
-		v.c.Copied, v.c.Failed = 0, v.c.Found
-		return err
-	}
-	v.read.restore(kept)
-	v.c.Kept = kept
+	v.read.restore(v.n.Path)
+	return v.held.Close()
+}
+
+// follow gives up the locks on the original, which has gone, sees to what others
+// add to it nevertheless, whose UIDs would begin at next, and removes it where it
+// is not wanted.
+func (v *converter) follow(ctx context.Context, next uint32) error {
 	held := v.held
 	v.held = nil
 	if err := held.Close(); err != nil {
 		return err
 	}
-	quiet, err := swap.Quiet(ctx, kept, quietWait)
+	quiet, err := swap.Quiet(ctx, v.c.Kept, quietWait)
 	if err == nil {
-		err = v.late(ctx, st.UIDNext)
+		err = v.late(ctx, next)
 	}
 	if err != nil {
-		return fmt.Errorf("it is converted, but mail may have arrived in %s meanwhile: %w", kept, err)
+		return fmt.Errorf("it is converted, but mail may have arrived in %s meanwhile: %w", v.c.Kept, err)
 	}
 	if !quiet {
-		v.s.Env.Notify(mailbox.Warn, fmt.Sprintf("%s is still open in another program, and is kept: what that adds to it is not in the new mailbox", kept))
+		v.s.Env.Notify(mailbox.Warn, fmt.Sprintf("%s is still open in another program, and is kept: what that adds to it is not in the new mailbox", v.c.Kept))
 		return nil
 	}
 	return v.drop()
@@ -411,9 +449,9 @@ func (v *converter) check(ctx context.Context, c *copier, st mailbox.Status) err
 	if err := mb.Close(); err != nil {
 		return err
 	}
-	c.acc.UIDsLost = got.UIDValidity != st.UIDValidity
+	c.acc.UIDsLost = v.s.forgetsUIDs(v.o.To)
 	switch {
-	case c.uids.Validity != 0 && c.acc.UIDsLost:
+	case !c.acc.UIDsLost && got.UIDValidity != st.UIDValidity:
 		return fmt.Errorf("%w: UIDVALIDITY is %d, not %d", ErrUnproven, got.UIDValidity, st.UIDValidity)
 	case got.Messages != st.Messages:
 		return fmt.Errorf("%w: there are %d messages, not %d", ErrUnproven, got.Messages, st.Messages)
@@ -439,8 +477,7 @@ func (v *converter) replace() (kept string, err error) {
 // what they add to it.
 const quietWait = 10 * time.Second
 
-// late copies messages that are in the original now and were not before, whose
-// UIDs would begin at next: some programs wait for the locks of a file that is
+// late copies messages that are in the original now and were not before: some programs wait for the locks of a file that is
 // open already, and do not look whether it has kept its name; those that deliver
 // into a Maildir take none.
 func (v *converter) late(ctx context.Context, next uint32) (err error) {

@@ -49,8 +49,15 @@ func makeBox(t *testing.T, s *ops.Session, format, name string, keywords int) {
 	}
 }
 
-// tellAll is all that a mailbox tells but for Recent, a line for each message.
-func tellAll(t *testing.T, s *ops.Session, name string, uids bool) string {
+// A letter is a message and what its index does not say; Recent is left out.
+type letter struct {
+	mailbox.Message
+	keywords []string // sorted
+	text     []byte
+}
+
+// lettersIn reads a mailbox.
+func lettersIn(t *testing.T, s *ops.Session, name string) (st mailbox.Status, out []letter) {
 	t.Helper()
 	n, err := s.Env.Resolve(name)
 	if err != nil {
@@ -61,45 +68,53 @@ func tellAll(t *testing.T, s *ops.Session, name string, uids bool) string {
 		t.Fatal(err)
 	}
 	defer mb.Close()
-	st := mb.Status()
-	var out strings.Builder
-	if uids {
-		fmt.Fprintln(&out, st.UIDValidity, st.UIDNext)
-	}
 	for m, err := range mb.Messages(mailbox.All) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := mb.Open(m.Seq)
+		c, err := mb.Open(m.Seq)
 		if err != nil {
 			t.Fatal(err)
 		}
-		octets, err := io.ReadAll(text)
+		text, err := io.ReadAll(c)
 		if err != nil {
 			t.Fatal(err)
 		}
+		words := mailbox.Flags{Keywords: m.Flags.Keywords}.Names(mb.Status().Keywords)
+		slices.Sort(words)
 		m.Flags.System &^= mailbox.Recent
-		flags := m.Flags.Names(st.Keywords)
+		out = append(out, letter{m, words, text})
+	}
+	return mb.Status(), out
+}
+
+// tellAll is all that a mailbox tells but for Recent, a line for each message.
+func tellAll(t *testing.T, s *ops.Session, name string, uids bool) string {
+	t.Helper()
+	st, all := lettersIn(t, s, name)
+	var out strings.Builder
+	if uids {
+		fmt.Fprintln(&out, st.UIDValidity, st.UIDNext)
+	}
+	for _, l := range all {
+		flags := append(mailbox.Flags{System: l.Flags.System}.Names(nil), l.keywords...)
 		slices.Sort(flags)
 		if !uids {
-			m.UID = 0
+			l.UID = 0
 		}
-		fmt.Fprintf(&out, "%d %v %v %q\n", m.UID, flags, m.Date.Time().Unix(), octets)
+		fmt.Fprintf(&out, "%d %v %v %q\n", l.UID, flags, l.Date.Time().Unix(), l.text)
 	}
 	return out.String()
 }
 
 // Each format becomes each other, and all is kept that both can hold.
 func TestConvert(t *testing.T) {
-	formats := []string{"unix", "mbx", "mtx", "tenex", "mmdf", "mx", "mix", "maildir"}
+	formats := []string{"unix", "mbx", "mtx", "tenex", "mmdf", "mx", "mix", "mh", "maildir"}
 	for _, from := range formats {
 		for _, to := range formats {
 			s, home := homeSession(t)
 			s.Env.Config.Keywords = []string{"word0", "word1"}
 			if s.Drivers.Named(from) == nil || s.Drivers.Named(to) == nil {
-				continue
-			}
-			if _, ok := s.Drivers.Named(from).(mailbox.Holder); !ok {
 				continue
 			}
 			makeBox(t, s, from, "m/box", 2)
@@ -116,9 +131,18 @@ func TestConvert(t *testing.T) {
 			if err := os.Chtimes(path, stamp, stamp); err != nil {
 				t.Fatal(err)
 			}
-			bare := from == "mtx" || from == "tenex" || to == "mtx" || to == "tenex"
+			forgets := func(format string) bool { _, ok := s.Drivers.Named(format).(mailbox.Forgetter); return ok }
+			bare := forgets(from) || forgets(to)
 			before := tellAll(t, s, "m/box", !bare)
-			c, err := s.Convert(t.Context(), "m/box", ops.ConvertOptions{To: to})
+			if forgets(to) && !forgets(from) {
+				if c, err := s.Convert(t.Context(), "m/box", ops.ConvertOptions{To: to}); !errors.Is(err, mailbox.ErrUnsupported) || !strings.Contains(err.Error(), "UIDs") || c.Copied != 0 {
+					t.Errorf("%s to %s without leave: got %+v, %v", from, to, c, err)
+				}
+			}
+			c, err := s.Convert(t.Context(), "m/box", ops.ConvertOptions{To: to, LoseUIDs: true})
+			if c.UIDsNew != (forgets(from) && !forgets(to)) {
+				t.Errorf("%s to %s: UIDs are new: %v", from, to, c.UIDsNew)
+			}
 			if err != nil || c.From != from || c.Already != (from == to) || from != to && (!c.Verified || c.Copied != 3 || c.Kept != path+".orig") {
 				t.Errorf("%s to %s: got %+v, %v", from, to, c, err)
 				continue
@@ -224,14 +248,14 @@ func TestKeywordsOverflow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Convert(t.Context(), "box", ops.ConvertOptions{To: "tenex"})
+	_, err = s.Convert(t.Context(), "box", ops.ConvertOptions{LoseUIDs: true, To: "tenex"})
 	if !errors.Is(err, mailbox.ErrUnsupported) {
 		t.Errorf("got %v, want %v", err, mailbox.ErrUnsupported)
 	}
 	if after, err := os.ReadFile(filepath.Join(home, "box")); string(after) != string(before) || err != nil {
 		t.Errorf("the mailbox was changed: %v", err)
 	}
-	c, err := s.Convert(t.Context(), "box", ops.ConvertOptions{To: "tenex", KeywordFields: true})
+	c, err := s.Convert(t.Context(), "box", ops.ConvertOptions{LoseUIDs: true, To: "tenex", KeywordFields: true})
 	if err != nil || c.Copied != 3 || !c.Verified || !c.UIDsLost {
 		t.Fatalf("got %+v, %v", c, err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -173,50 +172,12 @@ func canOpen(t *testing.T, s *ops.Session, name string) bool {
 	return err == nil
 }
 
-// A letter is a message with its text.
-type letter struct {
-	mailbox.Message
-	keywords []string
-	text     []byte
-}
-
-func mailIn(t *testing.T, s *ops.Session, name string) (out []letter) {
-	t.Helper()
-	n, err := s.Env.Resolve(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mb, err := s.Drivers.Open(t.Context(), n, mailbox.ReadOnly)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mb.Close()
-	names := mb.Status().Keywords
-	for m, err := range mb.Messages(mailbox.All) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := mb.Open(m.Seq)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		words := mailbox.Flags{Keywords: m.Flags.Keywords}.Names(names)
-		slices.Sort(words)
-		m.Flags.System &^= mailbox.Recent
-		out = append(out, letter{m, words, text})
-	}
-	return out
-}
-
 // compareCopies compares the source with the target: what is not told must be
 // the same, what is told be explained by it.
 func compareCopies(t *testing.T, s *ops.Session, dst string, told map[uint32]ops.Exception) {
 	t.Helper()
-	from, to := mailIn(t, s, "src"), mailIn(t, s, dst)
+	_, from := lettersIn(t, s, "src")
+	_, to := lettersIn(t, s, dst)
 	from = slices.DeleteFunc(from, func(l letter) bool { return told[l.Seq].Err != nil })
 	if len(from) != len(to) {
 		t.Fatalf("%d messages to be copied, %d in the target", len(from), len(to))

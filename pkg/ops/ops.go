@@ -150,6 +150,15 @@ func (s *Session) find(name string) (mailbox.Name, mailbox.Driver, error) {
 	return n, d, err
 }
 
+// open opens a mailbox that should exist.
+func (s *Session) open(ctx context.Context, name string, m mailbox.Mode) (mailbox.Mailbox, error) {
+	n, d, err := s.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return d.Open(ctx, n, m)
+}
+
 // newFormat is the driver that makes a new mailbox called n.
 func (s *Session) newFormat(n mailbox.Name) (mailbox.Driver, error) {
 	format := n.Format

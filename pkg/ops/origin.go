@@ -88,11 +88,11 @@ func (c *copier) learn(names []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		marks, err := c.marksOf(m)
+		header, err := headerOf(c.from, m)
 		if err != nil {
 			return nil, err
 		}
-		for _, k := range marks.keywords {
+		for _, k := range c.o.Origin.marks(header).keywords {
 			names = c.newWord(names, k)
 		}
 	}
@@ -124,13 +124,15 @@ func (c *copier) newWord(names []string, keyword string) []string {
 	return names
 }
 
-func (c *copier) marksOf(m mailbox.Message) (mark, error) {
-	text, err := c.from.Open(m.Seq)
+// headerOf is the header block of a message, a view that is valid until the next
+// call on the mailbox.
+func headerOf(mb mailbox.Mailbox, m mailbox.Message) ([]byte, error) {
+	text, err := mb.Open(m.Seq)
 	if err != nil {
-		return mark{}, inMessage(m, err)
+		return nil, inMessage(m, err)
 	}
 	header, err := text.Header()
-	return c.o.Origin.marks(header), inMessage(m, err)
+	return header, inMessage(m, err)
 }
 
 // apply gives a message the flags and keywords that its fields say. lost is how

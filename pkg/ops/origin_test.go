@@ -124,6 +124,8 @@ func TestFolders(t *testing.T) {
 		"#driver.mbx/y,z":                      "_driver.mbx/y",
 		"~root,z":                              "_root",
 		"a//b ":                                "a/_/b",
+		`"Smith, Jones",Opened`:                "Smith, Jones",
+		`5" screen,Work`:                       `5" screen`,
 		"R&D":                                  "R&-D",
 		"":                                     "Archived",
 		"tab\tinside":                          "tab_inside",
@@ -183,7 +185,7 @@ func TestFolderChanged(t *testing.T) {
 		t.Fatalf("got %+v, %v", h, err)
 	}
 	write("b", "a", "a")
-	acc, err := s.Copy(t.Context(), "src", "d/a", ops.CopyOptions{Create: true, Origin: ops.Takeout, Folder: h.Transfers[0].Folder})
+	acc, err := s.Copy(t.Context(), "src", "d/a", ops.CopyOptions{Create: true, Origin: ops.Takeout, Where: h.Transfers[0].Where, Folder: h.Transfers[0].Folder})
 	if !errors.Is(err, mailbox.ErrChanged) || acc.Copied != 0 {
 		t.Errorf("got %+v, %v", acc, err)
 	}

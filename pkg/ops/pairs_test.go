@@ -7,10 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
-	"text/tabwriter"
 
 	"mailutil/pkg/internal/mailgen"
 	"mailutil/pkg/mailbox/mailboxtest"
@@ -18,7 +18,7 @@ import (
 )
 
 // pairs is set by make bench-formats.
-var pairs = flag.Bool("pairs", false, "measure copies from each format to each beside other programs that do the same")
+var pairs = flag.String("pairs", "", "measure these copies, a regular expression such as '^mh to ', beside other programs that do the same")
 
 // pairFormats are the formats that can be written, pairOthers the programs that
 // may know two of them.
@@ -38,28 +38,37 @@ type pairTrack struct {
 }
 
 // TestPairs measures copies by us and by others of one made-up mailbox: the
-// seconds that we take, and how many times as long each of the others does. Ours
+// seconds that we take, and how many times as long each of the others does. A row
+// is there as soon as it is known. Ours
 // are durable when they end; of the others, mdeliver's and Dovecot's.
 func TestPairs(t *testing.T) {
-	if !*pairs {
+	if *pairs == "" {
 		t.Skip("for make bench-formats")
 	}
+	wanted, err := regexp.Compile(*pairs)
+	if err != nil {
+		t.Fatal(err)
+	}
 	k := newPairTrack(t)
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "%d MB, %d messages, %d cores\n", *benchMB, k.messages, runtime.NumCPU())
-	fmt.Fprintf(table, "copy\tseconds\t%s\n", strings.Join(pairOthers, "\t"))
+	fmt.Printf("%d MB, %d messages, %d cores\n%-20s%8s%8s", *benchMB, k.messages, runtime.NumCPU(), "copy", "seconds", "peak MB")
+	for _, name := range pairOthers {
+		fmt.Printf("%15s", name)
+	}
+	fmt.Println()
 	for _, from := range pairFormats {
 		for _, to := range pairFormats {
 			task := k.task(from, to)
-			all := k.race(t, task)
-			fmt.Fprintf(table, "%s to %s\t%.2f", from, to, all[0].took.Seconds())
-			for _, name := range pairOthers {
-				fmt.Fprintf(table, "\t%s", ratioOf(task, all, name))
+			if !wanted.MatchString(task.name) {
+				continue
 			}
-			fmt.Fprintln(table)
+			all := k.race(t, task)
+			fmt.Printf("%-20s%8.2f%8d", task.name, all[0].took.Seconds(), all[0].peak>>20)
+			for _, name := range pairOthers {
+				fmt.Printf("%15s", ratioOf(task, all, name))
+			}
+			fmt.Println()
 		}
 	}
-	table.Flush()
 }
 
 // ratioOf is how many times as long as we a program has taken, "" for one that

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -215,6 +216,7 @@ func (k *track) run(ctx context.Context, command string) (took time.Duration, pe
 	cmd.Dir, cmd.Env = k.dir, k.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: k.who}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	debug.FreeOSMemory()                              // what a child begins with is ours
 	out, err := os.CreateTemp("", "mailutil-peers-*") // some programs look what they write to
 	if err != nil {
 		return 0, 0, err

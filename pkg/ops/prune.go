@@ -19,15 +19,11 @@ type Pruned struct {
 // Deleted already. Nothing is expunged when nothing meets c, nor after an
 // error.
 func (s *Session) Prune(ctx context.Context, name string, c *search.Criteria) (p Pruned, err error) {
-	n, d, err := s.find(name)
-	if err != nil {
-		return p, err
-	}
 	mode := mailbox.ReadWrite
 	if s.DryRun {
 		mode = mailbox.ReadOnly
 	}
-	mb, err := d.Open(ctx, n, mode)
+	mb, err := s.open(ctx, name, mode)
 	if err != nil {
 		return p, err
 	}

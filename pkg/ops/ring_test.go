@@ -2,10 +2,8 @@ package ops_test
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,29 +66,11 @@ func TestRing(t *testing.T) {
 
 func relics(t *testing.T, s *ops.Session, name string) (out []relic) {
 	t.Helper()
-	v, err := s.View(t.Context(), name, ops.Filter{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer v.Close()
-	for m, err := range v.Messages(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := v.Text(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		system := m.Flags.System &^ mailbox.Recent
-		keywords := mailbox.Flags{Keywords: m.Flags.Keywords}.Names(v.Status().Keywords)
-		slices.Sort(keywords)
+	_, all := lettersIn(t, s, name)
+	for _, l := range all {
 		out = append(out, relic{
-			Text: string(b), Date: m.Date.Time().UTC(), Flags: strings.Join(mailbox.Flags{System: system}.Names(nil), " "),
-			Keywords: strings.Join(keywords, " "),
+			Text: string(l.text), Date: l.Date.Time().UTC(), Flags: strings.Join(mailbox.Flags{System: l.Flags.System}.Names(nil), " "),
+			Keywords: strings.Join(l.keywords, " "),
 		})
 	}
 	return out

@@ -21,11 +21,7 @@ type Division struct {
 // than a part may be is a part alone. Messages without a date go to "-undated".
 // How many messages there are is returned as well.
 func (s *Session) Split(ctx context.Context, src, dst string, by Division) (all []Transfer, messages uint32, err error) {
-	n, d, err := s.find(src)
-	if err != nil {
-		return nil, 0, err
-	}
-	mb, err := d.Open(ctx, n, mailbox.ReadOnly)
+	mb, err := s.open(ctx, src, mailbox.ReadOnly)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -49,11 +45,7 @@ func (s *Session) Split(ctx context.Context, src, dst string, by Division) (all 
 
 // Messages returns how many messages src has.
 func (s *Session) Messages(ctx context.Context, src string) (uint32, error) {
-	n, d, err := s.find(src)
-	if err != nil {
-		return 0, err
-	}
-	mb, err := d.Open(ctx, n, mailbox.ReadOnly)
+	mb, err := s.open(ctx, src, mailbox.ReadOnly)
 	if err != nil {
 		return 0, err
 	}

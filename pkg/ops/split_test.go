@@ -23,7 +23,7 @@ func TestSplit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := mailIn(t, s, "src")
+	_, all := lettersIn(t, s, "src")
 	for _, by := range []ops.Division{{}, {Months: true}, {Octets: 1}, {Octets: 700}, {Octets: 1 << 40}} {
 		dst := fmt.Sprintf("by-%v-%d", by.Months, by.Octets)
 		parts, n, err := s.Split(t.Context(), "src", dst, by)
@@ -42,7 +42,8 @@ func TestSplit(t *testing.T) {
 			if by.Octets > 0 && acc.Found > 1 && acc.Octets > by.Octets {
 				t.Errorf("%s: %d octets", p.Target, acc.Octets)
 			}
-			for _, l := range mailIn(t, s, p.Target) {
+			_, in := lettersIn(t, s, p.Target)
+			for _, l := range in {
 				date := fmt.Sprintf("%s-%04d-%02d", dst, l.Date.Year, l.Date.Month)
 				if by.Octets == 0 && p.Target != date && p.Target != date[:len(date)-3] {
 					t.Errorf("%s: a message of %v", p.Target, l.Date)

@@ -88,12 +88,24 @@ func labelsOf(header []byte) (labels []string, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	for label := range strings.SplitSeq(rfc822.Decode(raw), ",") {
+	for _, label := range splitLabels(rfc822.Decode(raw)) {
 		if label = strings.Trim(strings.TrimSpace(label), `"`); label != "" {
 			labels = append(labels, label)
 		}
 	}
 	return labels, true
+}
+
+// splitLabels splits at commas that are not between quotes, as long as these come
+// in pairs.
+func splitLabels(text string) []string {
+	quoted, pairs := false, strings.Count(text, `"`)%2 == 0
+	return strings.FieldsFunc(text, func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted && pairs
+		}
+		return r == ',' && !quoted
+	})
 }
 
 func takeoutMarks(header []byte) (m mark) {
@@ -169,54 +181,40 @@ func folderName(label string) string {
 	return strings.Join(levels, "/")
 }
 
-// A Folder is the messages of an export of Gmail that belong in one folder.
-type Folder struct {
-	Name string // below the destination, levels with slashes
-
-	messages mailbox.Set
-	count    uint32
-}
-
 // errOtherLabels means that a message is not the one that was looked at.
 var errOtherLabels = errors.New("its labels are not those that were read before")
 
+// A folder is the messages of an export of Gmail that belong in it.
+type folder struct {
+	name     string // levels with slashes
+	messages mailbox.Set
+}
+
 // folders sorts the messages of a mailbox into folders by their labels.
-func (s *Session) folders(ctx context.Context, name string) ([]*Folder, error) {
-	n, d, err := s.find(name)
-	if err != nil {
-		return nil, err
-	}
-	mb, err := d.Open(ctx, n, mailbox.ReadOnly)
+func (s *Session) folders(ctx context.Context, name string) (all []*folder, err error) {
+	mb, err := s.open(ctx, name, mailbox.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
 	defer mb.Close() // only read
-	byName := map[string]*Folder{}
+	byName := map[string]*folder{}
 	for m, err := range mb.Messages(mailbox.All) {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return nil, err
 		}
-		text, err := mb.Open(m.Seq)
+		header, err := headerOf(mb, m)
 		if err != nil {
-			return nil, inMessage(m, err)
-		}
-		header, err := text.Header()
-		if err != nil {
-			return nil, inMessage(m, err)
+			return nil, err
 		}
 		name := folderOf(header)
 		f := byName[name]
 		if f == nil {
-			f = &Folder{Name: name}
+			f = &folder{name: name}
 			byName[name] = f
+			all = append(all, f)
 		}
 		f.messages.Add(m.Seq)
-		f.count++
 	}
-	all := make([]*Folder, 0, len(byName))
-	for _, f := range byName {
-		all = append(all, f)
-	}
-	slices.SortFunc(all, func(a, b *Folder) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b *folder) int { return strings.Compare(a.name, b.name) })
 	return all, nil
 }

@@ -15,8 +15,8 @@ import (
 // to have.
 type Transfer struct {
 	Source, Target string
-	Folder         *Folder          // only its messages; nil for all
 	Where          *search.Criteria // only the messages that meet them; nil for all
+	Folder         string           // as in CopyOptions
 }
 
 // HierarchyOptions say how mailboxes are found and named.
@@ -84,11 +84,11 @@ func (s *Session) byLabel(ctx context.Context, all []Transfer, dst string, delim
 			out = append(out, t)
 		}
 		for _, f := range folders {
-			name := f.Name
+			name := f.name
 			if delimiter != 0 {
 				name = translate(name, '/', delimiter)
 			}
-			out = append(out, Transfer{Source: t.Source, Target: dst + name, Folder: f})
+			out = append(out, Transfer{t.Source, dst + name, search.Messages(f.messages), f.name})
 		}
 	}
 	return out, nil

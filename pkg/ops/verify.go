@@ -165,7 +165,7 @@ func (c *copier) otherTexts(mb mailbox.Mailbox, msgs []mailbox.Message) error {
 // compareIndex compares all but the texts.
 func (c *copier) compareIndex(st mailbox.Status, msgs []mailbox.Message) error {
 	kept := c.o.KeepUIDs
-	if kept && c.uids.Validity == 0 && st.UIDValidity != c.status.UIDValidity {
+	if kept && (c.s.forgetsUIDs(st.Driver) || c.uids.Validity == 0 && st.UIDValidity != c.status.UIDValidity) {
 		kept, c.acc.UIDsLost = false, true
 	}
 	if kept && st.UIDValidity != c.status.UIDValidity {
@@ -194,6 +194,12 @@ func (c *copier) compareIndex(st mailbox.Status, msgs []mailbox.Message) error {
 		return fmt.Errorf("%s gives back %d messages otherwise than they were added", c.acc.Target, c.acc.Differing)
 	}
 	return nil
+}
+
+// forgetsUIDs reports whether a format keeps no UIDs.
+func (s *Session) forgetsUIDs(format string) bool {
+	_, forgets := s.Drivers.Named(format).(mailbox.Forgetter)
+	return forgets
 }
 
 // keywordsOf names the bits of what was added; messages of an earlier run have

@@ -31,11 +31,7 @@ type View struct {
 
 // View opens a mailbox read-only.
 func (s *Session) View(ctx context.Context, name string, f Filter) (*View, error) {
-	n, d, err := s.find(name)
-	if err != nil {
-		return nil, err
-	}
-	mb, err := d.Open(ctx, n, mailbox.ReadOnly)
+	mb, err := s.open(ctx, name, mailbox.ReadOnly)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,6 @@ func dial(t *testing.T, port int) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetReadDeadline(time.Now().Add(20 * time.Second)) // so that a failure has words
 	return &client{t, c, bufio.NewReader(c)}
 }
 
@@ -38,6 +37,7 @@ func dial(t *testing.T, port int) *client {
 // connection is "EOF".
 func (c *client) until(start string) string {
 	c.t.Helper()
+	c.patient()
 	var out strings.Builder
 	for {
 		line, err := c.r.ReadString('\n')
@@ -50,6 +50,9 @@ func (c *client) until(start string) string {
 		}
 	}
 }
+
+// patient limits how long an answer may take, so that a failure has words.
+func (c *client) patient() { c.SetReadDeadline(time.Now().Add(30 * time.Second)) }
 
 func (c *client) say(text string) {
 	c.t.Helper()

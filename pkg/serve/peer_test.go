@@ -194,6 +194,20 @@ func run(t *testing.T, dir, stdin, name string, args ...string) string {
 	return string(out)
 }
 
+// asNobody has a program run as nobody where root would: some do not run as
+// root, or take its home for theirs. They may write into dir.
+func asNobody(cmd *exec.Cmd, dir string) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	if os.Getuid() != 0 {
+		return
+	}
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		os.Chmod(d, 0o755)
+	}
+	os.Chmod(dir, 0o777)
+	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+}
+
 func write(t *testing.T, path, text string, mode os.FileMode) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
@@ -345,20 +359,14 @@ func TestPeerOriginal(t *testing.T) {
 		t.Skip("the original is not installed")
 	}
 	dir := t.TempDir()
-	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		os.Chmod(d, 0o755)
-	}
-	os.Chmod(dir, 0o777)
 	original := func(args ...string) string {
 		t.Helper()
 		cmd := exec.Command(program, args...)
 		cmd.Dir = dir
 		cmd.Stdin = strings.NewReader("secret\nsecret\nsecret\n")
 		cmd.Env = []string{"HOME=" + dir, "PATH=/usr/bin:/bin"}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		if os.Getuid() == 0 {
-			cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
-		}
+		asNobody(cmd, dir)
+		cmd.SysProcAttr.Setsid = true
 		out, err := cmd.CombinedOutput()
 		if err != nil && args[0] != "prune" {
 			t.Fatalf("mailutil %v: %v\n%s", args, err, out)

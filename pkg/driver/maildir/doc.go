@@ -109,8 +109,21 @@
 //
 // # Findings of a deep check
 //
-// Damage: part-missing (cur), uidlist-header, uidlist-line, uidlist-torn,
-// uid-order, uid-twice, base-twice, size-wrong, unreadable, pending. Doubt:
-// part-missing, tmp-stale, lock-left, keywords-line, keyword-unknown, info-bad,
-// empty, no-date, foreign. All with "maildir." before.
+// Damage: part-missing (cur, or two), list-no-file, uidlist-header,
+// uidlist-line, uidlist-torn, uid-order, uid-twice, base-twice, name-twice,
+// size-wrong, unreadable, pending. Doubt: part-missing, tmp-stale, lock-left,
+// keywords-line, keyword-unknown, info-bad, empty, no-date, foreign. All with
+// "maildir." before.
+//
+// # Repair
+//
+// Under the lock of the list of UIDs. Texts are not written to. Names get flags
+// in order and right sizes; lists are written anew of what can be read of them,
+// line by line, also where line ends are lost; what stands out of order keeps its
+// UID where the times in the names say that it fits, and a line without a UID
+// gets the one that is free where it stands, if it is the only one. What is no
+// message goes to where the original is kept. The renames, the removals and the
+// new lists are one change (mailutil-pending), as a delivery of several messages
+// is. A repair also puts right what is but a doubt for a check: bad flags, stale
+// files in tmp, lines of keywords, what is no message.
 package maildir

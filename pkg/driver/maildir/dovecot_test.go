@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mailutil/pkg/internal/mend/mendtest"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/mailbox/mailboxtest"
 )
@@ -210,5 +211,56 @@ func TestDovecotPacked(t *testing.T) {
 		if packed < len(dovecotTexts)-1 || len(theirs.Messages) != 2*len(dovecotTexts) {
 			t.Errorf("%s: %d of %d messages are compressed", by, packed, len(theirs.Messages))
 		}
+	}
+}
+
+// Dovecot reads a repaired mailbox as we do, with the UIDs that it had, and has
+// nothing to say: errors and warnings of its make Read fail.
+func TestDovecotRepaired(t *testing.T) {
+	for name, breakIt := range map[string]func(dir string) error{
+		"list": func(dir string) error {
+			b, err := os.ReadFile(dir + "/" + uidlistFile)
+			lines := strings.SplitAfter(string(b), "\n")
+			lines[2] = strings.Replace(lines[2], " :", " \x00", 1)
+			lines[3], lines[4] = lines[4], lines[3]
+			lines[6] = strings.TrimSuffix(lines[6], "\n")
+			return errors.Join(err, os.WriteFile(dir+"/"+uidlistFile, []byte(strings.Join(lines, "")), 0o600))
+		},
+		"sizes": func(dir string) error {
+			b, err := os.ReadFile(dir + "/" + uidlistFile)
+			files, _ := filepath.Glob(dir + "/cur/*")
+			for _, file := range files[1:4] {
+				base := string([]byte(filepath.Base(file))[:baseLen([]byte(filepath.Base(file)))])
+				wrong := strings.Replace(base, ",S=", ",S=7", 1)
+				b = []byte(strings.Replace(string(b), base, wrong, 1))
+				err = errors.Join(err, os.Rename(file, strings.Replace(file, base, wrong, 1)))
+			}
+			return errors.Join(err, os.WriteFile(dir+"/"+uidlistFile, b, 0o600))
+		},
+		"names": func(dir string) error {
+			files, _ := filepath.Glob(dir + "/cur/*:2,?*")
+			return errors.Join(os.Rename(files[0], files[0]+"S?"), os.Rename(files[1], strings.Replace(files[1], ":2,", ";2,", 1)),
+				os.WriteFile(dir+"/cur/.stray", []byte("x"), 0o600), os.WriteFile(dir+"/"+keywordsFile, []byte("0 $Forwarded\n? Work\n2 Later\n"), 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newDovecot(t)
+			n := mailbox.Name{Text: "INBOX", Path: filepath.Join(p.env.Home, "Maildir")}
+			p.deliver(n, mailbox.AppendOptions{New: true, UIDValidity: 1234567, UIDNext: 900, Keywords: []string{"$Forwarded", "Work", "Later"}})
+			want := p.Read("INBOX") // from now on it has indexes of its own
+			if err := breakIt(n.Path); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := mendtest.Repair(t, New(p.env), n, mailbox.RepairOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			theirs := p.Read("INBOX")
+			if d := cmp.Diff(p.ours(n, mailbox.ReadOnly), theirs); d != "" {
+				t.Errorf("(-ours +Dovecot):\n%s", d)
+			}
+			if d := cmp.Diff(want, theirs); d != "" {
+				t.Errorf("(-before the damage +Dovecot):\n%s", d)
+			}
+		})
 	}
 }

@@ -186,7 +186,7 @@ func (d *Driver) discard(dir string) error {
 // keep there.
 func ours(name string) bool {
 	switch name {
-	case "tmp", "new", "cur", folderFile, "maildirsize", "subscriptions", pendingFile, slotsStep.from, mbsyncFile, ".mbsyncstate":
+	case "tmp", "new", "cur", folderFile, "maildirsize", "subscriptions", pendingFile, slotsStep.from, listStep.from, mbsyncFile, ".mbsyncstate":
 		return true
 	}
 	return strings.HasPrefix(name, "dovecot") || strings.HasPrefix(name, "courierimap")

@@ -1,17 +1,17 @@
 package maildir
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"slices"
+	"math"
 	"strings"
 	"time"
 
-	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
@@ -31,12 +31,34 @@ type check struct {
 	in     mailbox.Inspection
 	report func(mailbox.Finding) error
 	err    error
-	buf    []byte
+	file   msgtext.File // the message that is looked at
+
+	// What a repair needs to know of it.
+	seen    []seen   // of each message
+	missing []string // directories
+	blocked []string // names of directories or lists that something else has
+	shut    []string // files that their owner may not read
+	strays  []string // what is no message, in new and cur
+	stale   []string // what was left in tmp
+	pending bool     // a change was interrupted
+	broken  error    // why a message cannot be read that its owner may
+}
+
+// A seen is what was seen of the text of a message.
+type seen struct {
+	whole   bool  // it was read
+	size, w int64 // octets, and octets with CRLF line ends
 }
 
 // Inspect looks at the list of UIDs, the keywords, every name and every octet.
 // No lock is taken, which would leave a trace in the directory.
 func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
+	in, err := d.inspect(ctx, n, report, func(*check, [5]stamp) error { return nil })
+	return in, d.fail("check", n.Text, err)
+}
+
+// inspect looks at the mailbox n, and calls then for what it found.
+func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error, then func(c *check, before [5]stamp) error) (mailbox.Inspection, error) {
 	if err := ctx.Err(); err != nil {
 		return mailbox.Inspection{}, err
 	}
@@ -47,13 +69,19 @@ func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 	}
 	c.in = mailbox.Inspection{Driver: d.Name(), Path: c.dir}
 	if err == nil {
-		err = c.run()
+		err = c.run(then)
 	}
-	return c.in, d.fail("check", n.Text, err)
+	return c.in, err
 }
 
-func (c *check) run() error {
+func (c *check) run(then func(c *check, before [5]stamp) error) error {
 	whole, err := c.parts()
+	if err == nil {
+		c.lists()
+	}
+	if whole = whole && len(c.blocked)+len(c.shut) == 0; err == nil && !whole {
+		err = then(c, [5]stamp{})
+	}
 	if err != nil || !whole {
 		return errors.Join(err, c.err)
 	}
@@ -64,7 +92,7 @@ func (c *check) run() error {
 	if c.ix, err = c.d.scan(c.dir); err != nil {
 		return err
 	}
-	c.in.Messages = uint32(len(c.ix.all))
+	c.in.Messages, c.seen = uint32(len(c.ix.all)), make([]seen, len(c.ix.all))
 	c.sides()
 	c.list()
 	c.keywords()
@@ -74,16 +102,23 @@ func (c *check) run() error {
 		}
 		c.message(i)
 	}
+	for _, file := range c.ix.second {
+		c.damage("name-twice", 0, "%s is a second name of a message: other programs show it twice", file)
+	}
 	c.tmp()
 	after, err := c.d.stamps(c.dir)
 	if err == nil && after != before && c.in.Doubts+c.in.Damages > 0 {
 		err = mailbox.ErrChanged
 	}
-	return errors.Join(c.err, err)
+	if err = errors.Join(c.err, err); err == nil {
+		err = then(c, before)
+	}
+	return err
 }
 
-// parts reports the directories that a Maildir lacks. A directory that has
-// fewer than two of the three is something else.
+// parts reports the directories that a Maildir lacks. A directory that has only
+// one of the three is something else, unless a mail program has left its files
+// there.
 func (c *check) parts() (whole bool, err error) {
 	fi, err := c.d.fs.Stat(c.dir)
 	switch {
@@ -94,19 +129,55 @@ func (c *check) parts() (whole bool, err error) {
 	case !fi.IsDir():
 		return false, mailbox.ErrFormat
 	}
-	missing, err := c.d.missing(c.dir)
-	switch {
-	case err != nil:
+	if c.missing, err = c.d.missing(c.dir); err != nil {
 		return false, err
-	case len(missing) > 1:
-		return false, mailbox.ErrFormat
-	case len(missing) == 1 && missing[0] == "cur":
-		c.damage("part-missing", 0, "directory cur is missing: no reader knows the mailbox")
-		return false, nil
-	case len(missing) == 1:
-		c.doubt("part-missing", 0, "directory %s is missing: it is made when the mailbox is opened for writing", missing[0])
 	}
-	return true, nil
+	if n := len(c.missing); n == len(parts) || n > 1 && !c.wasMaildir() {
+		return false, mailbox.ErrFormat
+	}
+	whole = len(c.missing) == 0 || len(c.missing) == 1 && c.missing[0] != "cur"
+	for _, part := range c.missing {
+		if whole {
+			c.doubt("part-missing", 0, "directory %s is missing: it is made when the mailbox is opened for writing", part)
+		} else {
+			c.damage("part-missing", 0, "directory %s is missing: no reader knows the mailbox", part)
+		}
+	}
+	return whole, nil
+}
+
+// lists looks whether the lists are files that their owner may read. Before that
+// nothing else can be told.
+func (c *check) lists() {
+	for _, part := range c.missing {
+		if _, err := c.d.fs.Lstat(c.dir + "/" + part); err == nil {
+			c.blocked = append(c.blocked, part)
+		}
+	}
+	for _, name := range []string{uidlistFile, keywordsFile} {
+		if _, err := c.d.fs.Lstat(c.dir + "/" + name); err != nil {
+			continue
+		}
+		switch fi, err := c.d.fs.Stat(c.dir + "/" + name); {
+		case err != nil || !fi.Mode().IsRegular():
+			c.blocked = append(c.blocked, name)
+			c.damage("list-no-file", 0, "%s is no file: no UIDs can be given", name)
+		case fi.Mode()&0o400 == 0:
+			c.shut = append(c.shut, name)
+			c.damage("unreadable", 0, "%s may not be read by its owner", name)
+		}
+	}
+}
+
+// wasMaildir reports whether a directory has files as mail programs leave them
+// in a Maildir.
+func (c *check) wasMaildir() bool {
+	for _, name := range []string{uidlistFile, keywordsFile, courierFile, folderFile} {
+		if fi, err := c.d.fs.Lstat(c.dir + "/" + name); err == nil && fi.Mode().IsRegular() {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *check) damage(code string, seq int, format string, args ...any) {
@@ -139,9 +210,10 @@ func (c *check) failed(err error) { c.err = errors.Join(c.err, err) }
 
 // sides looks at what a crash leaves.
 func (c *check) sides() {
-	if pending, err := c.d.pending(c.dir); err != nil {
+	var err error
+	if c.pending, err = c.d.pending(c.dir); err != nil {
 		c.failed(err)
-	} else if pending {
+	} else if c.pending {
 		c.damage("pending", 0, "a change of several messages was interrupted: open the mailbox for writing, which finishes the change, and check it again")
 	}
 	fi, err := c.d.fs.Lstat(c.dir + "/" + uidlistLock)
@@ -152,21 +224,42 @@ func (c *check) sides() {
 	}
 }
 
+// listFile is the list of UIDs that counts, "" for none.
+func (ix *index) listFile() string {
+	switch {
+	case ix.list.exists:
+		return uidlistFile
+	case ix.list.courier:
+		return courierFile
+	}
+	return ""
+}
+
 // list looks at the list of UIDs.
 func (c *check) list() {
-	file := uidlistFile
-	if !c.ix.list.exists {
-		file = courierFile
+	file := c.ix.listFile()
+	if file == "" {
+		return
 	}
+	f, err := fsx.OpenQuiet(c.d.fs, c.dir+"/"+file)
+	if err == nil {
+		err = errors.Join(c.listIn(file, io.NewSectionReader(f, 0, math.MaxInt64)), f.Close())
+	}
+	if ignoreGone(err) != nil {
+		c.failed(err)
+	}
+}
+
+func (c *check) listIn(file string, in io.Reader) error {
 	find := c.ix.finder()
 	listed := map[string]bool{}
-	_, err := c.d.readList(c.dir+"/"+file, func(r record) bool {
+	_, err := scanList(in, func(r record) bool {
+		i := find(string(r.base))
 		if listed[string(r.base)] {
-			c.damage("uid-twice", find(string(r.base))+1, "%s gives %s another UID, %d: the first counts", file, r.base, r.uid)
-		} else if find(string(r.base)) >= 0 {
-			listed[string(r.base)] = true
+			c.damage("uid-twice", i+1, "%s gives %s another UID, %d: the first counts", file, r.base, r.uid)
 		}
-		return true
+		listed[string(r.base)] = i >= 0
+		return i >= 0
 	}, func(p problem) {
 		where := fmt.Sprintf("%s, line %d", file, p.line)
 		switch p.kind {
@@ -180,9 +273,7 @@ func (c *check) list() {
 			c.damage("uidlist-line", 0, "%s cannot be read: the message gets a new UID: %s", where, p.text)
 		}
 	})
-	if err != nil {
-		c.failed(err)
-	}
+	return err
 }
 
 // keywords looks at the file of keywords.
@@ -192,6 +283,10 @@ func (c *check) keywords() {
 		c.failed(err)
 		return
 	}
+	c.keywordsIn(b)
+}
+
+func (c *check) keywordsIn(b []byte) {
 	parseSlots(b, func(line int, text []byte) {
 		c.doubt("keywords-line", 0, "%s, line %d cannot be read: %.80q", keywordsFile, line, text)
 	})
@@ -204,25 +299,28 @@ func (c *check) message(i int) {
 	if e.bits&bitTwice != 0 {
 		c.damage("base-twice", i+1, "%s has the base of another message: one of them gets a new name when the mailbox is opened for writing", name)
 	}
-	c.info(i, name)
+	c.info(i)
 	size, w, fi, err := c.read(i)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.nowhere(i)
 		return // renamed or removed meanwhile: ErrChanged
-	}
-	if errors.Is(err, fs.ErrInvalid) {
-		c.doubt("foreign", i+1, "%s is no file", name)
+	case errors.Is(err, fs.ErrInvalid):
+		c.stray(c.ix.file(e))
 		return
+	case errors.Is(err, fs.ErrPermission), err == nil && fi.Mode()&0o400 == 0:
+		c.shut = append(c.shut, c.ix.file(e))
+		c.damage("unreadable", i+1, "%s may not be read by its owner", name)
+	case err != nil:
+		c.broken = fmt.Errorf("%s cannot be read: %w", name, err)
+		c.damage("unreadable", i+1, "%s cannot be read: %v", name, err)
 	}
 	if err != nil {
-		c.damage("unreadable", i+1, "%s cannot be read: %v", name, err)
 		return
 	}
+	c.seen[i] = seen{true, size, w}
 	c.in.Size += size
-	if s, said := sizes(c.ix.base(e)); s >= 0 && s != size {
-		c.damage("size-wrong", i+1, "%s has %d octets, not %d as its name says (S=): Dovecot does not give it out", name, size, s)
-	} else if said >= 0 && said != w {
-		c.damage("size-wrong", i+1, "%s has %d octets with CR LF line ends, not %d as its name says (W=)", name, w, said)
-	}
+	c.sizes(i)
 	if size == 0 {
 		c.doubt("empty", i+1, "%s has no octets: its text was lost, or never written", name)
 	}
@@ -231,29 +329,47 @@ func (c *check) message(i int) {
 	}
 }
 
+// nowhere looks whether a message that is not there is a link that leads
+// nowhere.
+func (c *check) nowhere(i int) {
+	file := c.ix.file(&c.ix.all[i])
+	if fi, err := c.d.fs.Lstat(c.dir + "/" + file); err == nil && fi.Mode()&fs.ModeSymlink != 0 {
+		c.stray(file)
+	}
+}
+
+// stray reports what is no message.
+func (c *check) stray(file string) {
+	c.strays = append(c.strays, file)
+	c.doubt("foreign", 0, "%s is no message, by its name or because it is no file", file)
+}
+
+// sizes compares the sizes in a name with those of the text.
+func (c *check) sizes(i int) {
+	is, name := c.seen[i], c.ix.name(&c.ix.all[i])
+	if s, said := sizes(c.ix.base(&c.ix.all[i])); s >= 0 && s != is.size {
+		c.damage("size-wrong", i+1, "%s has %d octets, not %d as its name says (S=): Dovecot does not give it out", name, is.size, s)
+	} else if said >= 0 && said != is.w {
+		c.damage("size-wrong", i+1, "%s has %d octets with CR LF line ends, not %d as its name says (W=)", name, is.w, said)
+	}
+}
+
 // info looks at the flags in a name.
-func (c *check) info(i int, name []byte) {
-	flags := flagLetters(name)
-	colon := bytes.IndexByte(name, ':')
-	switch {
-	case colon >= 0 && !bytes.Contains(name, []byte(infoSep)):
-		c.doubt("info-bad", i+1, "%s has an info that is not \":2,\": no reader sees flags in it", name)
-	case colon < 0 && (bytes.Contains(name, []byte(";2,")) || bytes.Contains(name, []byte("!2,"))):
-		c.doubt("info-bad", i+1, "%s has flags as they are written where names cannot have a colon: no reader here sees them", name)
-	case !slices.IsSorted(flags):
-		c.doubt("info-bad", i+1, "%s has flags that are not in order", name)
-	case strings.Trim(string(flags), "DFPRSTabcdefghijklmnopqrstuvwxyz") != "":
-		c.doubt("info-bad", i+1, "%s has a flag that no program knows", name)
+func (c *check) info(i int) {
+	e := &c.ix.all[i]
+	file := c.ix.file(e)
+	if tidy, why := tidied(file); tidy != file {
+		c.doubt("info-bad", i+1, "%s %s", file, why)
 	}
 	for n := range maxLetter {
-		if c.ix.all[i].letters&(1<<n) != 0 && c.ix.table.slots[n] == "" {
-			c.doubt("keyword-unknown", i+1, "%s has the keyword %c, which %s does not name", name, 'a'+n, keywordsFile)
+		if e.letters&(1<<n) != 0 && c.ix.table.slots[n] == "" {
+			c.doubt("keyword-unknown", i+1, "%s has the keyword %c, which %s does not name", file, 'a'+n, keywordsFile)
 		}
 	}
 }
 
-// read reads a message, and returns its octets as they are and with CRLF line
-// ends.
+// read reads a message, and returns its octets as they are, unpacked, and with
+// CRLF line ends.
 func (c *check) read(i int) (size, w int64, fi fs.FileInfo, err error) {
 	path := c.dir + "/" + c.ix.file(&c.ix.all[i])
 	if fi, err = c.d.fs.Stat(path); err != nil {
@@ -266,21 +382,15 @@ func (c *check) read(i int) (size, w int64, fi fs.FileInfo, err error) {
 	if err != nil {
 		return 0, 0, nil, err
 	}
-	defer f.Close() // read only
-	if c.buf == nil {
-		c.buf = make([]byte, 128<<10)
+	c.file.Use(f, fi)
+	defer c.file.Close() // read only
+	if err := c.file.Unpack(c.d.env); err != nil {
+		return 0, 0, nil, err
 	}
-	cr := false
-	for size < fi.Size() {
-		n, err := f.ReadAt(c.buf, size)
-		if n == 0 {
-			return 0, 0, nil, err
-		}
-		w += int64(n) + crlf.Added(c.buf[:n], cr)
-		cr = crlf.EndsCR(c.buf[:n], cr)
-		size += int64(n)
-	}
-	return size, w, fi, nil
+	text := msgtext.Text{Piece: c.file.Piece, LF: true}
+	text.Reset(c.file.Size)
+	w, err = text.Measure()
+	return c.file.Size, w, fi, err
 }
 
 // tmp looks for what was left in tmp, and for what is no message.
@@ -290,14 +400,15 @@ func (c *check) tmp() {
 		if err != nil {
 			return
 		}
-		if age := c.d.env.Now().Sub(changed(fi)); age > staleTmp {
+		if age := c.d.env.Now().Sub(changed(fi)); age > staleTmp && fi.Mode().IsRegular() {
+			c.stale = append(c.stale, "tmp/"+name)
 			c.doubt("tmp-stale", 0, "tmp/%s is %d hours old: a delivery that was interrupted; it goes when the mailbox is opened for writing", name, int(age.Hours()))
 		}
 	}))
 	for _, sub := range []string{"new", "cur"} {
 		err = errors.Join(err, ignoreGone(c.d.readEntries(c.dir+"/"+sub, func(e fs.DirEntry) {
-			if !isMessage(e) {
-				c.doubt("foreign", 0, "%s/%s is no message, by its name or because it is no file: no reader sees it", sub, e.Name())
+			if !isMessage(e) && !strings.HasPrefix(e.Name(), ".nfs") { // open files that were removed
+				c.stray(sub + "/" + e.Name())
 			}
 		})))
 	}

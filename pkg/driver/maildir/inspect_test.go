@@ -66,7 +66,7 @@ func TestInspect(t *testing.T) {
 		{"lines", map[string]string{uidlistFile: good + "x\n1 1.a\n1 :1.a\n1 :1.b\n2 :1.a\n3 W5 :1.b\n4 :1.", "cur/1.a": "x", "cur/1.b": "x"}, "uid-order uid-twice uidlist-line uidlist-line uidlist-torn", false},
 		{"Courier", map[string]string{courierFile: "1 5 9\n1 1.a\n2\n", "cur/1.a": "x"}, "uidlist-line", false},
 		{"empty", map[string]string{"cur/1.a:2,S": ""}, "empty", true},
-		{"foreign", map[string]string{"cur/.nfs1": "", "new/:list": ""}, "foreign foreign", true},
+		{"foreign", map[string]string{"cur/.hidden": "", "new/:list": "", "cur/.nfs1": ""}, "foreign foreign", true},
 		{"pending", map[string]string{pendingFile: "half"}, "pending", false},
 	} {
 		found, in := codes(t, mailboxtest.NewEnv(t), tt.files)

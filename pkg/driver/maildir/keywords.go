@@ -77,10 +77,9 @@ func (s *slots) create(name string, used uint32) int {
 	if !mailbox.ValidKeyword(name) {
 		return -1
 	}
-	var unknown int
-	if n, err := fmt.Sscanf(name, "unknown-%d", &unknown); n == 1 && err == nil && unknown >= 0 && unknown < maxLetter && s[unknown] == "" {
-		s[unknown] = name
-		return unknown
+	if i := unknownSlot(name); i >= 0 && s[i] == "" {
+		s[i] = name
+		return i
 	}
 	for i, have := range s {
 		if have == "" && used&(1<<i) == 0 {
@@ -89,6 +88,17 @@ func (s *slots) create(name string, used uint32) int {
 		}
 	}
 	return -1
+}
+
+// unknownSlot is the slot in the name of a keyword of which there is only the
+// letter, "unknown-7", -1 for other names.
+func unknownSlot(name string) int {
+	digits, ok := strings.CutPrefix(name, "unknown-")
+	i, err := strconv.ParseUint(digits, 10, 8)
+	if !ok || err != nil || i >= maxLetter {
+		return -1
+	}
+	return int(i)
 }
 
 // A table gives keyword bits to letters.

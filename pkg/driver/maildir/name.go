@@ -2,9 +2,11 @@ package maildir
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -102,6 +104,96 @@ func withFlags(name string, f mailbox.SystemFlags, keywords uint32) string {
 	return string(out) + tail
 }
 
+// tidied returns the file "new/X" or "cur/X" with a name as programs write it,
+// and why it is not so.
+func tidied(file string) (tidy, why string) {
+	sub, name := file[:4], file[4:]
+	base, info, has, why := parted(name)
+	flags, tail := info, ""
+	if i := strings.IndexByte(info, ','); i >= 0 {
+		flags, tail = info[:i], info[i:]
+	}
+	letters, odd := tidyFlags(flags)
+	if clean := withoutControls(base); clean != base {
+		base, odd = clean, "has octets that no list of UIDs can have"
+	}
+	if sub == "new/" && letters != "" {
+		sub, odd = "cur/", cmp.Or(odd, "has flags, but is in new")
+	}
+	tidy = sub + base
+	if has && (sub == "cur/" || tail != "") {
+		tidy += infoSep + letters + tail
+	}
+	if tidy == file {
+		return file, ""
+	}
+	return tidy, cmp.Or(why, odd, "has an info that it should not have")
+}
+
+// parted parts a name into its base and what stands behind ":2,"; has is false
+// where it has no info.
+func parted(name string) (base, info string, has bool, why string) {
+	base, _, has = strings.Cut(name, ":")
+	at := strings.LastIndex(name, infoSep)
+	switch {
+	case has && at >= 0:
+		return base, name[at+len(infoSep):], true, ""
+	case has:
+		return base, "", true, "has an info that is not \":2,\": no reader sees flags in it"
+	}
+	if at = max(strings.LastIndex(name, ";2,"), strings.LastIndex(name, "!2,")); at <= 0 {
+		return name, "", false, ""
+	}
+	return name[:at], name[at+len(infoSep):], true, "has flags as they are written where names cannot have a colon: no reader here sees them"
+}
+
+// tidyFlags returns flags in order, those that some program knows, once each, and
+// what was wrong.
+func tidyFlags(flags string) (tidy, why string) {
+	var known []byte
+	for _, c := range []byte(flags) {
+		if strings.IndexByte("DFPRST", c) >= 0 || c >= 'a' && c <= 'z' {
+			known = append(known, c)
+		}
+	}
+	if len(known) < len(flags) {
+		why = "has a flag that no program knows"
+	}
+	if !slices.IsSorted(known) {
+		slices.Sort(known)
+		why = cmp.Or(why, "has flags that are not in order")
+	}
+	once := slices.Compact(known)
+	if len(once) < len(known) {
+		why = cmp.Or(why, "has a flag twice")
+	}
+	return string(once), why
+}
+
+// withoutControls returns a base without octets that would end a line.
+func withoutControls(base string) string {
+	b := []byte(base)
+	for i, c := range b {
+		if c < ' ' || c == 0x7F {
+			b[i] = '_'
+		}
+	}
+	return string(b)
+}
+
+// withSizes returns a base whose ",S=" and ",W=", where it has them, are right.
+func withSizes(base string, disk, crlf int64) string {
+	for key, n := range map[string]int64{",S=": disk, ",W=": crlf} {
+		if field([]byte(base), key[1:]) < 0 {
+			continue
+		}
+		i := strings.Index(base, key) + len(key)
+		_, rest := digits([]byte(base[i:]))
+		base = base[:i] + strconv.FormatInt(n, 10) + string(rest)
+	}
+	return base
+}
+
 // sizes reads the ",S=" and ",W=" of a base: octets on disk and with CRLF line
 // ends; -1 for what is not there.
 func sizes(base []byte) (disk, crlf int64) { return field(base, "S="), field(base, "W=") }
@@ -163,7 +255,10 @@ var (
 )
 
 func newNamer(host string) *namer {
-	return &namer{host: strings.NewReplacer("/", `\057`, ":", `\072`, ",", `\054`, "\x00", "").Replace(host)}
+	for _, r := range [][2]string{{"/", `\057`}, {":", `\072`}, {",", `\054`}, {"\x00", ""}} {
+		host = strings.ReplaceAll(host, r[0], r[1])
+	}
+	return &namer{host: host}
 }
 
 // next returns a new name. Names ascend by their times, so that every program

@@ -7,9 +7,11 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/lock"
 )
 
@@ -18,7 +20,8 @@ import (
 // has been: whoever opens the mailbox in between carries the rest out.
 //
 //	mailutil-pending 1 LF
-//	FROM NUL TO NUL ...      TO is empty for a file that goes
+//	FROM NUL TO NUL ...      TO is empty for a message that goes, "-" for a name
+//	                         that goes, whoever else may have its base
 //	LF CRC LF                CRC-32C of what stands before, 8 hex digits
 //
 // Names are "tmp/X", "new/X" or "cur/X", or those by which the file of keywords
@@ -34,11 +37,17 @@ const maxPending = 1 << 30
 
 var errUnfinished = errors.New("interrupted change, will be finished when the mailbox is opened next")
 
-// slotsStep puts new keywords in place.
-var slotsStep = step{"mailutil-keywords", keywordsFile}
+// slotsStep puts new keywords in place, listStep a new list of UIDs.
+var (
+	slotsStep = step{"mailutil-keywords", keywordsFile}
+	listStep  = step{"mailutil-uidlist", uidlistFile}
+)
 
-// A step renames a file, or removes it where to is "".
+// A step renames a file, or removes a message where to is "", or a name where it
+// is nameGoes.
 type step struct{ from, to string }
+
+const nameGoes = "-"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -67,7 +76,7 @@ func parsePending(b []byte) (steps []step, ok bool) {
 		from, rest, ok1 := bytes.Cut(text, []byte{0})
 		to, rest, ok2 := bytes.Cut(rest, []byte{0})
 		s := step{string(from), string(to)}
-		if !ok1 || !ok2 || s != slotsStep && (!inside(s.from) || s.to != "" && !inside(s.to)) {
+		if !ok1 || !ok2 || s != slotsStep && s != listStep && (!within(s.from) || s.to != "" && s.to != nameGoes && !inside(s.to)) {
 			return nil, false
 		}
 		steps = append(steps, s)
@@ -78,8 +87,14 @@ func parsePending(b []byte) (steps []step, ok bool) {
 
 // inside reports whether a name is that of a message.
 func inside(name string) bool {
+	_, file, _ := strings.Cut(name, "/")
+	return within(name) && file[0] != '.'
+}
+
+// within reports whether a name is that of something where messages are.
+func within(name string) bool {
 	sub, file, ok := strings.Cut(name, "/")
-	return ok && (sub == "tmp" || sub == "new" || sub == "cur") && file != "" && file[0] != '.' && !strings.Contains(file, "/")
+	return ok && (sub == "tmp" || sub == "new" || sub == "cur") && file != "" && file != "." && file != ".." && !strings.Contains(file, "/")
 }
 
 // A change carries out steps. The lock is held.
@@ -125,11 +140,21 @@ func (c *change) carry(seek func(s step) (step, bool, error)) error {
 
 // replaceSlots makes new keywords the first step.
 func (c *change) replaceSlots(s *slots) error {
-	if err := c.d.writeWhole(c.dir+"/"+slotsStep.from, os.O_TRUNC, s.print()); err != nil {
+	c.steps = append(c.steps, slotsStep)
+	return c.d.writeSide(c.dir, slotsStep, s.print())
+}
+
+// writeSide writes the file that a step puts in place, durably.
+func (d *Driver) writeSide(dir string, s step, b []byte) error {
+	if err := d.writeWhole(dir+"/"+s.from, os.O_TRUNC, b); err != nil {
 		return err
 	}
-	c.steps = append(c.steps, slotsStep)
-	return c.d.fs.SyncDir(c.dir)
+	return d.fs.SyncDir(dir)
+}
+
+// removeSides removes what steps were to put in place.
+func (d *Driver) removeSides(dir string) error {
+	return errors.Join(ignoreGone(d.fs.Remove(dir+"/"+slotsStep.from)), ignoreGone(d.fs.Remove(dir+"/"+listStep.from)))
 }
 
 // decide makes the list durable.
@@ -176,7 +201,7 @@ func (c *change) one(s step, seek func(step) (step, bool, error)) error {
 }
 
 func (c *change) do(s step) error {
-	if s.to == "" {
+	if s.to == "" || s.to == nameGoes {
 		return c.d.fs.Remove(c.dir + "/" + s.from)
 	}
 	return c.d.fs.Rename(c.dir+"/"+s.from, c.dir+"/"+s.to)
@@ -185,12 +210,12 @@ func (c *change) do(s step) error {
 // sync makes the names durable that the steps changed.
 func (c *change) sync() error {
 	var errs []error
-	if len(c.steps) > 0 && c.steps[0] == slotsStep {
+	if slices.Contains(c.steps, slotsStep) || slices.Contains(c.steps, listStep) {
 		errs = append(errs, c.d.fs.SyncDir(c.dir))
 	}
-	for _, sub := range []string{"new", "cur"} {
+	for _, sub := range []string{"tmp", "new", "cur"} {
 		for _, s := range c.steps {
-			if strings.HasPrefix(s.from, sub) || strings.HasPrefix(s.to, sub) {
+			if strings.HasPrefix(s.from, sub) && (sub != "tmp" || !inside(s.to)) || strings.HasPrefix(s.to, sub) {
 				errs = append(errs, c.d.fs.SyncDir(c.dir+"/"+sub))
 				break
 			}
@@ -220,11 +245,11 @@ func (c *change) undo(cause error) error {
 	var errs []error
 	for i := min(c.done, len(c.steps)-1); i >= 0; i-- {
 		s := c.steps[i]
-		if s.to == "" {
+		if s.to == "" || s.to == nameGoes {
 			continue
 		}
 		err := c.one(step{s.to, s.from}, func(back step) (step, bool, error) {
-			if back.from == keywordsFile {
+			if !inside(back.from) {
 				return back, false, nil
 			}
 			at, err := c.d.byBase(c.dir, back.from)
@@ -279,6 +304,9 @@ func (c *change) carryOut() error {
 	var where map[string]string // files by their bases, read when the first is missing
 	for _, s := range c.steps {
 		err := c.do(s)
+		if err == nil && inside(s.to) && fsx.Same(c.d.fs, c.dir+"/"+s.from, c.dir+"/"+s.to) { // half renamed
+			err = c.d.fs.Remove(c.dir + "/" + s.from)
+		}
 		if err == nil {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"mailutil/pkg/internal/fsx"
@@ -47,6 +48,7 @@ type index struct {
 	table   table
 	courier courierKeywords // nil where Courier keeps none, or Dovecot does
 	slots   bool            // there is a file of keywords
+	second  []string        // second names of messages that are there
 	foreign []uint64        // keyword bits by Courier of each entry, nil for none
 	known   [5]stamp        // of what was read
 	racy    time.Time       // stamps that are not older say little
@@ -300,6 +302,8 @@ func (d *Driver) keepTwice(dir string, ix *index, find func([]byte) *entry, twic
 		if inode(a) != inode(b) {
 			e.bits |= bitTwice
 			ix.all = append(ix.all, e)
+		} else {
+			ix.second = append(ix.second, ix.file(&e))
 		}
 	}
 	return nil
@@ -323,8 +327,9 @@ func (d *Driver) readUIDs(dir string, ix *index, find func([]byte) *entry) error
 	if ix.list, err = d.readList(dir+"/"+uidlistFile, take, nil); err != nil || ix.list.exists {
 		return err
 	}
-	if ix.list, err = d.readList(dir+"/"+courierFile, take, nil); err != nil || ix.list.validity != 0 {
-		ix.list.exists = false
+	ix.list, err = d.readList(dir+"/"+courierFile, take, nil)
+	ix.list.courier, ix.list.exists = ix.list.exists, false
+	if err != nil || ix.list.validity != 0 {
 		return err
 	}
 	h, ok, err := d.mbsyncHeader(dir)
@@ -394,11 +399,12 @@ func (ix *index) sort() {
 		all[i].entry = e
 		all[i].sec, all[i].usec = named(ix.base(&e))
 	}
-	slices.SortFunc(all, func(a, b aged) int {
+	sort.Slice(all, func(i, k int) bool {
+		a, b := &all[i], &all[k]
 		return cmp.Or(
 			cmp.Compare(a.uid-1, b.uid-1), // 0 is the largest
 			cmp.Compare(a.sec, b.sec), cmp.Compare(a.usec, b.usec),
-			bytes.Compare(ix.base(&a.entry), ix.base(&b.entry)))
+			bytes.Compare(ix.base(&a.entry), ix.base(&b.entry))) < 0
 	})
 	for i := range all {
 		ix.all[i] = all[i].entry

@@ -14,6 +14,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"mailutil/pkg/internal/fsx"
 )
@@ -147,9 +148,10 @@ func (r *record) ext(key byte) int64 {
 // A list is what was read of the list of UIDs, but for its lines.
 type list struct {
 	header
-	exists bool
-	dead   int  // lines of messages that are not there
-	broken bool // something could not be read: it must be written anew
+	exists  bool
+	courier bool // there is one of Courier's, which counts
+	dead    int  // lines of messages that are not there
+	broken  bool // something could not be read: it must be written anew
 }
 
 // A problem is a line of a list that is not as it should be.
@@ -243,11 +245,22 @@ func (l *list) take(n int, text []byte, last *uint32, each func(r record) bool) 
 		return "order"
 	}
 	*last = r.uid
-	if !each(r) {
-		return "dead"
+	switch {
+	case each(r):
+		return ""
+	case joined(text):
+		return "line"
 	}
-	return ""
+	return "dead"
 }
+
+// joined reports whether a line is two whose end is lost, or damaged otherwise.
+func joined(line []byte) bool { return garbled(line) || bytes.Count(line, []byte(" :")) > 1 }
+
+// garbled reports whether a line has octets that none has.
+func garbled(line []byte) bool { return bytes.ContainsFunc(line, isGarbled) }
+
+func isGarbled(c rune) bool { return c < ' ' || c == 0x7F || c == utf8.RuneError }
 
 // appendList adds lines to the list of UIDs, durably, in the shape "append".
 func (d *Driver) appendList(dir string, lines []byte) error {

@@ -258,11 +258,9 @@ func lettersOf(s *slots, names []string, op mailbox.FlagOp, used uint32) (mask u
 	for _, k := range names {
 		i := s.find(k)
 		if i < 0 && op == mailbox.Remove {
-			var n int
-			if _, err := fmt.Sscanf(k, "unknown-%d", &n); err != nil || n < 0 || n >= maxLetter || s[n] != "" {
+			if i = unknownSlot(k); i < 0 || s[i] != "" {
 				continue
 			}
-			i = n
 		}
 		if i < 0 {
 			i = s.create(k, used)

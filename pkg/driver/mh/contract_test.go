@@ -22,6 +22,6 @@ func TestContract(t *testing.T) {
 		Name: func(env *mailbox.Env, name string) mailbox.Name {
 			return mailbox.Name{Text: name, Path: filepath.Join(env.Home, "MH", name)}
 		},
-		MaxKeywords: maxKeywords, Shared: true, Numbers: true,
+		MaxKeywords: maxKeywords, Shared: true, Numbers: true, Unlocked: true,
 	})
 }

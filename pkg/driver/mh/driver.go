@@ -15,7 +15,6 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
-	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/numbered"
 	"mailutil/pkg/lock"
@@ -30,6 +29,7 @@ const (
 
 // Driver is the mh format. Its fields may be set before first use.
 type Driver struct {
+	numbered.Sessions
 	FS fsx.FS // the file calls of writers
 
 	env     *mailbox.Env
@@ -38,20 +38,23 @@ type Driver struct {
 }
 
 var (
-	_ mailbox.Driver   = (*Driver)(nil)
-	_ mailbox.Creator  = (*Driver)(nil)
-	_ mailbox.Deleter  = (*Driver)(nil)
-	_ mailbox.Renamer  = (*Driver)(nil)
-	_ mailbox.Appender = (*Driver)(nil)
-	_ mailbox.Placer   = (*Driver)(nil)
-	_ mailbox.Lister   = (*Driver)(nil)
-	_ mailbox.Checker  = (*Driver)(nil)
-	_ mailbox.Parent   = (*Driver)(nil)
+	_ mailbox.Driver    = (*Driver)(nil)
+	_ mailbox.Creator   = (*Driver)(nil)
+	_ mailbox.Deleter   = (*Driver)(nil)
+	_ mailbox.Renamer   = (*Driver)(nil)
+	_ mailbox.Appender  = (*Driver)(nil)
+	_ mailbox.Placer    = (*Driver)(nil)
+	_ mailbox.Lister    = (*Driver)(nil)
+	_ mailbox.Checker   = (*Driver)(nil)
+	_ mailbox.Parent    = (*Driver)(nil)
+	_ mailbox.Holder    = (*Driver)(nil)
+	_ mailbox.Forgetter = (*Driver)(nil)
 )
 
 // New returns the driver.
 func New(env *mailbox.Env) *Driver {
 	d := &Driver{FS: fsx.OS{}, env: env}
+	d.Of = d.format
 	d.profile = sync.OnceValue(d.readProfile)
 	return d
 }
@@ -166,8 +169,6 @@ func (d *Driver) warn() {
 func (d *Driver) files() flocked.Files { return flocked.Files{FS: d.FS, Env: d.env, Format: d.Name()} }
 
 func (d *Driver) fail(op string, n mailbox.Name, err error) error { return d.files().Fail(op, n, err) }
-
-func (d *Driver) journal() journal.Options { return d.files().Journal() }
 
 func (d *Driver) dir(path string) numbered.Dir { return numbered.Dir{FS: d.FS, Path: path} }
 
@@ -290,16 +291,14 @@ func (d *Driver) locked(ctx context.Context, path string, do func(s *state) erro
 	return d.format().Locked(ctx, path, true, func(k numbered.Kept) error { return do(k.(*state)) })
 }
 
-// Open opens n.
-func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
-	return d.format().Open(ctx, n, m)
+// Hold opens n and keeps the sequences locked for writing until Close. What
+// delivers without that lock, as the original does, is not kept out.
+func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, error) {
+	return d.format().Hold(ctx, n)
 }
 
-// Append begins to add mail to n, which must exist unless o.New says that it
-// must not.
-func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
-	return d.format().Append(ctx, n, o)
-}
+// ForgetsUIDs says that UIDVALIDITY is that of the session.
+func (d *Driver) ForgetsUIDs() {}
 
 // Create makes an empty mailbox: a directory, which gets a sequences file where
 // nothing else shows what it is.

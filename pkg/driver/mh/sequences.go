@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -102,7 +103,7 @@ func (s *sequence) numbers(list string, at int, flaws []flaw) []flaw {
 
 // tidy puts spans in order and joins those that touch.
 func tidy(spans []span) []span {
-	slices.SortFunc(spans, func(a, b span) int { return int(int64(a.lo) - int64(b.lo)) })
+	sort.Slice(spans, func(i, k int) bool { return spans[i].lo < spans[k].lo })
 	out := spans[:0]
 	for _, s := range spans {
 		if n := len(out); n > 0 && s.lo <= out[n-1].hi+1 {

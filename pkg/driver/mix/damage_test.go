@@ -228,6 +228,18 @@ var whole = []breakage{
 		r := w.index.Msgs[0]
 		w.index.Cut(r.Line, r.End-r.Line)
 	}},
+	{"UID of the message before in the index", func(w *wreck) { sameUID(w.index, 1+w.rnd.IntN(len(w.index.Msgs)-1), 1) }},
+	{"UID of the message before in a data file", func(w *wreck) { sameUID(w.data[0], 1+w.rnd.IntN(len(w.data[0].Msgs)-1), len(token)) }},
+	{"UID of the message before in both", func(w *wreck) {
+		for k := 1; k < 3; k++ { // one of them is not removed
+			sameUID(w.data[0], k, len(token))
+			sameUID(w.index, k, 1)
+		}
+	}},
+	{"status of messages that are not there", func(w *wreck) {
+		w.status.Insert(len(w.status.Octets), appendStatus(nil, status{uid: 900, flags: bitDeleted, modseq: 1}))
+		w.status.Insert(seqLen, appendStatus(nil, status{uid: 901, flags: bitDeleted, modseq: 1}))
+	}},
 	{"removal interrupted before the index", func(w *wreck) {
 		for _, c := range damage.Classes {
 			if c.Name == "compaction interrupted" {
@@ -251,6 +263,13 @@ var whole = []breakage{
 	{"meta: keywords have no end", func(w *wreck) { w.meta.Cut(len(w.meta.Octets)-2, 2) }},
 	{"meta: UIDLAST too low", func(w *wreck) { w.meta.Set(2*seqLen, []byte("L00000003")) }},
 	{"meta: garbage behind", func(w *wreck) { w.meta.Insert(len(w.meta.Octets), []byte("garbage")) }},
+}
+
+// sameUID gives message or record k the UID of the one before it; at is where it
+// is in the line.
+func sameUID(f *damage.File, k, at int) {
+	old := f.Msgs[k-1].Line + at
+	f.Set(f.Msgs[k].Line+at, bytes.Clone(f.Octets[old:old+8]))
 }
 
 // breakages are all kinds of damage.
@@ -313,8 +332,8 @@ func TestDamage(t *testing.T) {
 		sum.add(s)
 	}
 	t.Logf("%d classes: %v", len(classes), sum)
-	if sum.back*1000 < sum.intact*999 || sum.failed > 0 {
-		t.Errorf("got %v; want 99.9%% of the intact messages", sum)
+	if sum.back*1000 < sum.intact*999 || sum.same*1000 < sum.named*999 || sum.invented > 0 || sum.failed > 0 {
+		t.Errorf("got %v; want 99.9%% of the intact messages, and none invented", sum)
 	}
 }
 
@@ -413,7 +432,7 @@ func (s score) judge(t *testing.T, k *wreck, c breakage, seed uint64, got []seen
 				t.Logf("%s, seed %d: got %v\nwant %v", c.name, seed, is, m.seen)
 			}
 		}
-		if !k.gone[statusName] && k.status.Left(record).Line && is.uid == m.uid && !k.gone[metaName] && bytes.Contains(k.meta.Octets, []byte("KWork Home")) {
+		if !k.gone[statusName] && k.status.Left(record).Line && is.uid == m.uid && !k.gone[metaName] && bytes.Contains(k.meta.Octets, []byte("\r\nKWork Home\r\n")) {
 			s.flagged++
 			if is.flags == m.flags {
 				s.worn++

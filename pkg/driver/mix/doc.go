@@ -108,17 +108,17 @@
 //
 // # Findings of a deep check
 //
-// Damage: repair, meta-missing, meta-sequence, meta-validity, meta-uidlast, meta-new,
-// meta-keywords, meta-open, meta-record, meta-size; index-missing,
+// Damage: repair, meta-missing, meta-sequence, meta-validity, meta-uidlast,
+// meta-new, meta-keywords, meta-open, meta-record, meta-size; index-missing,
 // index-sequence, index-record, index-torn, index-date, uid-order, uid-twice,
-// uidlast-low, header-size; data-missing, data-short, overlap, token, token-uid,
-// token-length, token-size, text-wiped, unlisted, unlisted-status,
-// unlisted-other, junk; status-missing, status-sequence, status-record,
-// status-torn, status-empty, status-lacking; journal. Doubt: validity-missing,
-// meta-loose, keyword, keyword-twice, keyword-unnamed, index-loose,
-// index-unfinished, token-date, nuls, bare-lf, status-unlisted, status-twice,
-// flags-unknown, copy, expunged, lost, deleted, copy-left, stray. All with
-// "mix." before.
+// uidlast-low, header-size; data-missing, data-mode, data-short, overlap,
+// token, token-uid, token-length, token-size, text-wiped, unlisted,
+// unlisted-status, unlisted-other, junk; status-missing, status-sequence,
+// status-record, status-torn, status-empty, status-lacking; journal. Doubt:
+// validity-missing, meta-loose, keyword, keyword-twice, keyword-unnamed,
+// index-loose, index-unfinished, token-date, nuls, bare-lf, status-unlisted,
+// status-twice, flags-unknown, copy, expunged, lost, deleted, copy-left, stray.
+// All with "mix." before.
 //
 // # Repair
 //

@@ -6,8 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"sort"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
@@ -142,6 +141,6 @@ func entries(dir string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	all, err := f.OS().ReadDir(-1)
-	slices.SortFunc(all, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	sort.Slice(all, func(i, k int) bool { return all[i].Name() < all[k].Name() })
 	return all, errors.Join(err, f.Close())
 }

@@ -2,8 +2,10 @@ package mix
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -83,7 +85,9 @@ type indexed struct {
 	ends  bool // with a whole record
 	bad   int  // lines that cannot be read
 
-	highest uint32 // UID
+	highest uint32  // UID
+	uids    []int32 // those of all whose UID is known, by UID
+	places  []int32 // and those whose place is, by file and offset
 }
 
 // readIndex reads what is left of the index.
@@ -129,7 +133,42 @@ func readIndex(r io.ReaderAt, size int64) (x indexed, err error) {
 		first = false
 	})
 	x.holes = h.end(x.ends)
+	x.sort()
 	return x, err
+}
+
+// sort makes records to be found.
+func (x *indexed) sort() {
+	for n := range x.all {
+		if x.all[n].known.has(knowUID) {
+			x.uids = append(x.uids, int32(n))
+		}
+		if x.all[n].known.has(knowPlace) {
+			x.places = append(x.places, int32(n))
+		}
+	}
+	slices.SortStableFunc(x.uids, func(a, b int32) int { return cmp.Compare(x.all[a].uid, x.all[b].uid) })
+	slices.SortStableFunc(x.places, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(x.all[a].file, x.all[b].file), cmp.Compare(x.all[a].pos, x.all[b].pos))
+	})
+}
+
+// of returns what the index says of a UID, nil where it says nothing.
+func (x *indexed) of(uid uint32) *listed {
+	k, ok := slices.BinarySearchFunc(x.uids, uid, func(n int32, uid uint32) int { return cmp.Compare(x.all[n].uid, uid) })
+	if !ok {
+		return nil
+	}
+	return &x.all[x.uids[k]]
+}
+
+// in returns the records of a data file, by offset.
+func (x *indexed) in(file uint32) []int32 {
+	find := func(file uint64) int {
+		k, _ := slices.BinarySearchFunc(x.places, file, func(n int32, file uint64) int { return cmp.Compare(uint64(x.all[n].file), file) })
+		return k
+	}
+	return x.places[find(uint64(file)):find(uint64(file)+1)]
 }
 
 // A told is what the status says in one record, as far as it can be read.
@@ -142,7 +181,7 @@ type told struct {
 type flagged struct {
 	there bool // it says something
 	seq   uint32
-	byUID map[uint32]told
+	all   []told   // by UID, each once
 	lost  []told   // records whose UID cannot be read
 	at    []uint32 // of each of them, the UID of the record before it
 	holes holes
@@ -151,7 +190,6 @@ type flagged struct {
 
 // readStatus reads what is left of the status.
 func readStatus(r io.ReaderAt, size int64) (x flagged, err error) {
-	x.byUID = map[uint32]told{}
 	h := holeFinder{}
 	first, ends := true, false
 	err = eachLine(r, size, func(line []byte, whole bool) {
@@ -180,16 +218,27 @@ func readStatus(r io.ReaderAt, size int64) (x flagged, err error) {
 				continue
 			}
 			x.there = true
-			if old, twice := x.byUID[t.uid]; !twice || t.known > old.known {
-				x.byUID[t.uid] = t
-			}
+			x.all = append(x.all, t)
 		}
 		h.open = h.open || !whole
 		first = false
 	})
 	x.last = h.last
 	x.holes = h.end(ends)
+	// Of two of the same UID the one of which more can be read is believed, or
+	// the first.
+	slices.SortStableFunc(x.all, func(a, b told) int { return cmp.Or(cmp.Compare(a.uid, b.uid), cmp.Compare(b.known, a.known)) })
+	x.all = slices.CompactFunc(x.all, func(a, b told) bool { return a.uid == b.uid })
 	return x, err
+}
+
+// of returns what the status says of a UID.
+func (x *flagged) of(uid uint32) (t told, ok bool) {
+	k, ok := slices.BinarySearchFunc(x.all, uid, func(t told, uid uint32) int { return cmp.Compare(t.uid, uid) })
+	if ok {
+		t = x.all[k]
+	}
+	return t, ok
 }
 
 // seqLine reads the sequence that begins index and status.

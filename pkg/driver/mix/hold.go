@@ -10,7 +10,6 @@ import (
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
-	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -211,7 +210,7 @@ func (h *hold) finishRepair(ctx context.Context, meta fsx.File, p *pair) error {
 	switch {
 	case err != nil:
 	case !alone:
-		err = fmt.Errorf("%w: %w", journal.ErrUnfinished, mend.InUse(meta.Name(), h.d.locks()))
+		err = fmt.Errorf("%w: %w", journal.ErrUnfinished, h.inUse())
 	default:
 		s := &sole{hold: &hold{d: h.d, dir: h.dir, f: meta}, p: p}
 		if _, err = s.finishStaged(); err == nil {

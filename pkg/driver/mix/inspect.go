@@ -121,6 +121,9 @@ func (i *inspection) open(name string) (*inspected, error) {
 		return f, nil
 	}
 	f, err := fsx.OpenQuiet(i.d.FS, filepath.Join(i.dir, name))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w; the original makes such files: chmod u+rw them, then go on", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -170,6 +170,21 @@ func TestInspectDamage(t *testing.T) {
 	}
 }
 
+// Nothing is wrong with a message whose line is read in two pieces.
+func TestInspectLarge(t *testing.T) {
+	w := newWorld(t)
+	w.FS = hasty{}
+	n := w.name("large")
+	first := "Subject: x\r\n\r\n"
+	first += strings.Repeat("x", windowSize-tokenLen-20-len(first)) // the next line begins 20 octets before the window ends
+	if err := deliver(w, n, mailbox.AppendOptions{New: true}, item(first), item(text)); err != nil {
+		t.Fatal(err)
+	}
+	if in, all := w.inspectAll(n); in.Doubts+in.Damages > 0 || in.Messages != 2 {
+		t.Errorf("got %d messages, %v; want 2 and nothing found", in.Messages, all)
+	}
+}
+
 func TestInspectForeign(t *testing.T) {
 	w := newWorld(t)
 	if err := os.Mkdir(w.name("dir").Path, 0o700); err != nil {

@@ -51,8 +51,12 @@ func (i *inspection) message(m *message, seq int) error {
 	if m.pos >= size {
 		return nil
 	}
-	line, err := i.data.at(m.file, m.pos, min(2*tokenLen, size-m.pos))
+	f, err := i.open(name)
 	if err != nil {
+		return err
+	}
+	line := make([]byte, min(2*tokenLen, size-m.pos))
+	if n, err := f.ReadAt(line, m.pos); n < len(line) {
 		return err
 	}
 	t, length, ok := parseToken(line)
@@ -147,6 +151,9 @@ func (i *inspection) rest() error {
 		f, err := i.open(name)
 		if err != nil {
 			return err
+		}
+		if mode := f.fi.Mode().Perm(); mode&0o400 == 0 {
+			i.damage("data-mode", name, beside, 0, "has mode %04o: its owner cannot read it", mode)
 		}
 		at := int64(0)
 		for _, e := range append(merge(listed[n]), extent{f.fi.Size(), f.fi.Size()}) {

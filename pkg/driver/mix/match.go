@@ -1,7 +1,9 @@
 package mix
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
@@ -10,26 +12,31 @@ import (
 // take lets piece k be what record r lists.
 func (p *planner) take(k, r int) { p.pieces[k].rec, p.index.all[r].piece = r, k }
 
-// match finds the pieces that the index lists: by their UIDs, then by their
-// places, then by date and size, at last by the order in which they are.
+// match finds the pieces that the index lists: those that are as it says, then
+// by their UIDs, then by their places, then by date and size, at last by the
+// order in which they are.
 func (p *planner) match() {
-	byUID, byPlace := map[uint32][]int{}, map[[2]int64]int{}
+	for n := range p.index.all {
+		r := &p.index.all[n]
+		if k := p.pieceAt(r); k >= 0 && r.known.has(knowUID) && p.pieces[k].known.has(knowUID) && p.pieces[k].line.uid == r.uid {
+			p.take(k, n)
+		}
+	}
+	byUID := map[uint32][]int{}
 	for k := range p.pieces {
-		if c := &p.pieces[k]; !c.junk {
-			byPlace[[2]int64{int64(c.file), c.off}] = k
-			if c.known.has(knowUID) {
-				byUID[c.line.uid] = append(byUID[c.line.uid], k)
-			}
+		if c := &p.pieces[k]; !c.junk && c.rec < 0 && c.known.has(knowUID) {
+			byUID[c.line.uid] = append(byUID[c.line.uid], k)
 		}
 	}
 	for n := range p.index.all {
 		r := &p.index.all[n]
+		if r.piece >= 0 || !r.known.has(knowUID) {
+			continue
+		}
 		best, most := -1, 0
 		for _, k := range byUID[r.uid] {
-			if c := &p.pieces[k]; r.known.has(knowUID) && c.rec < 0 {
-				if s := likeness(c, r); s > most {
-					best, most = k, s
-				}
+			if s := likeness(&p.pieces[k], r); s > most && p.pieces[k].rec < 0 {
+				best, most = k, s
 			}
 		}
 		if best >= 0 {
@@ -38,19 +45,31 @@ func (p *planner) match() {
 	}
 	for n := range p.index.all {
 		r := &p.index.all[n]
-		if r.piece >= 0 || !r.known.has(knowPlace) {
-			continue
-		}
-		k, ok := byPlace[[2]int64{int64(r.file), r.pos}]
-		if !ok {
-			continue
-		}
-		if c := &p.pieces[k]; c.rec < 0 && (!c.known.has(knowUID) || c.line.date == r.date || c.line.size == r.size) {
-			p.take(k, n)
+		if k := p.pieceAt(r); k >= 0 && r.piece < 0 {
+			if c := &p.pieces[k]; !c.known.has(knowUID) || c.line.date == r.date || c.line.size == r.size {
+				p.take(k, n)
+			}
 		}
 	}
 	p.matchAlike()
 	p.matchOrder()
+}
+
+// pieceAt returns the piece where a record of the index says that its message
+// is, if no other has it; -1 for none.
+func (p *planner) pieceAt(r *listed) int {
+	if !r.known.has(knowPlace) {
+		return -1
+	}
+	f := p.fileOf(r.file)
+	if f == nil {
+		return -1
+	}
+	k, ok := slices.BinarySearchFunc(p.pieces[f.first:f.last], r.pos, func(c piece, pos int64) int { return cmp.Compare(c.off, pos) })
+	if k += f.first; !ok || p.pieces[k].junk || p.pieces[k].rec >= 0 {
+		return -1
+	}
+	return k
 }
 
 // likeness says how much of a piece is what the index says, 0 for nothing.
@@ -182,8 +201,7 @@ func (p *planner) identify() {
 			taken[r] = true
 			continue
 		}
-		_, knowsIndex := p.status.byUID[r]
-		_, knowsLine := p.status.byUID[c.line.uid]
+		knowsIndex, knowsLine := p.known(r), p.known(c.line.uid)
 		switch {
 		case taken[r], knowsLine && !knowsIndex:
 			c.uid = c.line.uid
@@ -250,7 +268,7 @@ func (p *planner) distrust() {
 				all, at = append(all, mend.UID{Now: u}), append(at, k)
 			}
 		}
-		mend.Number(all, 0)
+		mend.Distrust(all)
 		for n, u := range all {
 			if c := &p.pieces[at[n]]; (u.Lost || u.Now == 0) && c.rec < 0 && !p.known(c.uid) {
 				c.uid, c.misread = 0, true
@@ -264,6 +282,6 @@ const maxGap = 1 << 16
 
 // known reports whether the status knows a UID.
 func (p *planner) known(uid uint32) bool {
-	_, ok := p.status.byUID[uid]
+	_, ok := p.status.of(uid)
 	return ok
 }

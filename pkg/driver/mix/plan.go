@@ -158,20 +158,8 @@ func (p *planner) evidence() (err error) {
 
 // walk goes through all data files.
 func (p *planner) walk() error {
-	byUID := map[uint32]*listed{}
-	for k := range p.index.all {
-		if r := &p.index.all[k]; r.known.has(knowUID) && byUID[r.uid] == nil {
-			byUID[r.uid] = r
-		}
-	}
 	for _, f := range p.files {
-		w := &walker{file: f.number, r: f.f, size: f.f.fi.Size(), byPos: map[int64]*listed{}, byUID: byUID}
-		w.knows = func(uid uint32) bool { _, ok := p.status.byUID[uid]; return ok || byUID[uid] != nil }
-		for k := range p.index.all {
-			if r := &p.index.all[k]; r.known.has(knowPlace) && r.file == f.number {
-				w.byPos[r.pos], w.order = r, append(w.order, r)
-			}
-		}
+		w := &walker{file: f.number, r: f.f, size: f.f.fi.Size(), index: &p.index, places: p.index.in(f.number), status: &p.status}
 		f.first = len(p.pieces)
 		for {
 			c, ok, err := w.step()
@@ -220,10 +208,10 @@ func isBlank(r io.ReaderAt, off, end int64) (bool, error) {
 // status, proves that it was removed.
 func (p *planner) alive(k int, f *planFile) bool {
 	c := &p.pieces[k]
-	if c.foreign {
-		return c.fits()
-	}
 	x, s := &p.index, &p.status
+	if c.foreign { // in a file that the index does not know it may be of another mailbox
+		return c.fits() && (len(x.in(c.file)) == 0 || len(x.holes) > 0)
+	}
 	current := s.there && (x.seq == 0 || s.seq == 0 || s.seq >= x.seq)
 	// An index that was written after mail came last lists all that is there.
 	latest := x.ends && x.seq != 0 && p.had.seq != 0 && x.seq >= p.had.seq
@@ -231,7 +219,8 @@ func (p *planner) alive(k int, f *planFile) bool {
 		low, high := p.bounds(f, k)
 		return !x.there || x.holes.meet(low, high) || high > x.highest && !latest
 	}
-	proven := x.there && !x.holes.has(c.uid) && (c.uid < x.highest || latest && c.uid <= p.had.uidLast)
+	given := c.uid <= p.had.uidLast || x.highest > p.had.uidLast // which is wrong then
+	proven := x.there && !x.holes.has(c.uid) && (c.uid < x.highest || latest && given)
 	if proven {
 		return current && p.known(c.uid)
 	}
@@ -241,7 +230,7 @@ func (p *planner) alive(k int, f *planFile) bool {
 // choose decides which pieces are messages of the result, in which order, and
 // numbers them.
 func (p *planner) choose() {
-	var list, foreign []int
+	var list []int
 	for _, f := range p.files {
 		for k := f.first; k < f.last; k++ {
 			c := &p.pieces[k]
@@ -255,15 +244,10 @@ func (p *planner) choose() {
 			default:
 				continue
 			}
-			if c.foreign {
-				foreign = append(foreign, k)
-			} else {
-				list = append(list, k)
-			}
+			list = append(list, k)
 		}
 	}
-	list, late := p.fitting(p.ordered(list))
-	p.number(list, append(late, foreign...))
+	p.number(p.fitting(p.ordered(list)))
 	p.explainList()
 }
 
@@ -320,13 +304,10 @@ func (p *planner) explainList() {
 	}
 }
 
-// fitting returns the pieces without those without a UID for which it cannot be
-// known, because not exactly as many are free where they are. These get new ones
-// at the end: then all others keep theirs, and UIDVALIDITY stays.
+// fitting divides pieces into those that have a UID, or of which it can be known
+// because exactly as many are free where they are, and the others: these get new
+// ones at the end. Then all others keep theirs, and UIDVALIDITY stays.
 func (p *planner) fitting(list []int) (in, late []int) {
-	if !p.had.validityKnown {
-		return list, nil // it changes anyway
-	}
 	low := uint32(0)
 	for n := 0; n < len(list); n++ {
 		if uid := p.pieces[list[n]].uid; uid > 0 {
@@ -334,14 +315,20 @@ func (p *planner) fitting(list []int) (in, late []int) {
 			in = append(in, list[n])
 			continue
 		}
+		var run []int
 		end := n
-		for end < len(list) && p.pieces[list[end]].uid == 0 {
-			end++
+		for ; end < len(list) && p.pieces[list[end]].uid == 0; end++ {
+			if p.pieces[list[end]].foreign {
+				late = append(late, list[end])
+			} else {
+				run = append(run, list[end])
+			}
 		}
-		if end < len(list) && int64(p.pieces[list[end]].uid)-int64(low)-1 != int64(end-n) {
-			late = append(late, list[n:end]...)
+		fits := end == len(list) || int64(p.pieces[list[end]].uid)-int64(low)-1 == int64(len(run))
+		if fits || !p.had.validityKnown { // it changes anyway
+			in = append(in, run...)
 		} else {
-			in = append(in, list[n:end]...)
+			late = append(late, run...)
 		}
 		n = end - 1
 	}
@@ -411,12 +398,11 @@ func (p *planner) fromStatus(list []int) {
 		has[p.pieces[k].uid] = true
 	}
 	var free []uint32
-	for uid := range p.status.byUID {
-		if !has[uid] {
+	for n := range p.status.all {
+		if uid := p.status.all[n].uid; !has[uid] {
 			free = append(free, uid)
 		}
 	}
-	slices.Sort(free)
 	low := uint32(0)
 	for n := 0; n < len(list); n++ {
 		if uid := p.pieces[list[n]].uid; uid > 0 {
@@ -465,7 +451,7 @@ func (p *planner) flags() {
 		} else if m.given {
 			uid = 0
 		}
-		if t, ok := s.byUID[uid]; ok {
+		if t, ok := s.of(uid); ok {
 			before = uid
 			p.dress(n, t)
 			continue

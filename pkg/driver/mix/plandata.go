@@ -64,8 +64,12 @@ func (p *planner) guessDate(n int, prev mailbox.Date) error {
 	return nil
 }
 
+// fileOf returns the data file of a number, nil where it is not there.
 func (p *planner) fileOf(number uint32) *planFile {
-	k, _ := slices.BinarySearchFunc(p.files, number, func(f *planFile, n uint32) int { return cmp.Compare(f.number, n) })
+	k, ok := slices.BinarySearchFunc(p.files, number, func(f *planFile, n uint32) int { return cmp.Compare(f.number, n) })
+	if !ok {
+		return nil
+	}
 	return p.files[k]
 }
 
@@ -170,8 +174,12 @@ func (p *planner) inspected(c *piece) *listed {
 		return nil
 	}
 	r := &p.index.all[c.rec]
-	if !r.known.has(knowUID|knowSize|knowPlace|knowHeader) || r.file != c.file || r.pos != c.off || r.size != c.line.size ||
-		r.size != c.end-c.text || p.i.wrongHeader[[2]int64{int64(r.file), r.pos}] {
+	if !r.known.has(knowUID|knowSize|knowPlace|knowHeader) || r.file != c.file || r.pos != c.off || r.text() != c.text || r.end() != c.end {
+		return nil
+	}
+	at := byUID{msgs: p.i.s.msgs}
+	m := at.find(r.uid)
+	if m == nil || m.file != r.file || m.pos != r.pos || m.size != r.size || m.header != r.header || p.i.wrongHeader[[2]int64{int64(m.file), m.pos}] {
 		return nil
 	}
 	return r
@@ -180,6 +188,9 @@ func (p *planner) inspected(c *piece) *listed {
 // stays reports whether a data file can stay as it is: what is listed of it is
 // as it should be, and all else is whole messages that were removed.
 func (p *planner) stays(f *planFile) bool {
+	if f.f.fi.Mode().Perm()&0o400 == 0 {
+		return false
+	}
 	at := int64(0)
 	for _, n := range f.msgs {
 		m := &p.msgs[n]

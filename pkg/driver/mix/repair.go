@@ -229,7 +229,7 @@ func (d *Driver) sole(ctx context.Context, dir string) (s *sole, err error) {
 	if s.entry, err = os.Open(dir); err != nil {
 		return s, err
 	}
-	if err := lock.TryFlock(s.entry, lock.Exclusive); err != nil {
+	if err := lock.TryFlock(s.entry, lock.Exclusive); errors.Is(err, lock.ErrBusy) { // not all file systems can
 		return s, fmt.Errorf("%w: another repair of it is under way", mailbox.ErrBusy)
 	}
 	there := map[string]bool{}
@@ -241,7 +241,9 @@ func (d *Driver) sole(ctx context.Context, dir string) (s *sole, err error) {
 		if s.f, err = d.open(filepath.Join(dir, metaName), os.O_RDWR); err != nil {
 			return s, err
 		}
-		if err := s.share(ctx); err != nil {
+		if err := s.share(ctx); errors.Is(err, lock.ErrBusy) {
+			return s, s.inUse()
+		} else if err != nil {
 			return s, err
 		}
 	}
@@ -260,10 +262,13 @@ func (d *Driver) sole(ctx context.Context, dir string) (s *sole, err error) {
 	}
 	ok, err := s.tryAlone()
 	if err == nil && !ok {
-		err = mend.InUse(filepath.Join(dir, metaName), d.locks())
+		err = s.inUse()
 	}
 	return s, err
 }
+
+// inUse says who has the mailbox.
+func (h *hold) inUse() error { return mend.InUse(filepath.Join(h.dir, metaName), h.d.locks()) }
 
 func (s *sole) close() error {
 	err := s.p.close()

@@ -12,26 +12,14 @@ import (
 	"strings"
 	"testing"
 
+	"mailutil/pkg/internal/mend/mendtest"
 	"mailutil/pkg/mailbox"
 )
 
-// repairAll plans a repair of n and carries it out. It returns what was planned
-// and what was made.
-func (w *world) repairAll(n mailbox.Name, o mailbox.RepairOptions) (r mailbox.Repair, made mailbox.RepairFiles, err error) {
+// repairAll repairs n, and returns what was planned at last and what was made.
+func (w *world) repairAll(n mailbox.Name, o mailbox.RepairOptions) (mailbox.Repair, mailbox.RepairFiles, error) {
 	w.t.Helper()
-	for range 3 {
-		if r, err = w.PlanRepair(context.Background(), n, o, nil); err != nil {
-			return nil, made, err
-		}
-		if !r.Needed() {
-			return r, made, nil
-		}
-		again := false
-		if made, again, err = r.CarryOut(context.Background()); !again {
-			return r, made, err
-		}
-	}
-	return r, made, err
+	return mendtest.Repair(w.t, w.Driver, n, o)
 }
 
 // A seen is a message as tests compare it.
@@ -171,4 +159,33 @@ func (g *goldenView) orNone() *goldenView {
 		return &goldenView{}
 	}
 	return g
+}
+
+// The original makes data files that nobody but root can read.
+func TestRepairMode(t *testing.T) {
+	w := newWorld(t)
+	n := w.golden("basic")
+	data := filepath.Join(n.Path, ".mix6b03b909")
+	if err := os.Chmod(data, 0); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 {
+		if _, err := w.PlanRepair(context.Background(), n, mailbox.RepairOptions{}, nil); err == nil || !strings.Contains(err.Error(), "chmod u+rw") {
+			t.Errorf("got %v, want what to do", err)
+		}
+		return
+	}
+	before := w.seeAll(n)
+	r, _, err := w.repairAll(n, mailbox.RepairOptions{})
+	if err != nil || !r.Account().Whole() {
+		t.Fatalf("got %v, %v", r, err)
+	}
+	for name := range w.files(n) {
+		if fi, err := os.Stat(filepath.Join(n.Path, name)); err != nil || fi.Mode() != 0o600 {
+			t.Errorf("%s: got %v, %v", name, fi.Mode(), err)
+		}
+	}
+	if got := w.seeAll(n); !slices.Equal(got, before) {
+		t.Errorf("got %v, want %v", got, before)
+	}
 }

@@ -87,18 +87,26 @@ func realDate(field []byte) (d mailbox.Date, ok bool) {
 	return d, ok && storable(d)
 }
 
+// inBoth reads the fields that a record of the index and the line in front of a
+// message have both.
+func inBoth(uid, date, size []byte) (m message, k known) {
+	var ok bool
+	if m.uid, ok = uidIn(uid); ok {
+		k |= knowUID
+	}
+	if m.date, ok = realDate(date); ok {
+		k |= knowDate
+	}
+	if v, ok := number(size); ok {
+		m.size, k = int64(v), k|knowSize
+	}
+	return m, k
+}
+
 // salvageIndex takes from a record of the index what can be read of it.
 func salvageIndex(line []byte) (m message, k known) {
 	f := fieldsOf(line, indexFields)
-	if uid, ok := uidIn(f[0]); ok {
-		m.uid, k = uid, k|knowUID
-	}
-	if d, ok := realDate(f[1]); ok {
-		m.date, k = d, k|knowDate
-	}
-	if v, ok := number(f[2]); ok {
-		m.size, k = int64(v), k|knowSize
-	}
+	m, k = inBoth(f[0], f[1], f[2])
 	file, ok1 := number(f[3])
 	pos, ok2 := number(f[4])
 	if ok1 && ok2 {
@@ -109,7 +117,6 @@ func salvageIndex(line []byte) (m message, k known) {
 }
 
 // salvageStatus takes from a record of the status what can be read of it.
-// Deleted is believed only where all of it can be.
 func salvageStatus(line []byte) (s status, k known) {
 	f := fieldsOf(line, statusFields)
 	if uid, ok := uidIn(f[0]); ok {
@@ -211,16 +218,7 @@ func lineEnd(b []byte) int {
 
 func tokenParts(line []byte) (m message, k known) {
 	f := fieldsOf(line, tokenFields)
-	if uid, ok := uidIn(f[1]); ok {
-		m.uid, k = uid, k|knowUID
-	}
-	if d, ok := realDate(f[2]); ok {
-		m.date, k = d, k|knowDate
-	}
-	if v, ok := number(f[3]); ok {
-		m.size, k = int64(v), k|knowSize
-	}
-	return m, k
+	return inBoth(f[1], f[2], f[3])
 }
 
 // looseToken reads the line in front of a message as parseToken does, also one

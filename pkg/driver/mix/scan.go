@@ -228,10 +228,16 @@ type byUID struct {
 	next int
 }
 
+// fewSteps is how far a search goes before it jumps.
+const fewSteps = 8
+
 // find returns the message of that UID, nil for none. Where a damaged index
 // lists one twice it is the first.
 func (b *byUID) find(uid uint32) *message {
-	for b.next < len(b.msgs) && b.msgs[b.next].uid < uid {
+	for range fewSteps {
+		if b.next == len(b.msgs) || b.msgs[b.next].uid >= uid {
+			break
+		}
 		b.next++
 	}
 	if b.next < len(b.msgs) && b.msgs[b.next].uid == uid {

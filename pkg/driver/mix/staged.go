@@ -139,7 +139,7 @@ func (t *staging) file(name string, write func(io.Writer) error) error {
 // another of the mailbox.
 func (t *staging) like(name string) fs.FileInfo {
 	for _, other := range []string{name, metaName, indexName, statusName} {
-		if fi := t.before[other]; fi != nil {
+		if fi := t.before[other]; fi != nil && fi.Mode().Perm()&0o400 != 0 {
 			return fi
 		}
 	}

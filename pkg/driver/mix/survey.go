@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"sort"
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
@@ -59,7 +60,7 @@ func (h *hold) survey(s *state, gone func(m *message) bool, extra []message) (*s
 		at[n] = &dataFile{number: n, size: fi.Size()}
 		u.files = append(u.files, at[n])
 	}
-	slices.SortFunc(u.files, func(a, b *dataFile) int { return int(int64(a.number) - int64(b.number)) })
+	sort.Slice(u.files, func(i, k int) bool { return u.files[i].number < u.files[k].number })
 	put := func(m *message, stays bool) {
 		f := at[m.file]
 		if f == nil {
@@ -120,7 +121,7 @@ func (u *survey) judge(h *hold, s *state) error {
 
 // merge sorts extents and joins those that touch.
 func merge(all []extent) (out []extent) {
-	slices.SortFunc(all, func(a, b extent) int { return int(min(1, max(-1, a.off-b.off))) })
+	sort.Slice(all, func(i, k int) bool { return all[i].off < all[k].off })
 	for _, e := range all {
 		if n := len(out); n > 0 && e.off <= out[n-1].end {
 			out[n-1].end = max(out[n-1].end, e.end)

@@ -2,10 +2,13 @@ package mix
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"math"
+	"slices"
 
 	"mailutil/pkg/internal/mend"
+	"mailutil/pkg/mailbox"
 )
 
 // A piece is what a walk makes of some octets of a data file that may be
@@ -15,9 +18,9 @@ type piece struct {
 	off, text, end int64 // [off, text) is the line in front, [text, end) the text
 	junk           bool  // it is no message
 
-	line  message // what the line in front says
-	known known   // of uid, date and size
-	plain bool    // the line is as it is written
+	line  front // what the line in front says
+	known known // of uid, date and size
+	plain bool  // the line is as it is written
 
 	size    int64 // of the text, as line or index say; 0 where neither does
 	leads   bool  // something begins where it ends then
@@ -32,6 +35,15 @@ type piece struct {
 	foreign bool   // another message has its UID
 	undead  bool   // it was removed, and is shown again
 }
+
+// A front is what the line in front of a message says.
+type front struct {
+	uid  uint32
+	size int64
+	date mailbox.Date
+}
+
+func (m *message) front() front { return front{m.uid, m.size, m.date} }
 
 // fits reports whether the text has the size that it should have.
 func (p *piece) fits() bool {
@@ -76,14 +88,29 @@ type walker struct {
 	at   int64
 	last uint32 // UID of the message before
 
-	byPos map[int64]*listed  // what the index says of this file
-	byUID map[uint32]*listed // and of all
-	knows func(uid uint32) bool
-	order []*listed // of this file, as the index has them
+	index  *indexed
+	places []int32 // records of the index for this file, by offset
+	status *flagged
 
 	buf  []byte
 	next int64 // the line that was found last when looking from nextFrom on
 	from int64
+}
+
+// listedAt returns what the index says of the message at off, nil where it says
+// nothing.
+func (w *walker) listedAt(off int64) *listed {
+	k, ok := slices.BinarySearchFunc(w.places, off, func(n int32, off int64) int { return cmp.Compare(w.index.all[n].pos, off) })
+	if !ok {
+		return nil
+	}
+	return &w.index.all[w.places[k]]
+}
+
+// knows reports whether index or status know a UID.
+func (w *walker) knows(uid uint32) bool {
+	_, ok := w.status.of(uid)
+	return ok || w.index.of(uid) != nil
 }
 
 // read returns up to n octets at off, valid until the next read.
@@ -117,7 +144,7 @@ func (w *walker) step() (p piece, ok bool, err error) {
 	m, n, strict, good := looseToken(b)
 	switch {
 	case good:
-		p.text, p.line, p.plain = w.at+int64(n), m, strict
+		p.text, p.line, p.plain = w.at+int64(n), m.front(), strict
 		p.known = knowSize
 		if m.uid < math.MaxUint32 {
 			p.known |= knowUID
@@ -169,7 +196,7 @@ func (w *walker) leads(text, end int64) (bool, error) {
 	if ok, err := w.lands(end); ok || err != nil {
 		return ok, err
 	}
-	r := w.byPos[end]
+	r := w.listedAt(end)
 	if r == nil || end >= w.size || end <= text {
 		return false, nil
 	}
@@ -188,18 +215,19 @@ func (w *walker) leads(text, end int64) (bool, error) {
 // damaged looks what begins where no readable line is.
 func (w *walker) damaged(p *piece, b []byte) error {
 	b = bytes.Clone(b)
-	if r := w.byPos[w.at]; r != nil && r.known.has(knowSize) {
+	if r := w.listedAt(w.at); r != nil && r.known.has(knowSize) {
 		text := w.at + int64(r.lead)
 		if ok, err := w.leads(text, text+r.size); err != nil {
 			return err
 		} else if ok && text < w.size && text+r.size > text {
-			p.line, p.known, _ = salvageToken(b)
+			m, k, _ := salvageToken(b)
+			p.line, p.known = m.front(), k
 			p.text, p.end, p.size, p.leads = text, text+r.size, r.size, true
 			return nil
 		}
 	}
 	if m, k, n := salvageToken(b); n > 0 {
-		p.line, p.known, p.text = m, k, w.at+int64(n)
+		p.line, p.known, p.text = m.front(), k, w.at+int64(n)
 		for more := range int64(3) { // of its end, which is damaged
 			if ok, err := w.leads(p.text+more, p.text+more+m.size); err != nil {
 				return err
@@ -220,6 +248,7 @@ func (w *walker) damaged(p *piece, b []byte) error {
 	if err != nil {
 		return err
 	}
+	end = w.listedIn(w.at+1, end)
 	p.end = end
 	text, size, err := w.hidden(w.at, end)
 	if err != nil || text < 0 {
@@ -230,11 +259,27 @@ func (w *walker) damaged(p *piece, b []byte) error {
 	return nil
 }
 
+// listedIn returns where in octets without a readable line the index lists a
+// message that leads to the end of them; the end where it lists none.
+func (w *walker) listedIn(off, end int64) int64 {
+	k, _ := slices.BinarySearchFunc(w.places, off, func(n int32, off int64) int { return cmp.Compare(w.index.all[n].pos, off) })
+	for ; k < len(w.places); k++ {
+		r := &w.index.all[w.places[k]]
+		if r.pos >= end {
+			break
+		}
+		if r.known.has(knowSize) && r.uid > w.last && r.end() == end {
+			return r.pos
+		}
+	}
+	return end
+}
+
 // nextRecord returns what the index says of the message behind the one before,
 // nil where it says nothing.
 func (w *walker) nextRecord() *listed {
-	for _, r := range w.order {
-		if r.known.has(knowUID|knowSize) && r.uid > w.last && r.size > 0 {
+	for _, n := range w.places {
+		if r := &w.index.all[n]; r.known.has(knowUID|knowSize) && r.uid > w.last && r.size > 0 {
 			return r
 		}
 	}
@@ -245,8 +290,17 @@ func (w *walker) nextRecord() *listed {
 // that the index lists between its neighbours, or a header behind a line that
 // was wiped or lost. text is where it begins, -1 for none.
 func (w *walker) hidden(off, end int64) (text, size int64, err error) {
-	if r := w.between(w.last, end); r != nil && r.known.has(knowSize) && r.size > 0 {
-		if front := end - off - r.size; front >= 0 && front <= lineMost {
+	if r, only := w.between(w.last, end); r != nil && r.known.has(knowSize) && r.size > 0 {
+		front := end - off - r.size
+		fits := front >= 0 && front <= lineMost
+		if fits && !only {
+			b, err := w.read(end-r.size, 512)
+			if err != nil {
+				return -1, 0, err
+			}
+			fits = mend.StartsHeader(b)
+		}
+		if fits {
 			return end - r.size, r.size, nil
 		}
 	}
@@ -272,25 +326,21 @@ func (w *walker) hidden(off, end int64) (text, size int64, err error) {
 	return -1, 0, nil
 }
 
-// between returns the one record of the index between the message of UID low
-// and the one at next, nil where there is none or more than one.
-func (w *walker) between(low uint32, next int64) *listed {
+// between returns the last record of the index between the message of UID low and
+// the one at next, nil where there is none; only says that there is no other.
+func (w *walker) between(low uint32, next int64) (last *listed, only bool) {
 	most := uint32(math.MaxUint32)
 	if b, err := w.read(next, lineMost); err == nil {
 		if m, _, _, ok := looseToken(b); ok {
 			most = m.uid
 		}
 	}
-	var found *listed
-	for _, r := range w.order {
-		if r.known.has(knowUID) && low < r.uid && r.uid < most {
-			if found != nil {
-				return nil
-			}
-			found = r
+	for _, n := range w.places {
+		if r := &w.index.all[n]; r.known.has(knowUID) && low < r.uid && r.uid < most {
+			last, only = r, last == nil
 		}
 	}
-	return found
+	return last, only
 }
 
 // following returns where the next readable line is, from off on; the end of
@@ -379,7 +429,7 @@ func (w *walker) extent(p *piece) error {
 // about is followed by one that has no line in front of it any more.
 func (w *walker) beforeHeader(p *piece, claims []int64) (bool, error) {
 	end := p.text + p.size
-	if len(claims) != 1 || end >= w.size || !p.known.has(knowUID|knowSize) || w.byUID[p.line.uid] == nil {
+	if len(claims) != 1 || end >= w.size || !p.known.has(knowUID|knowSize) || w.index.of(p.line.uid) == nil {
 		return false, nil
 	}
 	for at := p.text; ; {
@@ -395,7 +445,7 @@ func (w *walker) beforeHeader(p *piece, claims []int64) (bool, error) {
 			return false, err
 		}
 		m, _, _, _ := looseToken(b)
-		if r := w.byUID[m.uid]; r != nil && r.size == m.size && r.date == m.date {
+		if r := w.index.of(m.uid); r != nil && r.size == m.size && r.date == m.date {
 			return false, nil // octets are missing
 		}
 		at = next + 1
@@ -415,8 +465,8 @@ func (w *walker) swallowed(p *piece) (bool, error) {
 	if p.known.has(knowUID) {
 		low = p.line.uid
 	}
-	r := w.between(low, p.end)
-	if r == nil || !r.known.has(knowSize) || r.size == 0 || p.end-r.size < p.text {
+	r, only := w.between(low, p.end)
+	if r == nil || !only || !r.known.has(knowSize) || r.size == 0 || p.end-r.size < p.text {
 		return false, nil
 	}
 	b, err := w.read(p.end-r.size, min(r.size, 512))
@@ -424,6 +474,9 @@ func (w *walker) swallowed(p *piece) (bool, error) {
 		return false, err
 	}
 	p.end -= r.size
+	if claim := p.text + p.size; claim < p.end && p.end-claim <= lineMost { // what is left of its line
+		p.end = claim
+	}
 	return true, nil
 }
 
@@ -454,11 +507,11 @@ func (w *walker) restored(p *piece, claims []int64) (done bool, err error) {
 // record returns what the index says of the message at p.
 func (w *walker) record(p *piece) *listed {
 	if p.known.has(knowUID) {
-		if r := w.byUID[p.line.uid]; r != nil && (!r.known.has(knowPlace) || r.file == w.file) {
+		if r := w.index.of(p.line.uid); r != nil && (!r.known.has(knowPlace) || r.file == w.file) {
 			return r
 		}
 	}
-	r := w.byPos[p.off]
+	r := w.listedAt(p.off)
 	if r != nil && p.known.has(knowUID) && !(p.known.has(knowDate) && r.known.has(knowDate) && r.date == p.line.date) {
 		return nil // of another message
 	}
@@ -479,7 +532,7 @@ func (w *walker) believed(off int64, last uint32) (int64, error) {
 			return 0, err
 		}
 		m, n, _, _ := looseToken(b)
-		if r := w.byUID[m.uid]; r != nil && (r.size == m.size || r.date == m.date) && m.uid != last {
+		if r := w.index.of(m.uid); r != nil && (r.size == m.size || r.date == m.date) && m.uid != last {
 			return next, nil
 		}
 		end := next + int64(n) + m.size
@@ -545,7 +598,7 @@ func (w *walker) tail(p *piece, next int64) error {
 	if err != nil {
 		return err
 	}
-	wiped := len(bytes.TrimLeft(rest, "\x00")) == 0 || len(bytes.TrimLeft(rest, "\xff")) == 0
+	wiped := len(bytes.TrimLeft(rest, "\x00")) == 0 || len(bytes.TrimLeft(rest, "\xff")) == 0 || len(bytes.TrimLeft(rest, "\r\n")) == 0
 	if closed || wiped || behind > claim || !isText(rest) {
 		p.end = claim
 	}
@@ -560,5 +613,5 @@ func isText(b []byte) bool {
 			printable++
 		}
 	}
-	return printable*10 > len(b)*9
+	return printable*100 > len(b)*97
 }

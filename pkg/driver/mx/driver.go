@@ -11,7 +11,6 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
-	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/numbered"
 	"mailutil/pkg/lock"
@@ -23,6 +22,7 @@ const indexName = ".mxindex"
 
 // Driver is the mx format. Its fields may be set before first use.
 type Driver struct {
+	numbered.Sessions
 	FS fsx.FS // the file calls of writers
 
 	env *mailbox.Env
@@ -36,12 +36,17 @@ var (
 	_ mailbox.Appender = (*Driver)(nil)
 	_ mailbox.Placer   = (*Driver)(nil)
 	_ mailbox.Checker  = (*Driver)(nil)
+	_ mailbox.Repairer = (*Driver)(nil)
 	_ mailbox.Parent   = (*Driver)(nil)
 	_ mailbox.Holder   = (*Driver)(nil)
 )
 
 // New returns the driver.
-func New(env *mailbox.Env) *Driver { return &Driver{FS: fsx.OS{}, env: env} }
+func New(env *mailbox.Env) *Driver {
+	d := &Driver{FS: fsx.OS{}, env: env}
+	d.Of = d.format
+	return d
+}
 
 // Name returns "mx".
 func (d *Driver) Name() string { return "mx" }
@@ -61,8 +66,6 @@ func (d *Driver) place(n mailbox.Name) (string, error) {
 func (d *Driver) files() flocked.Files { return flocked.Files{FS: d.FS, Env: d.env, Format: d.Name()} }
 
 func (d *Driver) fail(op string, n mailbox.Name, err error) error { return d.files().Fail(op, n, err) }
-
-func (d *Driver) journal() journal.Options { return d.files().Journal() }
 
 func (d *Driver) dir(path string) numbered.Dir { return numbered.Dir{FS: d.FS, Path: path} }
 
@@ -118,22 +121,11 @@ func (d *Driver) locked(ctx context.Context, path string, do func(s *state) erro
 	return d.format().Locked(ctx, path, true, func(k numbered.Kept) error { return do(k.(*state)) })
 }
 
-// Open opens n.
-func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
-	return d.format().Open(ctx, n, m)
-}
-
 // Hold opens n and keeps the index locked for writing until Close: nobody can
 // deliver or change flags meanwhile. A session of the original that has the
 // mailbox open holds no lock, and cannot be seen.
 func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, error) {
 	return d.format().Hold(ctx, n)
-}
-
-// Append begins to add mail to n, which must exist unless o.New says that it
-// must not.
-func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
-	return d.format().Append(ctx, n, o)
 }
 
 // Create makes an empty mailbox, in a directory that may be there already.

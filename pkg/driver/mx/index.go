@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 
 	"mailutil/pkg/internal/sysbits"
@@ -232,9 +233,9 @@ func wholeRecord(b []byte) bool {
 func (p *parser) order() {
 	rs := p.ix.records
 	p.raw = slices.Clone(rs)
-	ascending := slices.IsSortedFunc(rs, func(a, b record) int { return compare(a.uid, b.uid) })
-	if !ascending {
-		slices.SortStableFunc(rs, func(a, b record) int { return compare(a.uid, b.uid) })
+	ascends := func(i, k int) bool { return rs[i].uid < rs[k].uid }
+	if !sort.SliceIsSorted(rs, ascends) {
+		sort.SliceStable(rs, ascends)
 		p.flaws = append(p.flaws, flaw{end: len(p.b), kind: "order", text: "the records are not in the order of their messages"})
 	}
 	kept := rs[:0]

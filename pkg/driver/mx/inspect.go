@@ -1,7 +1,6 @@
 package mx
 
 import (
-	"context"
 	"io"
 	"strings"
 
@@ -11,19 +10,6 @@ import (
 	"mailutil/pkg/internal/numbered"
 	"mailutil/pkg/mailbox"
 )
-
-var _ mailbox.Repairer = (*Driver)(nil)
-
-// Inspect looks at the index and at every message. Offsets are those in the
-// index.
-func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
-	return d.format().Inspect(ctx, n, report)
-}
-
-// PlanRepair looks at the same, and plans what is to be done.
-func (d *Driver) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.RepairOptions, report func(mailbox.Finding) error) (mailbox.Repair, error) {
-	return d.format().PlanRepair(ctx, n, o, report)
-}
 
 // suspect returns where n is: a directory with an index, or one that seems to
 // have lost it.

@@ -16,8 +16,8 @@ import (
 type mender struct {
 	p  *numbered.Mending
 	ix index
-	at []salvaged // records that can be read in part, by their offsets
-	to index      // as it is to be
+	at map[uint32]salvaged // records that can be read in part, by UID
+	to index               // as it is to be
 }
 
 // A salvaged is what is left of a record that is damaged.
@@ -38,7 +38,7 @@ func (d *Driver) mend(p *numbered.Mending) {
 	}
 	pr := parser{b: p.Octets, heads: true}
 	pr.run()
-	m := mender{p: p, ix: pr.ix}
+	m := mender{p: p, ix: pr.ix, at: map[uint32]salvaged{}}
 	m.choose(pr.raw)
 	m.keywords(&pr)
 	m.head(max(uint32(d.env.Now().Unix()), 1))
@@ -64,22 +64,20 @@ func (m *mender) choose(raw []record) {
 		all[i].Now = r.uid
 	}
 	mend.Distrust(all)
+	in := map[uint32]int{} // records in order, by UID
 	for i, r := range raw {
-		k, ok := m.ix.find(r.uid)
-		if ok && !all[i].Lost {
+		if k, ok := m.ix.find(r.uid); ok && !all[i].Lost {
 			m.ix.records[k] = r
+			in[r.uid] = i
 		}
 	}
+	before, after := around(all)
 	for i, r := range raw {
 		k, ok := m.ix.find(r.uid)
-		if !ok || !all[i].Lost || m.ix.records[k] == r {
+		if !ok || !all[i].Lost || m.ix.records[k] == r || m.move(r, before[i], after[i]) {
 			continue
 		}
-		if before, after := around(all, i); m.move(r, before, after) {
-			continue
-		}
-		first := slices.IndexFunc(all, func(u mend.UID) bool { return !u.Lost && u.Now == r.uid })
-		if before, _ := around(all, first); m.move(m.ix.records[k], before, r.uid) {
+		if first, ok := in[r.uid]; ok && m.move(m.ix.records[k], before[first], r.uid) {
 			m.ix.records[k] = r
 			continue
 		}
@@ -96,23 +94,26 @@ func (m *mender) choose(raw []record) {
 func (m *mender) move(r record, before, after uint32) bool {
 	stray := []salvaged{{record: r, hasKeywords: true, hasFlags: true}}
 	if m.place(stray, before, after); stray[0].hasUID {
-		m.at = append(m.at, stray[0])
+		m.at[stray[0].uid] = stray[0]
 	}
 	return stray[0].hasUID
 }
 
-// around are the UIDs of the records that are in order next to record i.
-func around(all []mend.UID, i int) (before, after uint32) {
-	after = numbered.MaxNumber
-	for _, u := range all[:i] {
+// around are the UIDs of the records that are in order before and behind each.
+func around(all []mend.UID) (before, after []uint32) {
+	before, after = make([]uint32, len(all)), make([]uint32, len(all))
+	last, next := uint32(0), uint32(numbered.MaxNumber)
+	for i, u := range all {
+		before[i] = last
 		if !u.Lost {
-			before = u.Now
+			last = u.Now
 		}
 	}
-	for _, u := range all[i:] {
+	for i, u := range slices.Backward(all) {
 		if !u.Lost {
-			return before, u.Now
+			next = u.Now
 		}
+		after[i] = next
 	}
 	return before, after
 }
@@ -208,7 +209,11 @@ func (m *mender) salvage(f flaw) {
 		after = read(m.p.Octets[f.end : f.end+recordLen]).uid
 	}
 	m.place(pieces, before, after)
-	m.at = append(m.at, pieces...)
+	for _, s := range pieces {
+		if _, has := m.at[s.uid]; s.hasUID && !has {
+			m.at[s.uid] = s
+		}
+	}
 }
 
 // uidBefore is the UID of the record that ends at off, 0 for none.
@@ -223,8 +228,12 @@ func (m *mender) uidBefore(off int) uint32 {
 // before and after that have none, where these are exactly as many.
 func (m *mender) place(pieces []salvaged, before, after uint32) {
 	var free []uint32
-	for _, n := range m.p.List.Numbers {
-		if _, has := m.ix.find(n); n > before && n < after && !has &&
+	from, _ := slices.BinarySearch(m.p.List.Numbers, before+1)
+	for _, n := range m.p.List.Numbers[from:] {
+		if n >= after {
+			break
+		}
+		if _, has := m.ix.find(n); !has &&
 			!slices.ContainsFunc(pieces, func(s salvaged) bool { return s.hasUID && s.uid == n }) {
 			free = append(free, n)
 		}
@@ -312,20 +321,14 @@ func (m *mender) find(uid uint32) (record, bool) {
 	if i, ok := m.ix.find(uid); ok {
 		return m.ix.records[i], true
 	}
-	r := record{uid: uid}
-	for _, s := range m.at {
-		if !s.hasUID || s.uid != uid {
-			continue
-		}
-		if s.hasKeywords {
-			r.keywords = s.keywords
-		}
-		if s.hasFlags {
-			r.flags = s.flags
-		}
-		return r, s.hasKeywords && s.hasFlags
+	r, s := record{uid: uid}, m.at[uid]
+	if s.hasKeywords {
+		r.keywords = s.keywords
 	}
-	return r, false
+	if s.hasFlags {
+		r.flags = s.flags
+	}
+	return r, s.hasKeywords && s.hasFlags
 }
 
 // isHead reports whether b begins with a field that stands before the records,

@@ -2,7 +2,6 @@ package mx
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -175,24 +174,10 @@ func TestRepairChanged(t *testing.T) {
 // A repair waits for who has the index locked, and says who.
 func TestRepairBusy(t *testing.T) {
 	w := damagedAt(t, makeDamaged(t), fsx.OS{})
-	r, err := w.Driver.PlanRepair(ctx, w.Name, mailbox.RepairOptions{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	held, err := w.Driver.(mailbox.Holder).Hold(ctx, w.Name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := mendtest.Tree(t, w.Dir)
-	if _, _, err := r.CarryOut(context.Background()); !errors.Is(err, mailbox.ErrBusy) {
-		t.Errorf("got %v, want %v", err, mailbox.ErrBusy)
-	}
-	if mendtest.Tree(t, w.Dir) != before {
-		t.Error("it was changed")
-	}
-	if err := held.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mendtest.Busy(t, w, func() (func() error, error) {
+		held, err := w.Driver.(mailbox.Holder).Hold(ctx, w.Name)
+		return held.Close, err
+	})
 }
 
 var tries = flag.Int("damages", 2, "how many mailboxes each class of damage is tried on")
@@ -270,12 +255,7 @@ var own = []damage.Class{
 }
 
 func TestDamage(t *testing.T) {
-	classes := slices.Concat(damage.Classes, own)
-	var names []string
-	for _, c := range classes {
-		names = append(names, c.Name)
-	}
-	mendtest.Classes(t, names, *tries, func(k int, seed uint64) mendtest.Score { return damageOnce(t, classes[k], seed) })
+	mendtest.Files(t, slices.Concat(damage.Classes, own), *tries, func(c damage.Class, seed uint64) mendtest.Score { return damageOnce(t, c, seed) })
 }
 
 func damageOnce(t *testing.T, c damage.Class, seed uint64) (s mendtest.Score) {

@@ -3,7 +3,7 @@
 // and keeps the file's inode.
 //
 // What is to be written is made durable in a side file first, then copied into
-// the mailbox, then the side file is made void, durably, and removed. Whoever opens the
+// the mailbox, then the side file is removed, durably, or made void. Whoever opens the
 // mailbox next and finds a side file finishes the work (Recover), under the
 // mailbox's exclusive lock. The side file is .NAME.journal beside the mailbox,
 // or in the user's state directory where that directory is not writable, or
@@ -14,7 +14,7 @@
 //	while the side file is written   old octets; the side file has no commit record and is dropped
 //	once the side file is durable    any mixture; Recover copies all of it again
 //	once the mailbox is durable      new octets; Recover copies the same again
-//	once the side file is void       new octets; it is dropped where it is still there
+//	once the side file is gone       new octets; one that is void is dropped where it is still there
 package journal
 
 import (
@@ -84,6 +84,7 @@ type Journal struct {
 	old  int64           // size of f when the change began
 	low  int64           // lowest offset that is written to
 	win  *winread.Window // on f, for Copy
+	tail bool            // it is an append
 	done bool
 }
 
@@ -211,9 +212,13 @@ func (j *Journal) Commit(size int64) error {
 	return nil
 }
 
-// retire removes the side file. That it is one of no change any more is made
-// durable by its own octets: to sync the directory takes the disk much longer.
+// retire removes the side file, durably. After an append, which mail waits for,
+// it is only made one of no change, by its own octets: to sync the directory
+// takes the disk much longer.
 func (j *Journal) retire() error {
+	if !j.tail {
+		return errors.Join(j.fsys.Remove(j.name), j.fsys.SyncDir(filepath.Dir(j.name)))
+	}
 	_, err := j.side.WriteAt(make([]byte, headerSize), 0)
 	if err == nil {
 		err = fsx.SyncData(j.side)
@@ -258,6 +263,7 @@ func Append(f fsx.File, o Options) (*Tail, error) {
 	if err := j.At(j.old); err != nil {
 		return nil, errors.Join(err, j.Abort())
 	}
+	j.tail = true
 	return &Tail{j}, nil
 }
 

@@ -23,13 +23,14 @@ type Driver struct {
 }
 
 var (
-	_ mailbox.Driver   = (*Driver)(nil)
-	_ mailbox.Creator  = (*Driver)(nil)
-	_ mailbox.Deleter  = (*Driver)(nil)
-	_ mailbox.Renamer  = (*Driver)(nil)
-	_ mailbox.Appender = (*Driver)(nil)
-	_ mailbox.Placer   = (*Driver)(nil)
-	_ mailbox.Counter  = (*Driver)(nil)
+	_ mailbox.Driver    = (*Driver)(nil)
+	_ mailbox.Creator   = (*Driver)(nil)
+	_ mailbox.Deleter   = (*Driver)(nil)
+	_ mailbox.Renamer   = (*Driver)(nil)
+	_ mailbox.Appender  = (*Driver)(nil)
+	_ mailbox.Placer    = (*Driver)(nil)
+	_ mailbox.Counter   = (*Driver)(nil)
+	_ mailbox.Forgetter = (*Driver)(nil)
 )
 
 // New returns the driver of a format. spool reads the system INBOX, from which
@@ -40,6 +41,9 @@ func New(f Format, env *mailbox.Env, spool mailbox.Driver) *Driver {
 
 // Name returns the name of the format.
 func (d *Driver) Name() string { return d.format.Name }
+
+// ForgetsUIDs says that UIDs are those of the session.
+func (d *Driver) ForgetsUIDs() {}
 
 // files opens mailboxes of this format.
 func (d *Driver) files() flocked.Files { return flocked.Files{FS: d.FS, Env: d.env, Format: d.Name()} }

@@ -23,9 +23,7 @@ func copyFile(ctx context.Context, fsys fsx.FS, to, from fsx.File, fi fs.FileInf
 			return err
 		}
 	}
-	if st, ok := owner(fi); ok {
-		to.OS().Chown(int(st.Uid), int(st.Gid)) // only root may
-	}
+	Own(to.OS(), fi)
 	return nil
 }
 
@@ -76,10 +74,11 @@ type Keeper struct {
 // Keep copies the files, with their modes, owners and times, and returns the
 // name of the copy.
 func (k *Keeper) Keep(ctx context.Context) (path string, err error) {
-	in, name := filepath.Split(k.Dir)
+	as := k.Dir
 	if k.As != "" {
-		in, name = filepath.Split(k.As)
+		as = k.As
 	}
+	in, name := filepath.Dir(as), filepath.Base(as)
 	if k.In != "" {
 		in = k.In
 	}

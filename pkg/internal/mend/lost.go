@@ -23,6 +23,13 @@ func owner(fi fs.FileInfo) (*syscall.Stat_t, bool) {
 	return st, ok
 }
 
+// Own gives a file that root made for a mailbox the owner of another file of it.
+func Own(f *os.File, like fs.FileInfo) {
+	if st, ok := owner(like); ok {
+		f.Chown(int(st.Uid), int(st.Gid)) // only root may
+	}
+}
+
 // A Lost is some octets of a file that have no place in its new content.
 type Lost struct {
 	Off, End int64

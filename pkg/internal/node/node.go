@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -162,6 +163,8 @@ func (id ID) String() string { return fmt.Sprintf("%x:%x", id.dev, id.ino) }
 
 // ParseID reads what String wrote.
 func ParseID(s string) (id ID, ok bool) {
-	n, err := fmt.Sscanf(s, "%x:%x", &id.dev, &id.ino)
-	return id, err == nil && n == 2 && id.String() == s
+	dev, ino, _ := strings.Cut(s, ":")
+	id.dev, _ = strconv.ParseUint(dev, 16, 64)
+	id.ino, _ = strconv.ParseUint(ino, 16, 64)
+	return id, id.String() == s
 }

@@ -5,6 +5,9 @@
 // says what is known of them, and its lock. Sessions, deliveries and changes are
 // the same.
 //
+// A Survey is a look at every octet, which a deep check and a repair share; a
+// Mending is what a repair does about it.
+//
 // # Work files
 //
 // What is on its way into such a directory, or out of it, has a hidden name

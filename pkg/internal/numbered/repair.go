@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -124,7 +123,9 @@ func (p *Mending) stray(name string) error {
 		p.Step("set-aside", inspect.Beside, 0, 0, "put %s beside the mailbox, with the original: it is no message", name)
 		return nil
 	}
-	p.lost = append(p.lost, mend.Lost{End: fi.Size(), Why: "its name is no number of a message", Salvage: true, Of: name})
+	if fi.Size() > 0 {
+		p.lost = append(p.lost, mend.Lost{End: fi.Size(), Why: "its name is no number of a message", Salvage: true, Of: name})
+	}
 	p.Account.SetAside += fi.Size()
 	p.Step("set-aside", inspect.Beside, fi.Size(), 0, "set %s aside, %d octets: its name is no number of a message", name, fi.Size())
 	return nil
@@ -145,7 +146,10 @@ func (r *repair) Close() error { return nil }
 func (r *repair) CarryOut(ctx context.Context) (made mailbox.RepairFiles, again bool, err error) {
 	p := r.p
 	if p.again() && !p.Pending {
-		_, err = p.open()
+		var undo mend.Undo
+		if err = p.open(&undo); err != nil {
+			err = errors.Join(err, undo.Run())
+		}
 		return made, err == nil, r.f.Fail("repair", r.name, err)
 	}
 	s, err := r.acquire(ctx)
@@ -262,99 +266,57 @@ func (r *repair) setAside(made *mailbox.RepairFiles) (err error) {
 	lost := slices.Clone(r.p.lost)
 	for i := range lost {
 		if lost[i].From == nil {
-			lost[i].From = lazy{r.f.FS, r.p.Dir.Path + "/" + lost[i].Of}
+			lost[i].From = fsx.Lazy{FS: r.f.FS, Path: r.p.Dir.Path + "/" + lost[i].Of}
 		}
 	}
 	a := mend.Aside{FS: r.f.FS, Name: r.p.Dir.Path, Lost: lost, Now: r.f.Env.Now()}
 	return a.Write(made, filepath.Base(made.Original))
 }
 
-// A lazy file is open only while it is read.
-type lazy struct {
-	fs   fsx.FS
-	path string
-}
-
-func (l lazy) ReadAt(p []byte, off int64) (int, error) {
-	f, err := fsx.OpenQuiet(l.fs, l.path)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close() // read only
-	return io.ReadFull(io.NewSectionReader(f, off, int64(len(p))), p)
-}
-
 // change does what is planned, the state file last; after an error the rest is
 // taken back.
 func (r *repair) change(s *State, original string) error {
 	p := r.p
-	undo, err := p.open()
+	var undo mend.Undo
+	err := p.open(&undo)
 	if err == nil {
-		var back func() error
-		back, err = p.leave(original)
-		undo = append(undo, back)
-	}
-	if err == nil && len(p.strays) > 0 {
-		err = p.f.FS.SyncDir(p.Dir.Path)
+		err = p.leave(&undo, original)
 	}
 	if err == nil && p.Text != nil {
 		err = r.replace(s)
 	}
 	if err != nil {
-		for _, back := range slices.Backward(undo) {
-			err = errors.Join(err, back())
-		}
+		err = errors.Join(err, undo.Run())
 	}
 	return err
 }
 
 // open lets owners read their files.
-func (p *Mending) open() (undo []func() error, err error) {
+func (p *Mending) open(undo *mend.Undo) error {
 	for _, name := range p.Shut {
-		path := p.Dir.Path + "/" + name
-		fi, err := p.f.FS.Stat(path)
-		if err == nil {
-			err = os.Chmod(path, fi.Mode().Perm()|0o600)
+		if err := undo.LetRead(p.f.FS, p.Dir.Path+"/"+name); err != nil {
+			return err
 		}
-		if err != nil {
-			return undo, err
-		}
-		undo = append(undo, func() error { return os.Chmod(path, fi.Mode().Perm()) })
 	}
-	return undo, nil
+	return nil
 }
 
 // leave takes strays out of the mailbox: they are with the original.
-func (p *Mending) leave(original string) (undo func() error, err error) {
-	var gone []stray
-	undo = func() error {
-		var errs []error
-		for _, st := range gone {
-			here, kept := p.Dir.Path+"/"+st.name, original+"/"+st.name
-			if st.file {
-				errs = append(errs, fsx.LinkNew(p.f.FS, kept, here))
-			} else {
-				errs = append(errs, p.f.FS.Rename(kept, here))
-			}
-		}
-		return errors.Join(append(errs, p.f.FS.SyncDir(p.Dir.Path))...)
-	}
+func (p *Mending) leave(undo *mend.Undo, original string) error {
 	for _, st := range p.strays {
-		here := p.Dir.Path + "/" + st.name
+		here, kept := p.Dir.Path+"/"+st.name, original+"/"+st.name
+		take := undo.Move
 		if st.file {
-			err = p.f.FS.Remove(here)
-		} else {
-			err = p.f.FS.Rename(here, original+"/"+st.name)
+			take = undo.Remove
 		}
-		if err != nil {
-			return undo, err
+		if err := take(p.f.FS, here, kept); err != nil {
+			return err
 		}
-		gone = append(gone, st)
 	}
-	if slices.ContainsFunc(gone, func(st stray) bool { return !st.file }) {
-		err = p.f.FS.SyncDir(original)
+	if len(p.strays) == 0 {
+		return nil
 	}
-	return undo, err
+	return p.f.FS.SyncDir(p.Dir.Path)
 }
 
 // replace gives the state file its new content.
@@ -362,11 +324,16 @@ func (r *repair) replace(s *State) error {
 	if r.p.Has {
 		return s.Replace(r.p.Text)
 	}
+	dir, err := r.f.FS.Stat(r.p.Dir.Path)
+	if err != nil {
+		return err
+	}
 	cfg := r.f.Env.Config
 	f, err := fsx.CreateNew(r.f.FS, s.statePath(), cfg.MailboxMode, cfg.DirMode)
 	if err != nil {
 		return err
 	}
+	mend.Own(f.OS(), dir)
 	if _, err = f.WriteAt(r.p.Text, 0); err == nil {
 		err = f.Publish()
 	}

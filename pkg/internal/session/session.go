@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"mailutil/pkg/internal/tree"
@@ -167,7 +168,7 @@ func (s *Session) End(ctx context.Context, err error, w Words) (string, error) {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		s.Say("Autologout")
 		return w.Autologout, nil
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		s.Say("Hangup")
 		return "", nil
 	}

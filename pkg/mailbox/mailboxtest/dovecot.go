@@ -54,8 +54,17 @@ func (d *Dovecot) IMAP(commands ...string) *bufio.Reader {
 	cmd.Env = []string{"HOME=" + d.home, "USER=games", "PATH=/usr/bin:/bin", "TZ=UTC"}
 	cmd.Dir = d.home
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.who}
-	cmd.Stdin = strings.NewReader(strings.Join(append(commands, "z LOGOUT"), "\r\n") + "\r\n")
+	// Its standard input must not end before it has: it would leave with what it
+	// could not write yet.
+	in, give, err := os.Pipe()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer give.Close()
+	cmd.Stdin = in
+	go io.WriteString(give, strings.Join(append(commands, "z LOGOUT"), "\r\n")+"\r\n")
 	out, err := cmd.CombinedOutput()
+	in.Close()
 	log, _ := os.ReadFile(d.home + "/log")
 	if err != nil || !bytes.Contains(out, []byte("z OK")) || bytes.Contains(log, []byte("Error")) || bytes.Contains(log, []byte("Warning")) {
 		d.t.Fatalf("Dovecot: %v\n%s\n%s", err, out, log)

@@ -20,6 +20,7 @@ import (
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/fsx/fsxtest"
+	"mailutil/pkg/internal/mend/damage"
 	"mailutil/pkg/mailbox"
 )
 
@@ -275,12 +276,36 @@ func Changed(t *testing.T, w World, change func()) {
 		t.Fatalf("plan: %v", err)
 	}
 	change()
-	before := Tree(t, w.Dir)
+	before := Octets(t, w.Dir)
 	if _, _, err := r.CarryOut(context.Background()); !errors.Is(err, mailbox.ErrChanged) {
 		t.Errorf("got %v, want %v", err, mailbox.ErrChanged)
 	}
-	if after := Tree(t, w.Dir); after != before {
+	if after := Octets(t, w.Dir); after != before {
 		t.Errorf("changed all the same:\n%s\nwas\n%s", after, before)
+	}
+}
+
+// Busy wants a repair to be refused while somebody has the mailbox, and to leave
+// it as it is. hold takes what who writes to it takes.
+func Busy(t *testing.T, w World, hold func() (release func() error, err error)) {
+	t.Helper()
+	r, err := w.Driver.PlanRepair(context.Background(), w.Name, mailbox.RepairOptions{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, err := hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := Octets(t, w.Dir)
+	if _, _, err := r.CarryOut(context.Background()); !errors.Is(err, mailbox.ErrBusy) {
+		t.Errorf("got %v, want %v", err, mailbox.ErrBusy)
+	}
+	if Octets(t, w.Dir) != before {
+		t.Error("it was changed")
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -304,6 +329,17 @@ func (s Score) String() string {
 
 // Whole reports whether all came back.
 func (s Score) Whole() bool { return s.Back == s.There && s.Meta == s.Known && s.Invented == 0 }
+
+// Files has once done for seeds of each class of damage of a file, as Classes
+// does.
+func Files(t *testing.T, classes []damage.Class, tries int, once func(c damage.Class, seed uint64) Score) {
+	t.Helper()
+	var names []string
+	for _, c := range classes {
+		names = append(names, c.Name)
+	}
+	Classes(t, names, tries, func(k int, seed uint64) Score { return once(classes[k], seed) })
+}
 
 // Classes has once done for seeds of each class, prints the scores, and wants all
 // to come back.
