@@ -82,9 +82,6 @@ func (m *mender) endOf(i int) int64 {
 	return m.Size
 }
 
-// length is that of message i with what stands behind it.
-func (m *mender) length(i int) int64 { return m.endOf(i) - m.ix.Msgs[i].From }
-
 // drop sets octets aside that are there twice, or no mail.
 func (m *mender) drop(off, end int64, why string) {
 	m.setAside(off, end, false, why)
