@@ -32,7 +32,7 @@ var own = []damage.Class{
 	}},
 	{Name: "UID very high", Do: func(f *damage.File) { f.Set(f.Msgs[f.Rand(f.Own)].Text-10, []byte("7fffffff")) }},
 	{Name: "UID 0", Do: func(f *damage.File) { f.Set(f.Msgs[f.Rand(f.Own)].Text-10, []byte("00000000")) }},
-	{Name: "UIDs descend", Do: func(f *damage.File) {
+	{Name: "UIDs descend", Renumbers: true, Do: func(f *damage.File) {
 		for k, m := range f.Msgs[:f.Own] {
 			f.Set(m.Text-10, []byte{'0', '0', '0', '0', '0', '0', '3', byte('9' - k%10)})
 		}

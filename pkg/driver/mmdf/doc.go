@@ -47,6 +47,7 @@
 // Those of package unix with "mmdf." before, as far as they are not about From_
 // lines between messages. Damage besides: leading-junk, delimiter-bad, both of
 // which make a file that no reader knows; torn-tail, a file that does not end
-// with a delimiter. Doubt: delimiter-single, delimiter-extra, delimiter-glued,
-// delimiter-garbled, from-missing, header-only.
+// with a delimiter; delimiter-garbled, by what is behind it; no-message. Doubt:
+// delimiter-single, delimiter-extra, delimiter-glued, delimiter-garbled,
+// from-missing, header-only.
 package mmdf

@@ -72,7 +72,8 @@
 //
 // # Findings of a deep check, and repair
 //
-// Damage: line, size-long, size-short, torn-tail, gap, junk-tail, journal.
+// Damage: line, size-long, size-short, torn-tail, gap, junk-tail, copies,
+// line-ends, journal.
 // Doubt: text-start, lost. All with the format's name before. Each has a place
 // in the plan of a repair, which is made by the same walk.
 package mailtxt

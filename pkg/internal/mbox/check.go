@@ -205,6 +205,10 @@ func (c *Check) from(s *Scanner, m *Message, seq uint32) error {
 		if err != nil {
 			return err
 		}
+		if why, err := c.noMessage(s, m); why != "" || err != nil {
+			c.damage("no-message", m.From, seq, "%s stand between delimiters", why)
+			return err
+		}
 		if c.format == MMDF && c.garbledLead(m) {
 			c.damage("delimiter-garbled", m.From, seq, "first line of the message was a delimiter: its From_ line is taken for a header line")
 		} else if bad {
@@ -231,6 +235,35 @@ func (c *Check) from(s *Scanner, m *Message, seq uint32) error {
 
 func isDigits(b []byte) bool {
 	return !slices.ContainsFunc(b, func(c byte) bool { return c < '0' || c > '9' })
+}
+
+// noMessage says what stands between delimiters of MMDF that is no message: NULs,
+// or the end of the message before, once more; "" for neither. The scanner stands
+// behind it.
+func (c *Check) noMessage(s *Scanner, m *Message) (why string, err error) {
+	n := s.Off - m.From
+	if c.format != MMDF || n > 64<<10 || s.Off >= s.W.End() {
+		return "", nil
+	}
+	b := make([]byte, n)
+	if _, err := c.ReadAt(b, m.From); err != nil && err != io.EOF {
+		return "", err
+	}
+	if len(bytes.Trim(b, "\x00\n")) == 0 && bytes.IndexByte(b, 0) >= 0 {
+		return "NULs", nil
+	}
+	before := m.From - int64(len(Delimiter)) - n
+	if n < 24 || before < 0 { // less may be an accident
+		return "", nil
+	}
+	o := make([]byte, n)
+	if _, err := c.ReadAt(o, before); err != nil && err != io.EOF {
+		return "", err
+	}
+	if bytes.Equal(b, o) {
+		why = "octets of the end of the message before, once more,"
+	}
+	return why, nil
 }
 
 // garbledLead reports whether m begins with what was a delimiter.

@@ -68,7 +68,7 @@ func (c *Check) headOf(off int64) (at int64, ok bool, err error) {
 		start = max(start, bytes.LastIndex(b, []byte(Delimiter))+len(Delimiter))
 	}
 	head := b[start:]
-	if from, ok := lastFrom(b[start:]); ok && c.format == Unix {
+	if from, ok := lastFrom(head); ok && c.format == Unix && !bytes.HasPrefix(head, []byte(">From ")) {
 		start += from
 	} else if !isField(head) && !wasFrom(head) {
 		return 0, false, nil

@@ -23,6 +23,7 @@ type mender struct {
 	edits   []mend.Edit
 	ix      mbox.Index
 	ended   bool     // the end of the file is dealt with
+	later   bool     // UIDs are not looked at in this round
 	numbers bool     // UIDs are not in order
 	unbased bool     // UIDs count for nothing, there is no base
 	copied  bool     // messages that are there twice are left out
@@ -68,6 +69,9 @@ func (m *mender) look() error {
 		return err
 	}
 	m.noBase = m.noBase || m.unbased && m.ix.Made && m.r.headless
+	if m.later {
+		return nil // UIDs are looked at without it
+	}
 	if m.numbers || m.noBase || m.lacks || len(m.r.names) > 0 {
 		return m.number()
 	}
@@ -111,12 +115,18 @@ func (m *mender) Damage(code string, off int64, seq uint32, format string, args 
 		m.endLine(off, seq, "\n\n")
 	case "from-glued-header":
 		m.endLine(off, seq, "\n\n\n")
+	case "no-message":
+		m.noMessage(off)
 	case "nul-end":
 		m.nulEnd(off)
 	case "from-lost":
-		if m.isFrom(off) {
+		switch {
+		case m.isFrom(off):
 			m.endLine(off, seq, "\n\n")
-		} else {
+		case m.isFrom(off + 1): // behind a >, as its place shows
+			m.step("write-from", off, 1, seq, "take the > away before the From_ line")
+			m.edit(off, 1, "")
+		default:
 			m.beginHere(off, seq)
 		}
 	case "from-bad":
@@ -147,8 +157,6 @@ func (m *mender) Doubt(code string, off int64, seq uint32, format string, args .
 	switch {
 	case code == "uid-unbased":
 		m.unbased = true
-	case code == "from-missing":
-		m.endTwice(off)
 	case code == "pseudo-second":
 		m.pseudos = append(m.pseudos, seq)
 	case code == "from-garbled" && m.r.o.SplitFrom:
@@ -203,20 +211,20 @@ func (m *mender) isFrom(off int64) bool {
 	return ok
 }
 
-// endTwice leaves a message of MMDF out that has no From_ line and is the end of
-// the one before, once more.
-func (m *mender) endTwice(off int64) {
-	n := m.Size - off
-	var shared mend.Shared
-	if n > off-m.start {
+// noMessage leaves out what stands at off, up to the delimiter behind it.
+func (m *mender) noMessage(off int64) {
+	b := make([]byte, min(m.Size-off, 64<<10+int64(len(mbox.Delimiter))))
+	if _, err := m.ReadAt(b, off); err != nil && err != io.EOF {
+		m.Err = err
 		return
 	}
-	if err := shared.Grow(m.File, m.start, m.Size, off-n, off); err != nil {
-		m.Err = err
-	} else if shared.End == off {
-		m.setAside(off, m.Size, false, "they are the end of the message before, once more")
-		m.edit(off, n, "")
+	n := int64(len(b))
+	if i := bytes.Index(b, []byte(mbox.Delimiter)); i >= 0 {
+		n = int64(i + len(mbox.Delimiter))
 	}
+	m.later = true
+	m.setAside(off, off+n, false, "no message stands there")
+	m.edit(off, n, "")
 }
 
 // nulEnd takes the NULs away that a message ends with.

@@ -115,6 +115,39 @@ var own = []damage.Class{
 			f.Set(bytes.IndexByte(f.Octets[i:], ' ')+i+1, []byte("x"))
 		}
 	}},
+	{Name: "all From_ lines quoted", Do: func(f *damage.File) {
+		for k := f.Own - 1; k >= 0; k-- {
+			if i := bytes.Index(f.Octets[f.Msgs[k].Line:f.Msgs[k].Text], []byte("From ")); i >= 0 {
+				f.Insert(f.Msgs[k].Line+i, []byte(">"))
+			}
+		}
+	}},
+	{Name: "X-UID twice", Do: func(f *damage.File) {
+		m := f.Msgs[f.Rand(f.Own)]
+		if i := bytes.Index(f.Octets[m.Text:m.End], []byte("\nX-UID: ")); i >= 0 {
+			f.Insert(m.Text+i+1, []byte("X-UID: 77\n"))
+		}
+	}},
+	{Name: "UIDs descend", Renumbers: true, Do: func(f *damage.File) {
+		for k, m := range f.Msgs[:f.Own] {
+			if i := bytes.Index(f.Octets[m.Text:m.End], []byte("\nX-UID: ")); i >= 0 {
+				f.Set(m.Text+i+8, []byte{byte('9' - k%9)})
+			}
+		}
+	}},
+	{Name: "X-Keywords garbled", Do: func(f *damage.File) {
+		m := f.Msgs[f.Rand(f.Own)]
+		if i := bytes.Index(f.Octets[m.Text:m.End], []byte("\nX-Keywords:")); i >= 0 {
+			f.Set(m.Text+i+5, []byte("\x00\xFF"))
+		}
+	}},
+	{Name: "empty line before a From_ line lost", Do: func(f *damage.File) { m := f.Msgs[f.Rand(f.Own-1)]; f.Cut(m.End, 1) }},
+	{Name: "NULs before a From_ line", Do: func(f *damage.File) { f.Insert(f.Msgs[1+f.Rand(f.Own-1)].Line, make([]byte, 700)) }},
+	{Name: "rewrite interrupted, shifted", Do: func(f *damage.File) { // text moved up by the length of a longer status
+		m := f.Msgs[f.Own/2]
+		f.Insert(m.Text, []byte("Status: RO\nX-Status: \n"))
+		f.Cut(min(m.Text+8192, len(f.Octets)-50), 23)
+	}},
 	{Name: "rewrite interrupted, file longer", Do: func(f *damage.File) { f.Insert(len(f.Octets), make([]byte, 2000)) }},
 }
 

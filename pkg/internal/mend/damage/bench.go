@@ -343,7 +343,7 @@ func (tr *trial) count(s *Score, got []Told) {
 			continue
 		}
 		s.Lines++
-		if want := tr.truth[e.k].UID; at-1-last > int(want-lastUID) {
+		if want := tr.truth[e.k].UID; at-1-last > int(want-lastUID) || tr.class.Renumbers {
 			ascending = false // others stand between them that need UIDs, and there are not enough
 		} else {
 			last, lastUID = at-1, want

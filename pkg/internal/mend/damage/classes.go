@@ -11,7 +11,8 @@ type Class struct {
 	Name string
 	Do   func(f *File)
 
-	Restores string // all texts come back of which all lines ended in this
+	Restores  string // all texts come back of which all lines ended in this
+	Renumbers bool   // most UIDs are wrong: the others cannot stay
 }
 
 const sector = 512
