@@ -345,6 +345,9 @@ func Files(t *testing.T, classes []damage.Class, tries int, once func(c damage.C
 // to come back.
 func Classes(t *testing.T, names []string, tries int, once func(class int, seed uint64) Score) {
 	t.Helper()
+	if testing.Short() {
+		tries = 1
+	}
 	var all Score
 	for k, name := range names {
 		var s Score
