@@ -134,7 +134,7 @@ var rules = []rule{
 	{"mailutil/pkg/internal/msgtext", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*"}, unlikely},
 	{"mailutil/pkg/internal/*", []string{"mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/mend/*", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/*", "mailutil/pkg/internal/*/*"}, nil}, // for tests
-	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil}, // for tests
+	{"mailutil/pkg/internal/*/*", []string{"mailutil/pkg/internal/*"}, nil},                                                         // for tests
 	{"mailutil/pkg/deptest", nil, nil},
 }
 
