@@ -15,6 +15,9 @@ import (
 // become blanks; control characters, marks that turn the direction of text and
 // what is not UTF-8 become U+FFFD.
 func printable(s string) string {
+	if isPlain(s) {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t', r == '\r', r == '\n':
@@ -25,6 +28,16 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// isPlain reports whether s is printable ASCII, as most fields are.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // runeWidth returns how many columns of a terminal a character takes.

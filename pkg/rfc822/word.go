@@ -13,8 +13,10 @@ import (
 // text; what is none is left as it is. Octets that are not UTF-8 are taken for
 // Latin-1.
 func Decode(raw []byte) string {
-	text := Unfold(nil, raw)
-	return decodeWords(bytes.Trim(text, " \t\r\n"))
+	if bytes.IndexByte(raw, '\n') >= 0 {
+		raw = Unfold(nil, raw)
+	}
+	return decodeWords(bytes.Trim(raw, " \t\r\n"))
 }
 
 // DecodeBlock returns a header block as Decode would its fields: names, colons

@@ -125,6 +125,9 @@ func (t *Text) Header() ([]byte, error) {
 		off += int64(len(p))
 		seen := max(len(t.head)-3, 0) // the end may lie across
 		if t.LF {
+			if i := bytes.Index(p, []byte("\n\n")); i >= 0 { // no need to convert what is behind
+				p = p[:i+2]
+			}
 			t.head, cr = crlf.Append(t.head, p, cr), crlf.EndsCR(p, cr)
 		} else {
 			t.head = append(t.head, p...)
