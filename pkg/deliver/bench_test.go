@@ -177,8 +177,10 @@ func BenchmarkTogether(b *testing.B) {
 					cmd.Env, cmd.SysProcAttr = []string{"HOME=/home/alice"}, asUser(users["alice"])
 					cmd.Stdin = strings.NewReader("From x@example.org Thu Jan  1 00:00:00 2026\n" + mail("x"))
 					start := time.Now()
-					if err := cmd.Run(); err != nil {
+					if err := cmd.Run(); err != nil && a.name == "dmail" {
 						b.Error(err)
+					} else if err != nil { // another may give up where so many want the mailbox
+						b.Logf("%s: %v", a.name, err)
 					}
 					mu.Lock()
 					times = append(times, time.Since(start))
