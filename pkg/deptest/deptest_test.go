@@ -128,6 +128,7 @@ var rules = []rule{
 		unlikely,
 	},
 	{"mailutil/pkg/internal/tree", []string{"mailutil/pkg/mailbox", "mailutil/pkg/ops"}, unlikely},
+	{"mailutil/pkg/internal/session/sessiontest", []string{"mailutil/pkg/mailbox", "mailutil/pkg/ops", "mailutil/pkg/driver/*", "mailutil/pkg/internal/*"}, nil},
 	{"mailutil/pkg/internal/session", []string{"mailutil/pkg/mailbox", "mailutil/pkg/internal/tree"}, unlikely},
 	{"mailutil/pkg/internal/mend", []string{"mailutil/pkg/mailbox", "mailutil/pkg/lock", "mailutil/pkg/internal/*", "golang.org/x/sys/unix"}, unlikely},
 	{"mailutil/pkg/internal/sysbits", []string{"mailutil/pkg/mailbox"}, unlikely},

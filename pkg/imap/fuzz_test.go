@@ -5,12 +5,12 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"mailutil/pkg/internal/session"
+	"mailutil/pkg/internal/session/sessiontest"
 	"mailutil/pkg/mailbox"
 )
 
@@ -123,31 +123,16 @@ func FuzzServer(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	tree := fuzzTree(f)
+	tree := sessiontest.NewTree(f)
 	f.Fuzz(func(t *testing.T, in []byte) {
-		c := &memoryConn{in: bytes.NewReader(in)}
+		c := &sessiontest.Conn{In: bytes.NewReader(in)}
 		s := &Server{Poll: time.Hour}
 		s.Session = session.Session{Tree: tree, Host: "h", User: "alice", Log: func(string) {}, Trace: func(string, []byte) {}}
 		s.Serve(context.Background(), c)
-		for _, line := range strings.SplitAfter(c.out.String(), "\r\n") {
+		for _, line := range strings.SplitAfter(c.Out.String(), "\r\n") {
 			if line != "" && !strings.HasSuffix(line, "\r\n") {
 				t.Errorf("%q: an answer does not end: %q", in, line)
 			}
 		}
 	})
 }
-
-// A memoryConn is a connection with a client that has said all it will.
-type memoryConn struct {
-	in  io.Reader
-	out bytes.Buffer
-}
-
-func (c *memoryConn) Read(b []byte) (int, error)       { return c.in.Read(b) }
-func (c *memoryConn) Write(b []byte) (int, error)      { return c.out.Write(b) }
-func (c *memoryConn) Close() error                     { return nil }
-func (c *memoryConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
-func (c *memoryConn) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
-func (c *memoryConn) SetDeadline(time.Time) error      { return nil }
-func (c *memoryConn) SetReadDeadline(time.Time) error  { return nil }
-func (c *memoryConn) SetWriteDeadline(time.Time) error { return nil }

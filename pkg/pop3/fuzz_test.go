@@ -3,10 +3,13 @@ package pop3
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"strings"
 	"testing"
 
+	"mailutil/pkg/internal/session"
+	"mailutil/pkg/internal/session/sessiontest"
 	"mailutil/pkg/remote"
 )
 
@@ -37,6 +40,34 @@ func FuzzDots(f *testing.F) {
 		}
 		if rest, _ := c.R.ReadString('\n'); rest != "+OK next\r\n" {
 			t.Fatalf("behind it: got %q", rest)
+		}
+	})
+}
+
+// Whatever a client says, logged in or not, each answer is whole, and so is each
+// message.
+func FuzzServer(f *testing.F) {
+	for _, s := range []string{
+		"CAPA\r\nSTAT\r\nLIST\r\nUIDL 2\r\nRETR 1\r\nTOP 2 1\r\nDELE 1\r\nRSET\r\nNOOP\r\nLAST\r\n", "DELE 1\r\nQUIT\r\n", "LIST 3\r\nRETR 0\r\nTOP 1 -1\r\nDELE 99999999999\r\n",
+		"USER alice\r\nPASS secret\r\n", "APOP alice 00\r\nAUTH\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nAUTH CRAM-MD5\r\n*\r\n", "STLS\r\n", "retr\t1\nuidl  1 2\r\n\r\n\xff\r\n",
+	} {
+		f.Add([]byte(s), true)
+		f.Add([]byte(s), false)
+	}
+	tree := sessiontest.NewTree(f)
+	f.Fuzz(func(t *testing.T, in []byte, known bool) {
+		c := &sessiontest.Conn{In: bytes.NewReader(in)}
+		s := &Server{}
+		s.Session = session.Session{Tree: tree, Host: "h", Plain: true, Log: func(string) {}, Trace: func(string, []byte) {}}
+		s.Password = func(user string) (string, bool) { return "secret", user == "alice" }
+		if known {
+			s.User = "alice"
+		}
+		s.Serve(context.Background(), c)
+		for _, line := range strings.SplitAfter(c.Out.String(), "\r\n") {
+			if line != "" && !strings.HasSuffix(line, "\r\n") {
+				t.Errorf("%q: an answer does not end: %q", in, line)
+			}
 		}
 	})
 }

@@ -1,6 +1,10 @@
-package imap
+// Package sessiontest has what the servers of both protocols are fuzzed with.
+package sessiontest
 
 import (
+	"bytes"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,8 +17,8 @@ import (
 	"mailutil/pkg/ops"
 )
 
-// fuzzTree is a home with an INBOX of two messages.
-func fuzzTree(t testing.TB) *tree.Tree {
+// NewTree returns a home with an INBOX of two messages, which can only be read.
+func NewTree(t testing.TB) *tree.Tree {
 	t.Helper()
 	dir := t.TempDir()
 	text := "From joe@example.com Mon Jan  1 10:00:00 2024 +0000\nSubject: x\n\nhi\n\n" +
@@ -35,3 +39,18 @@ func fuzzTree(t testing.TB) *tree.Tree {
 	s := ops.Session{Env: env, Drivers: mailbox.Drivers{mbx.New(env, spool), spool}}
 	return tree.New(s, false)
 }
+
+// A Conn is a connection with a client that has said all it will.
+type Conn struct {
+	In  io.Reader
+	Out bytes.Buffer
+}
+
+func (c *Conn) Read(b []byte) (int, error)       { return c.In.Read(b) }
+func (c *Conn) Write(b []byte) (int, error)      { return c.Out.Write(b) }
+func (c *Conn) Close() error                     { return nil }
+func (c *Conn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (c *Conn) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (c *Conn) SetDeadline(time.Time) error      { return nil }
+func (c *Conn) SetReadDeadline(time.Time) error  { return nil }
+func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
