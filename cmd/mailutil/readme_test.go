@@ -51,16 +51,11 @@ func TestReadme(t *testing.T) {
 func readmeTree(t *testing.T) string {
 	t.Helper()
 	tree := filepath.Join(testHome(t), "tree")
-	mailbox, err := os.ReadFile("../../testdata/mail/archive")
+	err := os.MkdirAll(filepath.Join(tree, "bin"), 0o755)
+	if err == nil {
+		err = os.CopyFS(filepath.Join(tree, "testdata/mail"), os.DirFS("../../testdata/mail"))
+	}
 	if err != nil {
-		t.Fatal(err)
-	}
-	for _, dir := range []string{"bin", "testdata/mail"} {
-		if err := os.MkdirAll(filepath.Join(tree, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(tree, "testdata/mail/archive"), mailbox, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(filepath.Join(programDir, "mailutil"), filepath.Join(tree, "bin/mailutil")); err != nil {
