@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,9 +36,13 @@ func divisionOf(word string) (by ops.Division, err error) {
 	case "month":
 		return ops.Division{Months: true}, nil
 	}
+	const parts = "--by is year, month or a size such as 500M"
 	n, ok := search.ParseSize(word)
-	if !ok || n == 0 {
-		return by, usageError(strings.TrimSuffix("--by is year, month or a size such as 500M, not "+word, ", not "))
+	switch {
+	case word == "":
+		return by, usageError(parts)
+	case !ok || n == 0:
+		return by, usageError(parts + ", not " + word)
 	}
 	return ops.Division{Octets: n}, nil
 }
