@@ -3,49 +3,15 @@ package main
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-)
 
-// mailFiles are the mailboxes of testdata, and real mail: a directory beside
-// this project, or where MAILUTIL_CORPORA says. In short mode large ones are
-// left out.
-func mailFiles(t *testing.T) (files []string) {
-	t.Helper()
-	real := os.Getenv("MAILUTIL_CORPORA")
-	if real == "" {
-		real = "../../../shared/corpora"
-	}
-	for _, root := range []string{"../../testdata", real} {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-				return nil
-			case err != nil:
-				return err
-			case d.IsDir() && (d.Name() == "script" || d.Name() == "peer"):
-				return fs.SkipDir
-			case !d.Type().IsRegular() || slices.Contains([]string{".json", ".md", ".tar", ".go"}, filepath.Ext(path)):
-				return nil
-			}
-			fi, err := d.Info()
-			if err == nil && !(testing.Short() && fi.Size() > 200<<10) {
-				files = append(files, path)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return files
-}
+	"mailutil/pkg/mailbox/mailboxtest"
+)
 
 // TestReadAll lists, prints, searches and checks all mail there is, damaged
 // mail, too: what the commands say fits together, and nothing is written. It
@@ -61,7 +27,7 @@ func TestReadAll(t *testing.T) {
 	t.Cleanup(func() { newEnv = was })
 	box := filepath.Join(work, "home", "box")
 	read, messages := 0, 0
-	for _, path := range mailFiles(t) {
+	for _, path := range mailboxtest.MailFiles(t, 200<<10) {
 		t.Run(strings.TrimLeft(path, "./"), func(t *testing.T) {
 			octets, err := os.ReadFile(path)
 			if err != nil {

@@ -2,9 +2,7 @@ package ops_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,44 +12,12 @@ import (
 
 	"mailutil/pkg/driver/all"
 	"mailutil/pkg/mailbox"
+	"mailutil/pkg/mailbox/mailboxtest"
 	"mailutil/pkg/ops"
 )
 
 // maxCorpus is the size of the largest file that is copied in short mode.
 const maxCorpus = 200 << 10
-
-// corpora are the mailboxes of testdata, and real mail: a directory beside this
-// project, or where MAILUTIL_CORPORA says.
-func corpora(t *testing.T) (files []string) {
-	t.Helper()
-	real := os.Getenv("MAILUTIL_CORPORA")
-	if real == "" {
-		real = "../../../shared/corpora"
-	}
-	for _, root := range []string{"../../testdata", real} {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-				return nil
-			case err != nil:
-				return err
-			case d.IsDir() && (d.Name() == "script" || d.Name() == "peer"):
-				return fs.SkipDir
-			case !d.Type().IsRegular() || slices.Contains([]string{".json", ".md", ".tar", ".go"}, filepath.Ext(path)):
-				return nil
-			}
-			fi, err := d.Info()
-			if err == nil && !(testing.Short() && fi.Size() > maxCorpus) {
-				files = append(files, path)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return files
-}
 
 // takers are the formats that a mailbox can be copied into.
 func takers(ds mailbox.Drivers) (names []string) {
@@ -82,7 +48,7 @@ func TestCopyBalances(t *testing.T) {
 		t.Fatalf("there are only the formats %q", names)
 	}
 	copies, altered := 0, 0
-	for i, path := range corpora(t) {
+	for i, path := range mailboxtest.MailFiles(t, maxCorpus) {
 		for k, format := range names {
 			if testing.Short() && i%len(names) != k {
 				continue

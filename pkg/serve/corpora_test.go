@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,35 +14,12 @@ import (
 	"testing"
 
 	"mailutil/pkg/mailbox"
+	"mailutil/pkg/mailbox/mailboxtest"
 	"mailutil/pkg/ops"
 )
 
 // maxCorpus is the size of the largest file that is looked at in short mode.
 const maxCorpus = 20 << 10
-
-// corpora are the mailbox files of testdata, and real mail: a directory beside
-// this project, or where MAILUTIL_CORPORA says.
-func corpora(t *testing.T) (files []string) {
-	t.Helper()
-	real := os.Getenv("MAILUTIL_CORPORA")
-	if real == "" {
-		real = "../../../shared/corpora"
-	}
-	for _, root := range []string{"../../testdata", real} {
-		filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() && (d.Name() == "script" || d.Name() == "peer") {
-				return fs.SkipDir // no such directory, or none of mail
-			}
-			fi, err := d.Info()
-			if err == nil && fi.Mode().IsRegular() && !(testing.Short() && fi.Size() > maxCorpus) &&
-				!slices.Contains([]string{".json", ".md", ".tar", ".go"}, filepath.Ext(path)) {
-				files = append(files, path)
-			}
-			return nil
-		})
-	}
-	return files
-}
 
 // A fetched message is what the endpoint says of it.
 type fetched struct {
@@ -100,7 +76,7 @@ func TestOctets(t *testing.T) {
 	e := start(t, append(letters[:len(letters):len(letters)], odd...))
 	s := ops.Session{Env: e.env, Drivers: ours(e.env)}
 	names, messages := []string{"INBOX"}, 0
-	for i, file := range corpora(t) {
+	for i, file := range mailboxtest.MailFiles(t, maxCorpus) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
