@@ -101,11 +101,11 @@ func (d *Driver) whyNot(n mailbox.Name) error {
 // openFile opens without changing the access time, where the system allows it,
 // and without waiting for the writer of a fifo that has taken the place.
 func openFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|noAtime, 0)
-	if noAtime != 0 && errors.Is(err, syscall.EPERM) { // not the owner
-		f, err = os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := fsx.OpenQuiet(fsx.OS{}, path)
+	if err != nil {
+		return nil, err
 	}
-	return f, err
+	return f.OS(), nil
 }
 
 // owner returns the login name of a file's owner.

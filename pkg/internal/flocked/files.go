@@ -51,8 +51,8 @@ func (o Files) Locks() lock.Options {
 // Open opens a file. Who only reads leaves the access time as it was, where
 // the system lets the owner of a file do so.
 func (o Files) Open(path string, flag int) (fsx.File, error) {
-	if flag == os.O_RDONLY && noAtime != 0 {
-		f, err := o.FS.OpenFile(path, flag|noAtime, 0)
+	if flag == os.O_RDONLY && fsx.NoAtime != 0 {
+		f, err := o.FS.OpenFile(path, flag|fsx.NoAtime, 0)
 		if !errors.Is(err, fs.ErrPermission) {
 			return f, err
 		}

@@ -2,4 +2,5 @@
 
 package fsx
 
+// NoAtime is 0: there is no such thing here.
 const NoAtime = 0

@@ -89,8 +89,8 @@ func IsPart(entry, state string) bool {
 // List reads the directory, some names at a time.
 func (d Dir) List() (Listing, error) {
 	var l Listing
-	f, err := os.OpenFile(d.Path, os.O_RDONLY|syscall.O_DIRECTORY|noAtime, 0)
-	if noAtime != 0 && errors.Is(err, syscall.EPERM) { // not ours
+	f, err := os.OpenFile(d.Path, os.O_RDONLY|syscall.O_DIRECTORY|fsx.NoAtime, 0)
+	if fsx.NoAtime != 0 && errors.Is(err, syscall.EPERM) { // not ours
 		f, err = os.Open(d.Path)
 	}
 	if err != nil {

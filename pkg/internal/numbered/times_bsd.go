@@ -8,8 +8,6 @@ import (
 	"time"
 )
 
-const noAtime = 0
-
 // changed is when anything about a file changed last: its modification time
 // may be the date of a message.
 func changed(fi fs.FileInfo) time.Time {

@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// noAtime opens a file without its access time being changed; only its owner
-// may.
-const noAtime = syscall.O_NOATIME
-
 // changed is when anything about a file changed last: its modification time
 // may be the date of a message.
 func changed(fi fs.FileInfo) time.Time {

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package phile
-
-const noAtime = 0

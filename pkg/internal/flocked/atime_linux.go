@@ -1,5 +1,0 @@
-package flocked
-
-import "syscall"
-
-const noAtime = syscall.O_NOATIME

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package flocked
-
-const noAtime = 0
