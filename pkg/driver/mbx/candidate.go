@@ -65,12 +65,12 @@ func (w *walker) links(off int64, most int) (int, error) {
 // candidate returns the offset of the first record at from or
 // behind it that can be what comes next, -1 for none.
 func (w *walker) candidate(from int64) (int64, error) {
-	if w.next >= from && from >= w.nextFrom {
+	if w.next >= from && from >= w.nextFrom && w.loose == w.nextLoose {
 		if ok, err := w.plausible(w.next); ok || err != nil {
 			return w.next, err
 		}
 	}
-	if from >= w.none && w.last == w.noneL {
+	if from >= w.none && w.last == w.noneL && !w.loose {
 		return -1, nil
 	}
 	found, failed := int64(-1), error(nil)
@@ -82,8 +82,8 @@ func (w *walker) candidate(from int64) (int64, error) {
 		failed = err
 		return !ok && err == nil
 	})
-	w.next, w.nextFrom = found, from
-	if found < 0 {
+	w.next, w.nextFrom, w.nextLoose = found, from, w.loose
+	if found < 0 && !w.loose {
 		w.none, w.noneL = from, w.last
 	}
 	return found, errors.Join(err, failed)
@@ -98,7 +98,7 @@ func (w *walker) plausible(off int64) (bool, error) {
 	}
 	most := uint64(max(w.most, w.last)) + uidSlack
 	if l.uid != 0 && (l.uid <= w.last || uint64(l.uid) > most) {
-		return false, nil
+		return w.sure(off)
 	}
 	b, err := w.read(off+int64(l.length), 4*maxLine)
 	if err != nil {
@@ -109,6 +109,42 @@ func (w *walker) plausible(off int64) (bool, error) {
 	}
 	n, err := w.links(off, 2)
 	return n >= 2, err
+}
+
+// sure reports whether the line at off is that of a record, whatever its UID: it
+// stands within a line of text, and a header follows, or records follow each
+// other: three, or two where no text reaches. Mail that was forwarded as a file
+// has neither, but for large ones. Records that lead to copies were to be removed.
+func (w *walker) sure(off int64) (bool, error) {
+	l, ok, err := w.lineAt(off)
+	if err != nil || !ok || len(l.date) != dateLen {
+		return false, err
+	}
+	b, err := w.read(off-1, 1+int64(l.length)+headLook)
+	if err != nil {
+		return false, err
+	}
+	within := len(b) > 0 && off > w.start && b[0] != '\n' && startsMessage(b[1+l.length:])
+	n := 0
+	for ; n < manyLinks && off < w.s.size; n++ {
+		b, err := w.read(off, maxLine)
+		if err != nil {
+			return false, err
+		}
+		l, fault := parseUsable(b)
+		if fault != lineGood || n > 0 && !w.canBe(l, off) {
+			break
+		}
+		if w.isCopy(l, b) {
+			return false, nil
+		}
+		off += int64(l.length) + l.size
+	}
+	enough := 3
+	if off == w.s.size || w.loose {
+		enough = 2
+	}
+	return within || n >= enough, nil
 }
 
 // copies reports whether there are lines in [from, end) that were before it.

@@ -39,6 +39,7 @@ type inspection struct {
 	block    block
 	hasBlock bool   // what the block says is known
 	shifted  int64  // octets stand before it
+	inPlace  bool   // but records are where they should be
 	unnamed  uint32 // keyword bits without a name that were reported
 	seq      uint32 // visible messages so far
 	foreign  bool   // behind the block of another file
@@ -60,6 +61,7 @@ func (i *inspection) run() error {
 		return err
 	}
 	if i.shifted = i.findBlock(head); i.shifted > 0 {
+		i.inPlace = i.shifted < blockSize && lineEnds(head[blockSize:]) > 0
 		head = make([]byte, min(i.Size-i.shifted, 2*blockSize))
 		if _, err := i.ReadAt(head, i.shifted); err != nil {
 			return err

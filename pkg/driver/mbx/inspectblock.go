@@ -19,11 +19,21 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 	if found && nuls(head) >= blockSize {
 		found = false // see below
 	}
+	if found && shift < -maxShift && len(head) > blockSize && lineEnds(head[blockSize:]) > 0 && i.isAgain(head[blockSize+shift:]) {
+		shift = 0 // a sector of another place stands in the block
+	}
 	switch {
+	case i.shifted > 0 && len(head) < blockSize && !i.inPlace:
+		i.Damage("mbx.block-short", i.Size, 0, "file ends within its first %d octets: no message is left", blockSize)
+		return -1, true
 	case i.shifted > 0:
+		head = append(head, make([]byte, max(blockSize-len(head), 0))...)
 		i.block, i.hasBlock = parseBlock(head)
 		i.Damage("mbx.magic", 0, 0, "%s stand before the mark of the format, *mbx*: no reader knows the file", octetsOf(i.shifted))
 		i.checkBlock(head)
+		if i.inPlace {
+			return blockSize, true
+		}
 		return i.shifted + i.checkTail(head, shift, found), true
 	case isMbx(head):
 		i.block, _ = parseBlock(head)
@@ -44,6 +54,9 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 		return -1, true
 	case bytes.HasPrefix(head, []byte(magic)):
 		i.badDigits(head)
+	case found && shift < -maxShift && nuls(head) == 0 && !bytes.HasPrefix(head, []byte(magic[:1])):
+		i.Damage("mbx.block-lost", 0, 0, "beginning of the file is lost, with the keywords, UIDVALIDITY and UIDLAST, but messages follow")
+		return 0, true
 	case found:
 		n := 0
 		for n < len(magic) && head[n] == magic[n] {
@@ -64,6 +77,19 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 	return int64(blockSize + shift), true
 }
 
+// isAgain reports whether the internal line that b begins with is behind the
+// block once more. b is near the beginning of the file.
+func (i *inspection) isAgain(b []byte) (again bool) {
+	own := bytes.Clone(b[:bytes.IndexByte(b, '\n')+1])
+	line := make([]byte, len(own))
+	eachLine(i, blockSize, i.Size, func(off int64) bool { // an error comes again
+		n, _ := i.ReadAt(line, off)
+		again = bytes.Equal(line[:n], own)
+		return !again
+	})
+	return again
+}
+
 // badDigits reports the first octet of a bad first line.
 func (i *inspection) badDigits(head []byte) {
 	what := "UIDVALIDITY"
@@ -79,8 +105,17 @@ func (i *inspection) badDigits(head []byte) {
 }
 
 // findFirst looks for an internal line where the first record should be, or a
-// few octets before or behind that.
+// few octets before or behind that, or within the block: whole sectors may be
+// missing, be there twice, or stand in the place of others.
 func findFirst(head []byte) (shift int, found bool) {
+	for end := magicEnd; end < min(len(head)-1, blockSize); end++ {
+		if head[end] != '\n' {
+			continue
+		}
+		if start := lineEndingAt(head, end+1); start >= 0 && startsMessage(head[end+1:]) {
+			return min(start-blockSize, 0), true // what is before it may be a message, too
+		}
+	}
 	for k := range maxShift {
 		for _, shift := range []int{k, -k} {
 			if at := blockSize + shift; at < len(head) && lineEnds(head[at:]) > 0 {
@@ -91,13 +126,12 @@ func findFirst(head []byte) (shift int, found bool) {
 	if len(head) < blockSize || len(bytes.Trim(head[pidOff:blockSize], "\x00")) == 0 || string(head[blockSize-2:blockSize]) == "\r\n" && allHex(head[pidOff:blockSize-2]) {
 		return 0, false // the block is whole, and a damaged line follows
 	}
-	// Whole sectors may be missing, or be there twice.
-	for end := magicEnd; end < len(head)-1; end++ {
+	for end := blockSize; end < len(head)-1; end++ {
 		if head[end] != '\n' {
 			continue
 		}
 		if start := lineEndingAt(head, end+1); start >= 0 && startsMessage(head[end+1:]) {
-			return min(start-blockSize, 0), true // what is before it may be a message, too
+			return min(start-blockSize, 0), true
 		}
 	}
 	return 0, false
@@ -191,10 +225,18 @@ func (i *inspection) hasChain() bool {
 // put before it.
 func (i *inspection) findBlock(head []byte) int64 {
 	at := bytes.Index(head, []byte(magic))
-	if at > 0 && isBlockHead(head[at:]) {
-		return int64(at)
+	if at <= 0 || !isBlockHead(head[at:]) {
+		return 0
 	}
-	return 0
+	before := false // records are
+	eachLine(bytes.NewReader(head), 0, int64(at), func(int64) bool {
+		before = true
+		return false
+	})
+	if before {
+		return 0
+	}
+	return int64(at)
 }
 
 // hasRecords reports whether two records that follow each other are near the

@@ -32,6 +32,7 @@ type planner struct {
 	msgs  []planned
 	fixes map[int]fix // of messages whose line or text is not as it was
 	prev  mailbox.Date
+	top   uint32 // highest UID so far
 
 	steps []mailbox.Step
 	lost  []mend.Lost
@@ -54,6 +55,7 @@ const (
 	planNoUID                // its UID could not be read, or cannot be
 	planForeign              // it is of another file that was joined to this one
 	planNumbered             // its UID is another than in the file
+	planTold                 // its UID was read from a damaged line
 	planCut                  // its text is not all of [text, end): see its fix
 )
 
@@ -81,7 +83,7 @@ func (p *planner) begin(i *inspection, head []byte, start int64) (done bool, err
 		p.acc.Gone = true
 		p.step("write-block", 0, int64(len(head)), 0, "write the first %d octets anew: an empty mailbox", blockSize)
 	}
-	if i.shifted > 0 {
+	if i.shifted > 0 && start >= 0 {
 		p.setAside(&piece{off: 0, end: i.shifted}, false, "they stand before the file block")
 	}
 	p.readBlock()
@@ -198,6 +200,11 @@ func (p *planner) join(c *piece) error {
 	if err != nil && err != io.EOF {
 		return err
 	}
+	if !p.known {
+		p.adopt(b[:n])
+		p.setAside(c, false, "the file block, which stands in the place of other octets")
+		return nil
+	}
 	p.isForeign = true
 	p.foreign = make([]uint32, maxKeywords)
 	k, ok := parseBlock(b[:n])
@@ -211,6 +218,15 @@ func (p *planner) join(c *piece) error {
 	}
 	p.step("join", c.off, c.end-c.off, 0, "join the mailbox that begins here to the one before it: its messages get new UIDs")
 	return nil
+}
+
+// adopt takes the file block from where it stands, as there is none at the
+// beginning of the file.
+func (p *planner) adopt(b []byte) {
+	p.block.validity = uint32(fromHex(b[validityOff:uidLastOff]))
+	p.block.uidLast, p.known = uint32(fromHex(b[uidLastOff:magicEnd-2])), true
+	p.block.lines = parseKeywords(b[magicEnd:])
+	p.badTable = true
 }
 
 // message plans a message.
@@ -227,6 +243,10 @@ func (p *planner) message(c *piece, digest uint64) error {
 		}
 	} else if err := p.salvageLine(c, &m, &f, seq); err != nil {
 		return err
+	}
+	if p.isThere(&m) {
+		p.setAside(c, false, "copies of messages that are there")
+		return nil
 	}
 	if err := p.extent(c, &m, &f, seq); err != nil {
 		return err
@@ -247,6 +267,21 @@ func (p *planner) message(c *piece, digest uint64) error {
 	}
 	p.msgs = append(p.msgs, m)
 	return nil
+}
+
+// isThere reports whether a message is there with the UID and the text of m: it is
+// a copy of that, of which the line was damaged.
+func (p *planner) isThere(m *planned) bool {
+	if m.uid == 0 || m.bits&planNoUID != 0 || p.isForeign {
+		return false
+	}
+	if m.uid > p.top {
+		p.top = m.uid
+		return false
+	}
+	return slices.ContainsFunc(p.msgs, func(o planned) bool {
+		return o.uid == m.uid && o.digest == m.digest && o.end-o.text == m.end-m.text
+	})
 }
 
 // mapped returns the bits of ours for those of the other file.
@@ -387,7 +422,7 @@ func (p *planner) finish() error {
 
 // putBlock puts the file block.
 func (p *planner) putBlock(img *mend.Image, keep func(off, n int64)) error {
-	same := !p.badTable && p.start == blockSize && isMbx(p.head) && slices.Equal(p.block.lines, p.i.block.lines)
+	same := !p.badTable && p.start == blockSize && p.i.shifted == 0 && isMbx(p.head) && slices.Equal(p.block.lines, p.i.block.lines)
 	if same && p.block.validity == p.i.block.validity && p.block.uidLast == p.i.block.uidLast {
 		keep(0, blockSize)
 		return nil

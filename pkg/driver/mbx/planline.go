@@ -51,7 +51,7 @@ func (p *planner) date(b []byte) (mailbox.Date, error) {
 
 // salvageLine takes from a damaged line what can be read of it.
 func (p *planner) salvageLine(c *piece, m *planned, f *fix, seq uint32) (err error) {
-	m.bits |= planLine
+	m.bits |= planLine | planTold
 	b := make([]byte, min(c.text-c.off, 2*maxLine))
 	if _, err := p.from.ReadAt(b, c.text-int64(len(b))); err != nil && err != io.EOF {
 		return err
@@ -145,7 +145,7 @@ func salvage(b []byte) (s salvaged) {
 
 // shifted reads a tail that has lost or got octets.
 func shifted(b []byte) (s salvaged) {
-	if len(b) > 9 && b[len(b)-9] == '-' && allHex(b[len(b)-8:]) {
+	if len(b) >= 9 && b[len(b)-9] == '-' && allHex(b[len(b)-8:]) {
 		s.uid, s.numbered = uint32(fromHex(b[len(b)-8:])), true
 	}
 	semi := bytes.IndexByte(b, ';')

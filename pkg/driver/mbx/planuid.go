@@ -59,6 +59,9 @@ func (p *planner) number() {
 				p.acc.UIDs++
 			}
 			changed = true
+		case p.msgs[end].bits&planTold != 0: // rather than all that are behind it
+			p.msgs[end].bits |= planNoUID
+			continue
 		default:
 			renumber = true
 			continue

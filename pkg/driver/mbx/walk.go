@@ -50,15 +50,20 @@ func (p *piece) sized() bool { return p.claim == p.end }
 // attachment stays text.
 type walker struct {
 	s     *scanner
-	start int64  // where it began
-	last  uint32 // highest UID so far
-	most  uint32 // UIDLAST, for what UIDs can be
+	start int64     // where it began
+	last  uint32    // UID of the message before, as far as it can be
+	top   uint32    // highest UID so far
+	came  time.Time // when the message before came
+	most  uint32    // UIDLAST, for what UIDs can be
 	buf   []byte
 
-	next     int64  // the last candidate that was found, to find it again,
-	nextFrom int64  // and where it was looked for
-	none     int64  // from here on there is no candidate,
-	noneL    uint32 // as long as last is this
+	next      int64 // the last candidate that was found, to find it again,
+	nextFrom  int64 // and where it was looked for
+	nextLoose bool
+	none      int64  // from here on there is no candidate,
+	noneL     uint32 // as long as last is this
+
+	loose bool // no text is known to reach to what is looked at
 
 	seen  []uint64        // digests of lines
 	known map[uint64]bool // the same, made when it is needed
@@ -80,14 +85,26 @@ func (w *walker) step() (p piece, ok bool, err error) {
 		return p, false, err
 	}
 	p.off = s.pos
+	b = bytes.Clone(b)
 	l, fault := parseUsable(b)
 	switch {
 	case isBlockHead(b):
-		p.kind, p.end = isBlock, min(s.pos+blockSize, s.size)
-		w.last, w.most = 0, math.MaxUint32
+		p.kind = isBlock
+		p.end, err = w.blockEnd(s.pos)
+		w.last, w.top, w.most = 0, 0, math.MaxUint32
 	case fault == lineGood && w.isCopy(l, b):
 		p.kind = isCopies
 		p.end, err = w.toNext(p.off + 1)
+	case fault == lineGood && l.uid != 0 && l.uid <= w.top || fault != lineGood && w.top > 0:
+		if p.end, err = w.copied(p.off); p.end > p.off || err != nil {
+			p.kind = isCopies
+			break
+		}
+		if fault == lineGood {
+			err = w.record(&p, l, b)
+		} else {
+			err = w.damaged(&p, b, fault)
+		}
 	case fault == lineGood:
 		err = w.record(&p, l, b)
 	default:
@@ -99,6 +116,17 @@ func (w *walker) step() (p piece, ok bool, err error) {
 	s.step = p.end - p.off
 	s.pos = p.end
 	return p, true, nil
+}
+
+// blockEnd returns where the file block at off ends: where records begin, if that
+// is before it should.
+func (w *walker) blockEnd(off int64) (end int64, err error) {
+	end = min(off+blockSize, w.s.size)
+	err = eachLine(w.s.r, off, min(end+maxLine, w.s.size), func(line int64) bool {
+		end = min(end, line)
+		return false
+	})
+	return end, err
 }
 
 // record takes a readable record. One that does not lead to another, and whose
@@ -155,6 +183,51 @@ func (w *walker) again(own []byte, text, claim int64) (int64, error) {
 	return found, err
 }
 
+// lookAhead is how far octets are looked for that are there twice.
+const lookAhead = 1 << 20
+
+// copied returns up to where octets from off on are there once more before them,
+// 0 for none: the next line was there before, and what is before that, too.
+func (w *walker) copied(off int64) (end int64, err error) {
+	again, first, failed := int64(-1), int64(-1), error(nil)
+	var own []byte
+	err = eachLine(w.s.r, off, min(off+lookAhead, w.s.size), func(at int64) bool {
+		b, err := w.read(at, maxLine)
+		if err != nil {
+			failed = err
+			return false
+		}
+		if l, fault := parseLine(b); fault == lineGood && w.isCopy(l, b) {
+			again, own = at, bytes.Clone(b[:l.length])
+		}
+		return again < 0
+	})
+	if err = errors.Join(err, failed); again <= off || err != nil {
+		return 0, err
+	}
+	err = eachLine(w.s.r, w.start, off, func(at int64) bool {
+		b, err := w.read(at, int64(len(own)))
+		if failed = err; err == nil && bytes.Equal(b, own) {
+			first = at
+		}
+		return first < 0 && err == nil
+	})
+	if err = errors.Join(err, failed); first < 0 || err != nil {
+		return 0, err
+	}
+	var same mend.Shared
+	if err := same.Grow(w.s.r, w.start, w.s.size, first, again); err != nil {
+		return 0, err
+	}
+	switch {
+	case same.Adjoins() && same.Off <= off && off <= same.Off+same.By:
+		return off + same.By, nil
+	case same.Off+same.By <= off:
+		return again, nil
+	}
+	return 0, nil
+}
+
 // parseUsable is parseLine for lines that lead forward and have a date, if a
 // damaged one.
 func parseUsable(b []byte) (line, lineFault) {
@@ -181,8 +254,11 @@ func (w *walker) message(p *piece, l line) error {
 	p.line = l
 	p.text = p.off + int64(l.length)
 	p.claim = p.text + l.size
-	if uint64(l.uid) <= uint64(w.most)+uidSlack { // one that is higher is damaged itself
-		w.last = max(w.last, l.uid)
+	if l.uid != 0 && uint64(l.uid) <= uint64(w.most)+uidSlack { // one that is higher is damaged itself
+		w.last, w.top = l.uid, max(w.top, l.uid)
+		if d, err := mailbox.ParseDate(string(l.date), time.UTC); err == nil {
+			w.came = d.Time()
+		}
 	}
 	var err error
 	p.end, err = w.extent(p.off, p.text, p.claim)
@@ -207,9 +283,11 @@ func (w *walker) extent(own, text, claim int64) (int64, error) {
 	if sure || err != nil {
 		return claim, err
 	}
-	next, err = w.inner(text, claim)
-	if next >= 0 || err != nil {
+	if next, err = w.inner(text, claim); err != nil {
 		return next, err
+	}
+	if next >= 0 {
+		return w.tail(text, next)
 	}
 	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
 		return next, err
@@ -217,7 +295,7 @@ func (w *walker) extent(own, text, claim int64) (int64, error) {
 	if claim > size {
 		return w.toNext(text) // torn, for the most part
 	}
-	if next, err = w.toNext(claim); err != nil {
+	if next, err = w.beyond(claim); err != nil {
 		return 0, err
 	}
 	if next, err = w.tail(claim, next); err != nil {
@@ -268,7 +346,7 @@ const near = 64
 // the first whose chain leads there or beyond, else the last that is near to
 // claim, else the first that fits. Mail that was forwarded as a file is text.
 func (w *walker) inner(text, claim int64) (int64, error) {
-	best := int64(-1)
+	best, fit := int64(-1), int64(-1)
 	for from := text; from < min(claim, w.s.size); {
 		next, err := w.candidate(from)
 		if err != nil || next < 0 || next >= claim {
@@ -279,12 +357,21 @@ func (w *walker) inner(text, claim int64) (int64, error) {
 			return 0, err
 		}
 		if end >= claim || end == w.s.size {
-			return next, nil
+			if best < 0 || fit < 0 {
+				fit = next
+			}
+			return fit, nil
+		}
+		if ok, err := w.sure(next); ok || err != nil {
+			return next, err
 		}
 		fits := claim-next <= near
 		if best < 0 && !fits {
 			if fits, err = w.fits(next, end); err != nil {
 				return -1, err
+			}
+			if fits {
+				fit = next
 			}
 		}
 		if fits {
@@ -299,17 +386,32 @@ func (w *walker) inner(text, claim int64) (int64, error) {
 // readable is, can be one of the file: a damaged line is there, or the next
 // record has a higher UID. Records in a text have UIDs of another mailbox.
 func (w *walker) fits(first, end int64) (bool, error) {
-	if ok, err := w.broken(end); ok || err != nil {
-		return ok, err
+	_, readable, err := w.lineAt(end)
+	if err != nil {
+		return false, err
 	}
-	last := uint32(0)
-	for off := first; off < end; {
+	if !readable { // else it is none that can be
+		if ok, err := w.broken(end); ok || err != nil {
+			return ok, err
+		}
+	}
+	last, n := uint32(0), 0
+	ordered := true
+	for off := first; off < end; n++ {
 		l, ok, err := w.lineAt(off)
 		if err != nil || !ok {
 			return false, err
 		}
+		d, err := mailbox.ParseDate(string(l.date), time.UTC)
+		ordered = ordered && l.uid > max(last, w.last) && err == nil && !d.Time().Before(w.came)
+		if n == 0 && err == nil && d.Time().Before(w.came) {
+			return false, nil
+		}
 		last = max(last, l.uid)
 		off += int64(l.length) + l.size
+	}
+	if ordered && n > 1 {
+		return true, nil
 	}
 	next, err := w.candidate(max(end, first+1))
 	if err != nil || next < 0 {
@@ -385,7 +487,10 @@ func (w *walker) judge(text, claim, next int64) (int64, error) {
 func (w *walker) damaged(p *piece, b []byte, fault lineFault) error {
 	p.fault = fault
 	if flocked.WasLine(b) {
-		return w.damagedLine(p)
+		if err := w.damagedLine(p); err != nil || p.claim > 0 {
+			return err
+		}
+		return w.hollow(p)
 	}
 	blank := nuls(b) >= 16
 	next, err := w.toNext(p.off + 1)
@@ -417,6 +522,9 @@ func (w *walker) measure(p *piece) error {
 	if err != nil {
 		return err
 	}
+	if s := salvage(b); s.numbered && uint64(s.uid) <= uint64(w.most)+uidSlack && s.uid != 0 {
+		w.last = s.uid
+	}
 	if size := sizeIn(b); size > 0 {
 		claim := p.text + size
 		ok, err := w.proven(claim)
@@ -429,8 +537,35 @@ func (w *walker) measure(p *piece) error {
 		}
 		p.said = claim
 	}
-	p.end, err = w.toNext(p.text)
+	p.end, err = w.follow(max(p.text, p.off+1))
 	return err
+}
+
+// hollow makes a message junk of which only a part of its line is left, and
+// octets behind it that were wiped.
+func (w *walker) hollow(p *piece) error {
+	if p.text == p.end {
+		return nil
+	}
+	for off := p.text; off < p.end; {
+		b, err := w.read(off, min(p.end-off, int64(cap(w.buf))))
+		if err != nil {
+			return err
+		}
+		off += int64(len(b))
+		if off-int64(len(b)) == p.text {
+			rest := bytes.TrimLeft(b, "0123456789abcdef;,:-+ \r\n")
+			if len(b)-len(rest) > maxLine || len(rest) < minLine {
+				return nil
+			}
+			b = rest
+		}
+		if len(bytes.Trim(b, "\x00\xFF")) > 0 {
+			return nil
+		}
+	}
+	p.kind = isJunk
+	return nil
 }
 
 // proven reports whether a record begins at off, if a damaged one.
@@ -463,25 +598,34 @@ const minLine = dateLen + 2 + tailLen + 2
 func (w *walker) lineArea(off int64) (int, error) {
 	back := int(min(off, maxLine))
 	b, err := w.read(off-int64(back), int64(back)+maxLine+8+headLook)
-	if err != nil || len(b) <= back || lineEndingAt(b, back) >= 0 { // behind a line is a text
+	if err != nil || len(b) <= back || lineEndingAt(b, back) >= 0 || b[back] == '\r' || b[back] == '\n' { // behind a line is a text
 		return -1, err
 	}
 	closed := off == w.start || back > 1 && string(b[back-2:back]) == "\r\n"
 	whole := b
 	b = b[back:]
-	if mend.StartsMail(b) && (closed || startsMessage(b)) {
-		return 0, nil
-	}
-	for n := tailLen + 2; n <= min(maxLine, len(b)); n++ {
+	elsewhere := false
+	for n := tailLen + 2; n <= min(maxLine, len(b)) && !elsewhere; n++ {
 		if tailFits(b[n-2-tailLen:n-2]) < minTail || b[n-1] != '\n' {
 			continue
 		}
-		if start := lineEndingAt(whole, back+n); start >= 0 && start != back { // a whole line begins elsewhere
-			return -1, nil
-		}
-		if startsHeader(b[n:]) {
+		if start := lineEndingAt(whole, back+n); start >= 0 && start != back {
+			elsewhere = true // a whole line begins there
+		} else if startsHeader(b[n:]) {
 			return n, nil
 		}
+	}
+	if n := remnant(b, off == w.start); n > 0 && !elsewhere {
+		if start := lineEndingAt(whole, back+n); start < 0 || start == back {
+			return n, nil
+		}
+		elsewhere = true
+	}
+	switch {
+	case mend.StartsMail(b) && (closed || startsMessage(b)):
+		return 0, nil
+	case elsewhere:
+		return -1, nil
 	}
 	for n := minLine; (closed || wipedOctet(b[0])) && n <= min(maxLine, len(b)); n++ {
 		if !isText(b[:n]) && startsMessage(b[n:]) {
@@ -489,6 +633,29 @@ func (w *walker) lineArea(off int64) (int, error) {
 		}
 	}
 	return -1, nil
+}
+
+// remnant returns the length of what b begins with if that is the end of a line,
+// with all of its UID, unless any will do, and mail behind it; 0 for none.
+func remnant(b []byte, any bool) int {
+	eol := bytes.Index(b[:min(len(b), maxLine)], []byte("\r\n"))
+	if eol < 0 || eol < 8 && (!any || eol == 0 || !allHex(b[:eol])) || !mend.StartsMail(b[eol+2:]) {
+		return 0
+	}
+	if flocked.DateFits(b[:eol]) >= 20 {
+		return eol + 2
+	}
+	if eol >= 8 && (!isUID(b[:eol]) || len(bytes.Trim(b[:eol], "0123456789abcdef;,:-+ ")) > 0) {
+		return 0
+	}
+	return eol + 2
+}
+
+// isUID reports whether b ends in a UID that can be nothing else: it stands behind
+// a dash, or has zeros before it.
+func isUID(b []byte) bool {
+	n := len(b)
+	return n >= 8 && allHex(b[n-8:]) && (n > 8 && b[n-9] == '-' || bytes.HasPrefix(b[n-8:], []byte("000")))
 }
 
 // wipedOctet reports whether disks have c where they have nothing.
@@ -545,7 +712,7 @@ func sizeIn(b []byte) int64 {
 
 // skip passes over what no reader knows, to the next record, if a damaged one.
 func (w *walker) skip(p *piece) error {
-	next, err := w.toNext(p.off + 1)
+	next, err := w.beyond(p.off + 1)
 	if err != nil {
 		return err
 	}
@@ -555,53 +722,108 @@ func (w *walker) skip(p *piece) error {
 }
 
 // tail returns where in [from, to) a line begins of which the end can be seen
-// and the date cannot, to for none.
+// and the date cannot, or which was wiped, to for none.
 func (w *walker) tail(from, to int64) (int64, error) {
 	win := make([]byte, scanWindow)
 	for off := max(from-1, 0); off < to; {
-		n, err := w.s.r.ReadAt(win[:min(int64(len(win)), to-off)], off)
+		n, err := w.s.r.ReadAt(win[:min(int64(len(win)), w.s.size-off)], off)
 		if n == 0 {
 			if err == io.EOF {
 				err = mailbox.ErrChanged
 			}
 			return to, err
 		}
-		b := win[:n]
-		for at := 0; ; {
-			i := bytes.Index(b[at:], []byte("\r\n"))
-			if i < 0 {
-				break
-			}
-			at += i + 2
-			if at > minLine && wipedOctet(b[at-minLine]) && b[at-dashBack] == '-' && allHex(b[at-dashBack+1:at-2]) && startsMessage(b[at:]) {
-				return max(off+int64(at-minLine), from), nil
-			}
-			if at-2 >= tailLen && at < len(b) && tailFits(b[at-2-tailLen:at-2]) == tailLen &&
-				lineEndingAt(b, at) < 0 && startsHeader(b[at:]) {
-				return max(off+int64(flocked.LineBegin(b[:at-2-tailLen])), from), nil
-			}
+		at, err := w.tailIn(win[:n], off, from, to)
+		if at >= 0 || err != nil {
+			return at, err
 		}
-		if off+int64(n) == to {
+		if off+int64(n) >= min(to, w.s.size) {
 			break
 		}
-		off += int64(max(n-2*maxLine, 1))
+		off += int64(max(n-2*maxLine-headLook, 1))
 	}
 	return to, nil
 }
 
+// tailIn is tail for what is in b, which is at off; -1 for none.
+func (w *walker) tailIn(b []byte, off, from, to int64) (int64, error) {
+	wiped, err := w.unveiled(b, off, from, to)
+	if err != nil {
+		return -1, err
+	}
+	for at := 0; ; {
+		i := bytes.Index(b[at:], []byte("\r\n"))
+		if i < 0 {
+			return wiped, nil
+		}
+		at += i + 2
+		if off+int64(at) >= to {
+			return wiped, nil
+		}
+		start := at - 2 - tailLen
+		switch {
+		case at == len(b) || lineEndingAt(b, at) >= 0:
+			continue
+		case start >= 0 && tailFits(b[start:at-2]) == tailLen && startsHeader(b[at:]):
+			start = flocked.LineBegin(b[:start])
+		case isUID(b[:at-2]) && mend.StartsMail(b[at:]):
+			rest := bytes.TrimRight(b[max(0, at-2-maxLine/2):at-2], "0123456789abcdef;-")
+			start = max(0, at-2-maxLine/2) + len(rest)
+		default:
+			continue
+		}
+		begin := max(off+int64(start), from)
+		if wiped >= 0 {
+			begin = min(begin, wiped)
+		}
+		return begin, nil
+	}
+}
+
+// unveiled returns where in [from, to) a line begins that was wiped with octets
+// before it, in b, which is at off: behind them, or behind what is left of it,
+// mail begins. -1 for none. Where the header of the text at from has no end
+// before them what is behind them is the rest of that.
+func (w *walker) unveiled(b []byte, off, from, to int64) (int64, error) {
+	for skip := max(from-off, 0); skip < int64(len(b)); {
+		run, mail, ok := mend.Unveiled(b[skip:], "\r\n", maxLine)
+		begin := max(off+skip+int64(run), off+skip+int64(mail-minLine))
+		if !ok || off+skip+int64(mail) >= to {
+			return -1, nil
+		}
+		head, err := w.read(from, maxLine)
+		if err != nil {
+			return -1, err
+		}
+		if startsHeader(head) {
+			ended, err := flocked.HeaderEnds(w.s.r, from, off+skip+int64(run))
+			if err != nil {
+				return -1, err
+			}
+			ok = ended
+		}
+		if ok {
+			return begin, nil
+		}
+		skip += int64(mail)
+	}
+	return -1, nil
+}
+
 // damagedLine takes a line of which the date is still to be seen.
 func (w *walker) damagedLine(p *piece) error {
-	b, err := w.read(p.off, maxLine+32)
+	b, err := w.read(p.off, maxLine+headLook)
 	if err != nil {
 		return err
 	}
-	b = bytes.Clone(b)
+	head := bytes.Clone(b)
+	b = head[:min(len(head), maxLine+32)]
 	ends := lineEndings(b)
 	if len(ends) == 0 {
 		p.text, p.end = w.s.size, w.s.size // the line itself is torn
 		if int64(len(b)) < w.s.size-p.off {
 			p.text = p.off + min(dateLen, int64(len(b)))
-			p.end, err = w.toNext(p.text)
+			p.end, err = w.follow(p.text)
 		}
 		return err
 	}
@@ -627,11 +849,27 @@ func (w *walker) damagedLine(p *piece) error {
 	if best < 0 {
 		p.text = p.off + int64(ends[0])
 	}
-	if size := parsedSize(b[:p.text-p.off]); size > 0 {
+	size := parsedSize(b[:p.text-p.off])
+	if size > 0 {
 		p.said = p.text + size
 	}
-	p.end, err = w.toNext(p.text)
-	return err
+	if p.end, err = w.follow(p.text); err != nil || size == 0 {
+		return err
+	}
+	if n := p.end - size - p.off; 0 < n && n <= int64(len(b)) && p.off+n != p.text && startsMessage(head[n:]) { // the line is torn
+		p.text, p.claim = p.off+n, p.end
+	}
+	return nil
+}
+
+// follow returns where a text ends that begins at text and is as long as nobody
+// knows: at the next record, if it has lost its line.
+func (w *walker) follow(text int64) (int64, error) {
+	next, err := w.toNext(text)
+	if err != nil {
+		return 0, err
+	}
+	return w.tail(text, next)
 }
 
 // parsedSize is the size behind the date of a line.
@@ -639,7 +877,11 @@ func parsedSize(b []byte) int64 {
 	if len(b) <= dateLen+1 {
 		return 0
 	}
-	if size, ok := parseSize(digits(b[dateLen+1:])); ok && size > 0 {
+	from := dateLen + 1
+	if comma := bytes.IndexByte(b[dateLen-2:min(len(b), dateLen+3)], ','); comma >= 0 { // the date has lost octets or got some
+		from = dateLen - 2 + comma + 1
+	}
+	if size, ok := parseSize(digits(b[from:])); ok && size > 0 {
 		return size
 	}
 	return sizeIn(b)
@@ -722,7 +964,8 @@ func (w *walker) lineRest(off int64) (int, error) {
 	if startsHeader(b) {
 		return 0, nil
 	}
-	if eol := bytes.Index(b[:min(len(b), maxLine)], []byte("\r\n")); eol >= 8 && startsHeader(b[eol+2:]) && allHex(b[eol-8:eol]) {
+	eol := bytes.Index(b[:min(len(b), maxLine)], []byte("\r\n"))
+	if eol >= 8 && startsHeader(b[eol+2:]) && allHex(b[eol-8:eol]) || eol >= 0 && eol < 8 && allHex(b[:eol]) && mend.StartsMail(b[eol+2:]) {
 		return eol + 2, nil
 	}
 	return -1, nil
@@ -739,8 +982,16 @@ func (w *walker) toNext(from int64) (int64, error) {
 			return first, err
 		}
 		end, n, err := w.lead(next)
-		if err != nil || n >= manyLinks || end >= w.s.size {
+		if err != nil || n >= manyLinks || end == w.s.size || end > w.s.size && n > 1 {
 			return next, err
+		}
+		if ok, err := w.sure(next); ok || err != nil {
+			return next, err
+		}
+		if end > w.s.size && n == 1 { // torn, or text
+			first = min(first, next)
+			from = next + 1
+			continue
 		}
 		if ok, err := w.fits(next, end); ok || err != nil {
 			return next, err
@@ -751,6 +1002,13 @@ func (w *walker) toNext(from int64) (int64, error) {
 	return first, nil
 }
 
+// beyond is toNext where no text is known to reach.
+func (w *walker) beyond(from int64) (int64, error) {
+	w.loose = true
+	defer func() { w.loose = false }()
+	return w.toNext(from)
+}
+
 // manyLinks records that follow each other are no text.
 const manyLinks = 16
 
@@ -759,12 +1017,17 @@ const manyLinks = 16
 func (w *walker) lead(off int64) (end int64, n int, err error) {
 	for ; n < manyLinks && off < w.s.size; n++ {
 		l, ok, err := w.lineAt(off)
-		if err != nil || !ok {
+		if err != nil || !ok || n > 0 && !w.canBe(l, off) {
 			return off, n, err
 		}
 		off += int64(l.length) + l.size
 	}
 	return off, n, nil
+}
+
+// canBe reports whether the line at off can be that of a record, by UID and size.
+func (w *walker) canBe(l line, off int64) bool {
+	return uint64(l.uid) <= uint64(max(w.most, w.last))+uidSlack && l.size < w.s.size
 }
 
 // read returns n octets at off, fewer at the end of the file. They are valid
@@ -802,7 +1065,7 @@ func (w *walker) remember(l line, b []byte) {
 
 // isCopy reports whether a line, at the start of b, was there before.
 func (w *walker) isCopy(l line, b []byte) bool {
-	if l.uid == 0 || l.uid > w.last {
+	if l.uid == 0 || l.uid > w.top {
 		return false
 	}
 	if w.known == nil {
