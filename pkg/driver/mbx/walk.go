@@ -487,7 +487,7 @@ func (w *walker) judge(text, claim, next int64) (int64, error) {
 func (w *walker) damaged(p *piece, b []byte, fault lineFault) error {
 	p.fault = fault
 	if flocked.WasLine(b) {
-		if err := w.damagedLine(p); err != nil || p.claim > 0 {
+		if err := w.damagedLine(p); err != nil || p.claim > 0 || p.kind == isJunk {
 			return err
 		}
 		return w.hollow(p)
@@ -642,7 +642,7 @@ func remnant(b []byte, any bool) int {
 	if eol < 0 || eol < 8 && (!any || eol == 0 || !allHex(b[:eol])) || !mend.StartsMail(b[eol+2:]) {
 		return 0
 	}
-	if flocked.DateFits(b[:eol]) >= 20 {
+	if flocked.DateFits(b[:eol]) >= 20 && b[2] == '-' && b[6] == '-' {
 		return eol + 2
 	}
 	if eol >= 8 && (!isUID(b[:eol]) || len(bytes.Trim(b[:eol], "0123456789abcdef;,:-+ ")) > 0) {
@@ -818,6 +818,12 @@ func (w *walker) damagedLine(p *piece) error {
 	}
 	head := bytes.Clone(b)
 	b = head[:min(len(head), maxLine+32)]
+	if eol := bytes.Index(b, []byte("\r\n")) + 2; eol >= 2 {
+		if start := lineEndingAt(b, eol); start > 0 { // a whole line stands within what was one
+			p.kind, p.end = isJunk, p.off+int64(start)
+			return nil
+		}
+	}
 	ends := lineEndings(b)
 	if len(ends) == 0 {
 		p.text, p.end = w.s.size, w.s.size // the line itself is torn

@@ -115,10 +115,19 @@ func (f *Format) tailed(b []byte) bool {
 	return tail[0] == ';' && allDigits(tail[1+keywordsLen/2:]) || allDigits(tail[1:])
 }
 
+// sector is what disks write at once.
+const sector = 512
+
 // chained reports whether records follow each other near the beginning of the
 // file: so many, or up to its end, are no text.
 func (i *inspection) chained(w *walker) (bool, error) {
 	const far, enough = 1 << 20, 4
+	linked := 0 // records that others follow, so far
+	b, err := w.read(0, sector)
+	wiped := len(b) == sector && len(bytes.Trim(b, "\x00\xFF")) == 0
+	if err != nil {
+		return false, err
+	}
 	for from := int64(0); from < min(i.Size, far); {
 		at, err := w.find(from, min(i.Size, far))
 		if err != nil || at < 0 {
@@ -135,10 +144,15 @@ func (i *inspection) chained(w *walker) (bool, error) {
 			}
 			off += int64(l.length) + l.size
 		}
-		if n == enough || off == i.Size {
+		if linked += max(n-1, 0); n == enough || linked >= enough || off == i.Size {
 			return true, nil
 		}
-		from = max(off, at+1)
+		if wiped {
+			if ok, err := w.begins(off); ok || err != nil {
+				return ok, err
+			}
+		}
+		from = at + 1
 	}
 	return false, nil
 }

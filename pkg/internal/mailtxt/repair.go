@@ -164,6 +164,13 @@ func (r *repair) step(action string, off, n int64, format string, args ...any) {
 
 // take plans what becomes of a piece.
 func (r *repair) take(p *piece) error {
+	if p.bad && p.text < p.end {
+		sum, err := digest(r.f, p.text, p.end)
+		if err != nil {
+			return err
+		}
+		p.copied = slices.Contains(r.sums, sum)
+	}
 	if p.junk || p.copied || p.text == p.end {
 		return r.setAside(p)
 	}

@@ -3,6 +3,7 @@ package mailtxt
 import (
 	"bytes"
 	"io"
+	"time"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/mend"
@@ -31,6 +32,9 @@ type walker struct {
 	seen map[uint64]int64 // digests of lines, and where they were first
 
 	copyOff, copyEnd int64 // the records there were before
+
+	came    time.Time // when the message before came
+	suspect bool      // the piece before is damaged: records behind it may be copies
 }
 
 // step returns the next piece; ok is false at the end.
@@ -49,6 +53,7 @@ func (w *walker) step() (p piece, ok bool, err error) {
 	} else {
 		err = w.damaged(&p)
 	}
+	w.suspect = p.junk || p.bad || p.copied || p.claim != p.end
 	s.pos = p.end
 	return p, err == nil, err
 }
@@ -64,6 +69,10 @@ func (w *walker) record(p *piece, l line) error {
 	}
 	p.line, p.text = l, p.off+int64(l.length)
 	p.claim = p.text + l.size
+	w.came = l.date.Time()
+	if done, err := w.copyAgain(p); done || err != nil {
+		return err
+	}
 	ok, err := w.begins(p.claim)
 	if err != nil {
 		return err
@@ -73,7 +82,7 @@ func (w *walker) record(p *piece, l line) error {
 		if done || err != nil {
 			return err
 		}
-		if ok, err = w.again(p); err != nil {
+		if ok, err = w.again(p); p.copied || err != nil {
 			return err
 		}
 	}
@@ -156,6 +165,9 @@ func (w *walker) begins(off int64) (bool, error) {
 // came at date.
 func (w *walker) extent(text, claim int64, date mailbox.Date) (int64, error) {
 	size := w.s.size
+	if next, err := w.moreCRs(text, claim); next >= 0 || err != nil {
+		return next, err
+	}
 	if ok, err := w.onlyBlank(claim); ok || err != nil {
 		return claim, err
 	}
@@ -164,8 +176,11 @@ func (w *walker) extent(text, claim int64, date mailbox.Date) (int64, error) {
 		return claim, err
 	}
 	next, err := w.inner(text, min(claim, size), date)
-	if next >= 0 || err != nil {
+	if err != nil {
 		return next, err
+	}
+	if next >= 0 {
+		return w.tail(text, next)
 	}
 	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
 		return next, err
@@ -186,6 +201,29 @@ func (w *walker) extent(text, claim int64, date mailbox.Date) (int64, error) {
 		return 0, err
 	}
 	return w.judge(text, claim, next)
+}
+
+// moreCRs returns where the next record begins if all that keeps a text from
+// having its size are the CRs that lines have got, else -1.
+func (w *walker) moreCRs(text, claim int64) (int64, error) {
+	if w.s.format.EOL != "\n" || claim >= w.s.size {
+		return -1, nil
+	}
+	next, err := w.find(claim, w.s.size)
+	if err != nil {
+		return -1, err
+	}
+	if next < 0 {
+		next = w.s.size
+	}
+	if next-claim > (next-text)/2 {
+		return -1, nil
+	}
+	n, err := mend.CRLFs(w.s.r, text, next)
+	if err != nil || n != next-claim {
+		return -1, err
+	}
+	return next, nil
 }
 
 // onlyBlank reports whether there are only line ends between claim and the next
@@ -252,12 +290,20 @@ func (w *walker) inner(text, claim int64, date mailbox.Date) (int64, error) {
 				return next, err
 			}
 		}
-		l, _, err := w.lineAt(next)
+		if ok, err := w.sure(next); ok || err != nil {
+			return next, err
+		}
+		l, good, err := w.lineAt(next)
+		leads := !good
+		if good {
+			leads, err = w.begins(next + int64(l.length) + l.size)
+		}
 		switch {
 		case err != nil:
 			return -1, err
-		case claim-next <= near:
+		case claim-next <= near && (leads || !l.date.Time().Before(date.Time())):
 			last = next
+		case claim-next <= near:
 		case !l.date.Time().Before(date.Time()):
 			return next, nil
 		}
@@ -266,41 +312,68 @@ func (w *walker) inner(text, claim int64, date mailbox.Date) (int64, error) {
 	return last, nil
 }
 
+// sure reports whether the line at off is that of a record, whatever is before it:
+// it stands within a line of text, or three records follow each other. Mail that
+// was forwarded as a file has neither, but for large ones.
+func (w *walker) sure(off int64) (bool, error) {
+	b, err := w.read(off-1, 1)
+	if err != nil || len(b) > 0 && b[0] != '\n' {
+		return err == nil, err
+	}
+	for n := 0; n < 3; n++ {
+		l, ok, err := w.lineAt(off)
+		if err != nil || !ok || l.size >= w.s.size {
+			return false, err
+		}
+		off += int64(l.length) + l.size
+	}
+	return true, nil
+}
+
 // next returns where the next record begins, if it has lost the beginning of its
-// line, or the end of the file.
+// line, or the end of the file. One that came before the last one and does not lead
+// on is text, unless there is no other.
 func (w *walker) next(from int64) (int64, error) {
-	at, err := w.find(from, w.s.size)
-	if err != nil {
-		return 0, err
+	first := w.s.size
+	for at := from; at < w.s.size; {
+		off, err := w.find(at, w.s.size)
+		if err != nil {
+			return 0, err
+		}
+		if off < 0 {
+			break
+		}
+		l, good, err := w.lineAt(off)
+		if err != nil {
+			return 0, err
+		}
+		ok := !good || !l.date.Time().Before(w.came)
+		if !ok {
+			if ok, err = w.begins(off + int64(l.length) + l.size); err != nil {
+				return 0, err
+			}
+		}
+		if ok {
+			return w.tail(from, off)
+		}
+		first = min(first, off)
+		at = off + 1
 	}
-	if at < 0 {
-		at = w.s.size
-	}
-	return w.tail(from, at)
+	return w.tail(from, first)
 }
 
 // tail returns where in [from, to) a line begins of which the beginning is lost,
-// to for none.
+// or which was wiped, to for none.
 func (w *walker) tail(from, to int64) (int64, error) {
-	eol := w.s.format.EOL
 	win := make([]byte, scanWindow)
 	for off := max(from-1, 0); off < to; {
 		n, err := w.s.r.ReadAt(win[:min(int64(len(win)), w.s.size-off)], off)
 		if n == 0 {
 			return to, err
 		}
-		b := win[:n]
-		for at := 0; ; {
-			i := bytes.Index(b[at:], []byte(eol))
-			if i < 0 {
-				break
-			}
-			at += i + len(eol)
-			semi := at - len(eol) - tailLen
-			if semi > 0 && b[semi] == ';' && allDigits(b[semi+1:at-len(eol)]) && isDigit(b[semi-1]) &&
-				lineEndingAt(b, at-len(eol)) < 0 && mend.StartsMail(b[at:]) {
-				return min(max(off+int64(flocked.LineBegin(b[:semi])), from), to), nil
-			}
+		at, err := w.tailIn(win[:n], off, from, to)
+		if at >= 0 || err != nil {
+			return at, err
 		}
 		if off+int64(n) >= min(to, w.s.size) {
 			break
@@ -308,6 +381,76 @@ func (w *walker) tail(from, to int64) (int64, error) {
 		off += int64(max(n-2*maxLine-headLook, 1))
 	}
 	return to, nil
+}
+
+// tailIn is tail for what is in b, which is at off; -1 for none.
+func (w *walker) tailIn(b []byte, off, from, to int64) (int64, error) {
+	eol := w.s.format.EOL
+	wiped, err := w.unveiled(b, off, from, to)
+	if err != nil {
+		return -1, err
+	}
+	for at := 0; ; {
+		i := bytes.Index(b[at:], []byte(eol))
+		if i < 0 || off+int64(at+i+len(eol)) >= to {
+			return wiped, nil
+		}
+		at += i + len(eol)
+		end := at - len(eol)
+		start := end - tailLen
+		switch {
+		case at == len(b) || lineEndingAt(b, end) >= 0 || !mend.StartsMail(b[at:]):
+			continue
+		case start > 0 && b[start] == ';' && allDigits(b[start+1:end]) && isDigit(b[start-1]):
+			start = flocked.LineBegin(b[:start])
+		case isFlags(b[:end]):
+			start = len(bytes.TrimRight(b[:end], "01234567;"))
+		default:
+			continue
+		}
+		begin := min(max(off+int64(start), from), to)
+		if wiped >= 0 {
+			begin = min(begin, wiped)
+		}
+		return begin, nil
+	}
+}
+
+// isFlags reports whether b ends in what is left of the flags of a line: octal
+// digits, with zeros before them.
+func isFlags(b []byte) bool {
+	n := len(b) - len(bytes.TrimRight(b, "01234567"))
+	return 7 <= n && n <= flagsLen && bytes.Contains(b[len(b)-n:], []byte("0000")) && (n == len(b) || b[len(b)-n-1] != '-')
+}
+
+// unveiled returns where in [from, to) a line begins that was wiped with octets
+// before it, in b, which is at off: behind them, or behind what is left of it,
+// mail begins. -1 for none. Where the header of the text at from has no end
+// before them what is behind them is the rest of that.
+func (w *walker) unveiled(b []byte, off, from, to int64) (int64, error) {
+	for skip := max(from-off, 0); skip < int64(len(b)); {
+		run, mail, ok := mend.Unveiled(b[skip:], w.s.format.EOL, maxLine)
+		begin := max(off+skip+int64(run), off+skip+int64(mail-minLine))
+		if !ok || off+skip+int64(mail) >= to {
+			return -1, nil
+		}
+		head, err := w.read(from, maxLine)
+		if err != nil {
+			return -1, err
+		}
+		if startsHeader(head) {
+			ended, err := flocked.HeaderEnds(w.s.r, from, off+skip+int64(run))
+			if err != nil {
+				return -1, err
+			}
+			ok = ended
+		}
+		if ok {
+			return begin, nil
+		}
+		skip += int64(mail)
+	}
+	return -1, nil
 }
 
 // find returns the first offset in [from, to) at which octets look like a line
@@ -360,6 +503,10 @@ func (w *walker) damaged(p *piece) error {
 	}
 	b = bytes.Clone(b)
 	eol := bytes.IndexByte(b, '\n') + 1
+	if start := w.s.format.lineEndingAt(b, eol); eol > 0 && start > 0 { // a whole line stands within what was one
+		p.junk, p.end = true, p.off+int64(start)
+		return nil
+	}
 	if !flocked.WasLine(b) || eol == 0 {
 		n, err := w.lineArea(p.off)
 		if err != nil {
@@ -367,8 +514,7 @@ func (w *walker) damaged(p *piece) error {
 		}
 		if n >= 0 {
 			p.bad, p.text = true, p.off+int64(n)
-			p.end, err = w.next(max(p.text, p.off+1))
-			return err
+			return w.measure(p, b[:min(n, len(b))])
 		}
 		if done, err := w.copies(p, p.off+1); done || err != nil {
 			return err
@@ -380,13 +526,19 @@ func (w *walker) damaged(p *piece) error {
 	if done, err := w.copies(p, p.off+1); done || err != nil {
 		return err
 	}
-	p.bad, p.text = true, p.off+int64(eol)
-	for _, n := range w.ends(b, eol) {
+	ends := w.ends(b, eol)
+	p.bad, p.text = true, p.off+int64(ends[0])
+	said := int64(0)
+	for _, n := range ends {
 		from := min(flocked.DateLen+1, n)
+		if comma := bytes.IndexByte(b[min(n, flocked.DateLen-2):min(n, flocked.DateLen+3)], ','); comma >= 0 { // the date has lost octets or got some
+			from = flocked.DateLen - 2 + comma + 1
+		}
 		size, ok := parseSize(digits(b[from:n]))
 		if !ok {
 			continue
 		}
+		said = size
 		proven, err := w.begins(p.off + int64(n) + size)
 		if err != nil {
 			return err
@@ -397,8 +549,70 @@ func (w *walker) damaged(p *piece) error {
 			return nil
 		}
 	}
+	if p.end, err = w.next(max(p.text, p.off+1)); err != nil {
+		return err
+	}
+	if n := p.end - said - p.off; said > 0 && 0 < n && n <= maxLine && p.off+n != p.text { // the line is torn
+		head, err := w.read(p.off+n, headLook)
+		if err != nil {
+			return err
+		}
+		if startsFields(head, 2) {
+			p.text, p.claim = p.off+n, p.end
+			return nil
+		}
+	}
+	return w.hollow(p)
+}
+
+// measure finds out how long the text of a message is of whose line only b is
+// left: its size is believed when it leads to something.
+func (w *walker) measure(p *piece, b []byte) (err error) {
+	semi := bytes.LastIndexByte(b, ';')
+	if semi > 0 {
+		size, ok := parseSize(b[len(bytes.TrimRight(b[:semi], "0123456789")):semi])
+		if ok, err = w.proven(p.text+size, ok && size > 0); ok || err != nil {
+			p.claim, p.end = p.text+size, p.text+size
+			return err
+		}
+	}
 	p.end, err = w.next(max(p.text, p.off+1))
 	return err
+}
+
+// proven is begins where that is asked for.
+func (w *walker) proven(off int64, asked bool) (bool, error) {
+	if !asked {
+		return false, nil
+	}
+	return w.begins(off)
+}
+
+// hollow makes a message junk of which only a part of its line is left, and
+// octets behind it that were wiped.
+func (w *walker) hollow(p *piece) error {
+	if p.text == p.end {
+		return nil
+	}
+	for off := p.text; off < p.end; {
+		b, err := w.read(off, min(p.end-off, 4096))
+		if err != nil {
+			return err
+		}
+		off += int64(len(b))
+		if off-int64(len(b)) == p.text {
+			rest := bytes.TrimLeft(b, "01234567;,\r\n")
+			if len(b)-len(rest) > maxLine || len(rest) < minLine {
+				return nil
+			}
+			b = rest
+		}
+		if len(bytes.Trim(b, "\x00\xFF")) > 0 {
+			return nil
+		}
+	}
+	p.junk, p.bad = true, false
+	return nil
 }
 
 // minLine is the length of a line with a size of one digit, less a little.
@@ -420,6 +634,11 @@ func (w *walker) lineArea(off int64) (int, error) {
 	closed := at == 0 || b[at-1] == '\n'
 	if at > 0 && w.s.format.lineEndingAt(b, at) >= 0 {
 		return -1, nil // behind a line is a text
+	}
+	if off == 0 || b[at] != '\r' && b[at] != '\n' {
+		if n := w.remnant(b, at, off == 0); n > 0 {
+			return n, nil
+		}
 	}
 	if closed && mend.StartsMail(b[at:]) || startsFields(b[at:], 3) && mend.StartsMail(b[at:]) {
 		return 0, nil
@@ -444,11 +663,37 @@ func (w *walker) lineArea(off int64) (int, error) {
 	return -1, nil
 }
 
+// remnant returns the length of what b[at:] begins with if that is what is left of
+// a line, its end or its date, and mail is behind it; at the beginning of a file
+// any end will do. 0 for none.
+func (w *walker) remnant(b []byte, at int, any bool) int {
+	eol := w.s.format.EOL
+	n := bytes.Index(b[at:min(len(b), at+maxLine)], []byte(eol))
+	if any && b[at] == '\n' && mend.StartsMail(b[at+1:]) {
+		return 1
+	}
+	if n < 0 || !mend.StartsMail(b[at+n+len(eol):]) {
+		return 0
+	}
+	if start := lineEndingAt(b, at+n); start >= 0 && start != at {
+		return 0
+	}
+	line := b[at : at+n]
+	switch {
+	case flocked.DateFits(line) >= 20 && line[2] == '-' && line[6] == '-':
+	case any && n > 0 && allDigits(line):
+	case isFlags(line) && len(bytes.Trim(line, "0123456789;,:-+ JanFebMrApyulgSOctNvDec")) == 0:
+	default:
+		return 0
+	}
+	return n + len(eol)
+}
+
 // startsFields reports whether b begins with n header fields.
 func startsFields(b []byte, n int) bool {
 	for range n {
 		name := bytes.IndexByte(b, ':')
-		if name < 2 || !startsHeader(b) || name+1 < len(b) && b[name+1] > ' ' {
+		if name < 2 || b[0] <= ' ' || !startsHeader(b) || name+1 < len(b) && b[name+1] > ' ' {
 			return false
 		}
 		for {
@@ -465,11 +710,18 @@ func startsFields(b []byte, n int) bool {
 	return true
 }
 
-// ends are the places where the text behind a damaged line may begin.
-func (w *walker) ends(b []byte, eol int) []int {
-	ends := []int{eol}
+// ends are the places where the text behind a damaged line may begin, the most
+// likely first: behind flags, behind the first line end, or where a header begins.
+func (w *walker) ends(b []byte, eol int) (ends []int) {
 	for n := flocked.DateLen + 2 + tailLen; n <= min(maxLine, len(b)); n++ {
-		if n != eol && startsHeader(b[n:]) {
+		end := n - len(w.s.format.EOL)
+		if n != eol && bytes.HasSuffix(b[:n], []byte(w.s.format.EOL)) && b[end-tailLen] == ';' && allDigits(b[end-flagsLen:end]) && startsHeader(b[n:]) {
+			ends = append(ends, n)
+		}
+	}
+	ends = append(ends, eol)
+	for n := flocked.DateLen + 2 + tailLen; n < min(maxLine, eol); n++ {
+		if startsHeader(b[n:]) {
 			ends = append(ends, n)
 		}
 	}

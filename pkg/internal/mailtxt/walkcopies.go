@@ -67,6 +67,7 @@ func (w *walker) copyOf(p *piece, first, again int64) (err error) {
 	}
 	end := int64(-1)
 	switch {
+	case same.By < minLine: // NULs, for one
 	case same.Adjoins() && same.Off <= p.off && p.off <= same.Off+same.By:
 		end = p.off + same.By
 	case first < p.off && same.Off+same.By <= p.off:
@@ -76,6 +77,29 @@ func (w *walker) copyOf(p *piece, first, again int64) (err error) {
 		p.copied, p.end = true, end
 	}
 	return err
+}
+
+// copyAgain makes p copies if it is behind damage and was there before: as far as
+// it is the same.
+func (w *walker) copyAgain(p *piece) (done bool, err error) {
+	if !w.suspect {
+		return false, nil
+	}
+	h, err := w.lineDigest(p.off, p.line)
+	first := w.firstOf(h)
+	if err != nil || first < 0 || first >= p.off {
+		return false, err
+	}
+	var same mend.Shared
+	if err := same.Grow(w.s.r, 0, w.s.size, first, p.off); err != nil {
+		return false, err
+	}
+	end := min(same.End+same.By, p.claim)
+	if end <= p.text {
+		return false, nil
+	}
+	p.copied, p.end = true, end
+	return true, nil
 }
 
 // lookAhead is how many records are looked at for one that is there again.
@@ -89,8 +113,8 @@ func (w *walker) again(p *piece) (bool, error) {
 	if err != nil || p.claim > w.s.size {
 		return false, err
 	}
-	off, err := w.next(p.text)
-	for n := 0; n < lookAhead && off < w.s.size && err == nil; n++ {
+	off, err := w.find(p.text, w.s.size)
+	for n := 0; n < lookAhead && off >= 0 && off < w.s.size && err == nil; n++ {
 		l, ok, err := w.lineAt(off)
 		if err != nil || !ok {
 			return false, err
@@ -106,7 +130,14 @@ func (w *walker) again(p *piece) (bool, error) {
 			if ok {
 				w.copyOff, w.copyEnd = same.Off+same.By, same.End+same.By
 			}
-			return ok, err
+			if ok || err != nil {
+				return ok, err
+			}
+			whole, err := w.begins(off + int64(l.length) + l.size)
+			if whole && same.End > p.text { // the one that is here is only a part
+				p.copied, p.end = true, min(same.End, off)
+			}
+			return false, err
 		}
 		off += int64(l.length) + l.size
 	}

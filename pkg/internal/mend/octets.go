@@ -22,6 +22,26 @@ func BareLFs(r io.ReaderAt, off, end, most int64) (n int64, err error) {
 	return n, nil
 }
 
+// CRLFs counts LFs with a CR before them.
+func CRLFs(r io.ReaderAt, off, end int64) (n int64, err error) {
+	buf := make([]byte, 64<<10)
+	last := byte(0)
+	for off < end {
+		k, err := r.ReadAt(buf[:min(int64(len(buf)), end-off)], off)
+		if k == 0 {
+			return 0, err
+		}
+		for _, c := range buf[:k] {
+			if c == '\n' && last == '\r' {
+				n++
+			}
+			last = c
+		}
+		off += int64(k)
+	}
+	return n, nil
+}
+
 // minDoubled is how many octets in a row must be there twice to be no accident.
 const minDoubled = 48
 

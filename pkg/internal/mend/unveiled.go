@@ -24,6 +24,9 @@ func Unveiled(b []byte, eol string, most int) (run, mail int, ok bool) {
 		if StartsMail(b[at:]) {
 			return run, at, true
 		}
+		if b[at] == '\n' && StartsMail(b[at+1:]) { // the end of a line end
+			return run, at + 1, true
+		}
 		n := bytes.Index(b[at:min(len(b), at+most)], []byte(eol))
 		if n >= 0 && isRest(b[at:at+n]) && StartsMail(b[at+n+len(eol):]) {
 			return run, at + n + len(eol), true

@@ -3,6 +3,8 @@ package damage
 import (
 	"bytes"
 	"slices"
+
+	"mailutil/pkg/internal/mbox"
 )
 
 // A Left is what is left of a message.
@@ -60,10 +62,52 @@ func (f *File) run(at, from, end int) bool {
 	return true
 }
 
-// Some reports whether an octet of message k is left.
-func (f *File) Some(k int) bool {
+// Veiled reports whether nobody can see that message k begins at, in formats that
+// have sizes: of its line less is left than flags, or mail does not begin there,
+// and it stands neither behind the end of a message, nor behind octets that were
+// wiped.
+func (f *File) Veiled(k, at int) bool {
+	const flags, wiped = 10, 16
 	m := f.Msgs[k]
-	return slices.ContainsFunc(f.From, func(from int32) bool { return m.Line <= int(from) && int(from) < m.End })
+	n := 0
+	for n < m.Text-m.Line && n < at && int(f.From[at-n-1]) == m.Text-1-n {
+		n++
+	}
+	mail := mbox.IsMail(f.Octets[at:min(len(f.Octets), at+m.End-m.Text)])
+	if n > 2*flags || n >= flags && mail {
+		return false
+	}
+	end := at - n
+	lost := end
+	for lost > 0 && end-lost < maxLine && f.From[lost-1] == -1 {
+		lost--
+	}
+	if lost == 0 {
+		return false
+	}
+	from := int(f.From[lost-1])
+	if m.Line <= from && from < m.Text || slices.ContainsFunc(f.Msgs, func(o Message) bool { return from == o.End-1 }) {
+		return false
+	}
+	return !mail || end < wiped || len(bytes.Trim(f.Octets[end-wiped:end], "\x00\xFF")) > 0
+}
+
+// Parts returns how many parts of message k are left that stand apart, each with
+// octets of other messages, or none, before it.
+func (f *File) Parts(k int) (n int) {
+	m := f.Msgs[k]
+	last, was := int32(-1), false // the last octet that was there, and that it was of k
+	for _, from := range f.From {
+		if from < 0 {
+			continue
+		}
+		is := m.Line <= int(from) && int(from) < m.End
+		if is && (!was || from <= last) {
+			n++
+		}
+		last, was = from, is
+	}
+	return n
 }
 
 // begins reports whether a message begins at, with all of its line, or the file
