@@ -39,7 +39,7 @@ type Check struct {
 
 // NewCheck returns a check of a file of the format f that reports to r.
 func (f Format) NewCheck(r Reporter) *Check {
-	return &Check{Reporter: r, format: f, claim: -1, badBase: -1, buf: make([]byte, 256<<10)}
+	return &Check{Reporter: r, format: f, claim: -1, badBase: -1}
 }
 
 func (c *Check) damage(code string, off int64, seq uint32, format string, args ...any) {

@@ -127,6 +127,9 @@ type bodyCheck struct {
 	last        int64   // its length
 }
 
+// partSize is how much of a body is looked at at once.
+const partSize = 256 << 10
+
 // overlap is how much of a part of the body is looked at again with the next,
 // for what lies across.
 const overlap = 1 << 10
@@ -134,6 +137,9 @@ const overlap = 1 << 10
 // body looks at the octets of a body.
 func (c *Check) body(s *Scanner, m *Message, seq uint32) error {
 	b := bodyCheck{first: -1, bareAt: -1, crlfAt: -1}
+	if want := min(s.Off-m.Body, partSize); int64(len(c.buf)) < want {
+		c.buf = make([]byte, want)
+	}
 	var kept int
 	for off := m.Body; off < s.Off && !c.Stopped(); {
 		n, err := c.ReadAt(c.buf[kept:kept+int(min(int64(len(c.buf)-kept), s.Off-off))], off)

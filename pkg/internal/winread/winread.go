@@ -17,6 +17,7 @@ const page = 4096
 type Window struct {
 	r    io.ReaderAt
 	end  int64 // octets from here on do not exist for us
+	size int   // of buf, which is smaller as long as the file is
 	buf  []byte
 	base int64 // offset in the file of buf[0]
 	n    int   // octets in buf
@@ -30,7 +31,18 @@ type Window struct {
 // New returns a window of the given size, at least two pages, on the octets of
 // r before end.
 func New(r io.ReaderAt, size int, end int64) *Window {
-	return &Window{r: r, end: end, buf: make([]byte, max(size, 2*page))}
+	return &Window{r: r, end: end, size: max(size, 2*page)}
+}
+
+// room makes buf as large as it has to be.
+func (w *Window) room() {
+	want := w.size
+	if w.end < int64(w.size) {
+		want = (int(w.end) + page - 1) &^ (page - 1)
+	}
+	if len(w.buf) < want {
+		w.buf, w.n = make([]byte, want), 0
+	}
 }
 
 // Reset forgets what was read and sets a new end: the file has changed.
@@ -90,6 +102,7 @@ func (w *Window) Refill(off int64) ([]byte, error) {
 	if off >= w.end {
 		return nil, nil
 	}
+	w.room()
 	if w.stream != nil {
 		return w.refillStream(off)
 	}
