@@ -61,7 +61,7 @@ func (i *inspection) run() error {
 		return err
 	}
 	if i.shifted = i.findBlock(head); i.shifted > 0 {
-		i.inPlace = i.shifted < blockSize && lineEnds(head[blockSize:]) > 0
+		i.inPlace = i.shifted < blockSize && len(head) > blockSize && lineEnds(head[blockSize:]) > 0
 		head = make([]byte, min(i.Size-i.shifted, 2*blockSize))
 		if _, err := i.ReadAt(head, i.shifted); err != nil {
 			return err

@@ -187,6 +187,9 @@ func (p *planner) guessDate(raw []byte, m *planned, seq uint32) (string, error) 
 	if !flocked.Storable(best) {
 		best = mailbox.Date{Year: 1970, Month: 1, Day: 1}
 	}
+	if len(bytes.Trim(raw, "\x00\xFF")) > 0 {
+		p.lost = append(p.lost, mend.Lost{Off: m.off, End: m.text, Why: "what was an internal line"})
+	}
 	p.acc.Dates++
 	p.step("guess-date", m.off, m.text-m.off, seq, "give it the date %s", strings.TrimLeft(best.String(), " "))
 	return best.String(), nil

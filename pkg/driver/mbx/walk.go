@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/mbox"
 	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
 )
@@ -287,7 +288,7 @@ func (w *walker) extent(own, text, claim int64) (int64, error) {
 		return next, err
 	}
 	if next >= 0 {
-		return w.tail(text, next)
+		return w.torn(text, next)
 	}
 	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
 		return next, err
@@ -308,6 +309,20 @@ func (w *walker) extent(own, text, claim int64) (int64, error) {
 		}
 	}
 	return w.judge(text, claim, next)
+}
+
+// torn is tail for a text that may end at next: a line of which only the end is left
+// is none of the text, one of which a little is damaged can be.
+func (w *walker) torn(text, next int64) (int64, error) {
+	at, err := w.tail(text, next)
+	if err != nil || at == next {
+		return next, err
+	}
+	b, err := w.read(at, maxLine)
+	if flocked.WasLine(b) {
+		at = next
+	}
+	return at, err
 }
 
 // onlyBlank reports whether there are only line ends between claim and the next
@@ -786,7 +801,7 @@ func (w *walker) tailIn(b []byte, off, from, to int64) (int64, error) {
 // before them what is behind them is the rest of that.
 func (w *walker) unveiled(b []byte, off, from, to int64) (int64, error) {
 	for skip := max(from-off, 0); skip < int64(len(b)); {
-		run, mail, ok := mend.Unveiled(b[skip:], "\r\n", maxLine)
+		run, mail, ok := mbox.Unveiled(b[skip:], "\r\n", maxLine, mbox.IsLineRest)
 		begin := max(off+skip+int64(run), off+skip+int64(mail-minLine))
 		if !ok || off+skip+int64(mail) >= to {
 			return -1, nil

@@ -308,6 +308,9 @@ func (r *repair) date(raw []byte, p *piece) (string, error) {
 	if !flocked.Storable(d) {
 		d = mailbox.DateOf(r.d.env.Now())
 	}
+	if len(bytes.Trim(raw, "\x00\xFF")) > 0 {
+		r.lost = append(r.lost, mend.Lost{Off: p.off, End: p.text, Why: "what was an internal line"})
+	}
 	r.acc.Dates++
 	r.step("guess-date", p.off, flocked.DateLen, "give it the date %s", bytes.TrimLeft(d.Append(nil), " "))
 	return d.String(), nil

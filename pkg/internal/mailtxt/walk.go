@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/mbox"
 	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
 )
@@ -180,7 +181,7 @@ func (w *walker) extent(text, claim int64, date mailbox.Date) (int64, error) {
 		return next, err
 	}
 	if next >= 0 {
-		return w.tail(text, next)
+		return w.torn(text, next)
 	}
 	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
 		return next, err
@@ -201,6 +202,20 @@ func (w *walker) extent(text, claim int64, date mailbox.Date) (int64, error) {
 		return 0, err
 	}
 	return w.judge(text, claim, next)
+}
+
+// torn is tail for a text that may end at next: a line of which only the end is left
+// is none of the text, one of which a little is damaged can be.
+func (w *walker) torn(text, next int64) (int64, error) {
+	at, err := w.tail(text, next)
+	if err != nil || at == next {
+		return next, err
+	}
+	b, err := w.read(at, maxLine)
+	if flocked.WasLine(b) {
+		at = next
+	}
+	return at, err
 }
 
 // moreCRs returns where the next record begins if all that keeps a text from
@@ -429,7 +444,7 @@ func isFlags(b []byte) bool {
 // before them what is behind them is the rest of that.
 func (w *walker) unveiled(b []byte, off, from, to int64) (int64, error) {
 	for skip := max(from-off, 0); skip < int64(len(b)); {
-		run, mail, ok := mend.Unveiled(b[skip:], w.s.format.EOL, maxLine)
+		run, mail, ok := mbox.Unveiled(b[skip:], w.s.format.EOL, maxLine, mbox.IsLineRest)
 		begin := max(off+skip+int64(run), off+skip+int64(mail-minLine))
 		if !ok || off+skip+int64(mail) >= to {
 			return -1, nil

@@ -64,6 +64,8 @@ func (c *Check) line(s *Scanner, m *Message, ln []byte, ours bool) {
 	}
 	f, exact, value := hiddenField(ln)
 	switch {
+	case c.unveiledIn(s, ln, seq):
+	case f != notOurs && c.gluedIn(s, ln, seq):
 	case f == notOurs:
 		c.foreign(s, ln, seq)
 	case !exact:
@@ -185,7 +187,9 @@ func (c *Check) message(s *Scanner, m *Message) error {
 	if err := c.lost(s, m.UID); err != nil {
 		return err
 	}
-	c.last = m.UID
+	if m.UID != 0 {
+		c.last = m.UID
+	}
 	if err := c.body(s, m, seq); err != nil {
 		return err
 	}

@@ -227,6 +227,7 @@ func (k *bodyCheck) addGarbled(f Format, b []byte, off int64) {
 	begin := "From "
 	if f == MMDF {
 		before, begin, is = "\n", "\x01", garbledDelimiter
+		k.addWiped(b, off)
 	}
 	for at := 0; len(k.garbled) < maxGarbled; {
 		i := bytes.Index(b[at:], []byte(before+begin))
@@ -236,6 +237,22 @@ func (k *bodyCheck) addGarbled(f Format, b []byte, off int64) {
 		at += i + len(before)
 		if n := len(k.garbled); is(b[at:]) && (n == 0 || k.garbled[n-1] < off+int64(at)) {
 			k.garbled = append(k.garbled, off+int64(at))
+		}
+	}
+}
+
+// addWiped looks for what is left of a delimiter behind octets that were wiped.
+func (k *bodyCheck) addWiped(b []byte, off int64) {
+	const rest = "\x01\n"
+	for at := 0; len(k.garbled) < maxGarbled; {
+		i := bytes.Index(b[at:], []byte(rest+"From "))
+		if i < 0 {
+			return
+		}
+		at += i + len(rest)
+		start := len(bytes.TrimRight(b[:at-1], "\x01"))
+		if n := len(k.garbled); start > 0 && wasWiped(b[start-1]) && garbledDelimiter(b[start:]) && (n == 0 || k.garbled[n-1] < off+int64(start)) {
+			k.garbled = append(k.garbled, off+int64(start))
 		}
 	}
 }

@@ -96,6 +96,25 @@ func (c *Check) gluedIn(s *Scanner, ln []byte, seq uint32) bool {
 	return true
 }
 
+// unveiledIn reports mail that begins in a header line behind octets that were wiped,
+// and what they left of a From_ line.
+func (c *Check) unveiledIn(s *Scanner, ln []byte, seq uint32) bool {
+	if bytes.IndexByte(ln, 0) < 1 && bytes.IndexByte(ln, 0xFF) < 1 {
+		return false
+	}
+	b := make([]byte, len(ln)+4<<10)
+	n, err := c.ReadAt(b, s.Off)
+	if err != nil && err != io.EOF {
+		return false
+	}
+	run, mail, ok := Unveiled(b[:n], "\n", 64, restOfFrom)
+	if !ok || run == 0 || run >= len(ln) {
+		return false
+	}
+	c.damage("header-wiped", s.Off+int64(mail), seq, "octets of the header were wiped, and the header of another message follows, of which the From_ line is lost")
+	return true
+}
+
 // sayGlued reports the From_ lines in the body of the message that was read.
 // Whose the X-UID lines behind them are is seen when they are lines.
 func (c *Check) sayGlued(seq uint32) {

@@ -40,14 +40,14 @@ func (c *Check) lost(s *Scanner, next uint32) error {
 		return nil
 	}
 	for _, in := range inner {
-		if in.uid <= last || next != 0 && in.uid >= next || next == 0 && in.uid > s.Ix.Last {
+		if in.uid < last || next != 0 && in.uid >= next || next == 0 && in.uid > s.Ix.Last {
 			continue
 		}
-		at, ok, err := c.headOf(in.off)
+		at, torn, ok, err := c.headOf(in.off)
 		if err != nil {
 			return err
 		}
-		if ok {
+		if ok && (torn || in.uid > last) { // else it is that of the message itself
 			last = in.uid
 			c.damage("from-lost", at, uint32(len(s.Ix.Msgs)), "message with the UID %d begins within the text of this one: its From_ line is lost", in.uid)
 		}
@@ -56,31 +56,80 @@ func (c *Check) lost(s *Scanner, next uint32) error {
 }
 
 // headOf returns where the header begins that has a status block with the X-UID
-// line at off.
-func (c *Check) headOf(off int64) (at int64, ok bool, err error) {
+// line at off. torn says that only the end of its From_ line is left.
+func (c *Check) headOf(off int64) (at int64, torn, ok bool, err error) {
 	from := max(off-16<<10, 0)
 	b := make([]byte, off-from)
 	if _, err := c.ReadAt(b, from); err != nil && err != io.EOF {
-		return 0, false, err
+		return 0, false, false, err
 	}
 	start := max(bytes.LastIndex(b, []byte("\n\n"))+2, bytes.LastIndex(b, []byte("\n\r\n"))+3)
 	if c.format == MMDF {
 		start = max(start, bytes.LastIndex(b, []byte(Delimiter))+len(Delimiter))
 	}
 	head := b[start:]
+	if n := headBehind(head); n > 0 {
+		start += n
+		head, torn = b[start:], true
+	}
 	if from, ok := lastFrom(head); ok && c.format == Unix && !bytes.HasPrefix(head, []byte(">From ")) {
 		start += from
 	} else if !isField(head) && !wasFrom(head) {
-		return 0, false, nil
+		return 0, false, false, nil
 	}
 	if start < 3 || !bytes.HasPrefix(head, []byte("Status: ")) && !bytes.Contains(head, []byte("\nStatus: ")) {
-		return 0, false, nil
+		return 0, false, false, nil
 	}
 	line := head[bytes.LastIndexByte(head[:max(len(head)-1, 0)], '\n')+1:]
 	if !bytes.HasPrefix(line, []byte("X-Keywords:")) {
-		return 0, false, nil
+		return 0, false, false, nil
 	}
-	return from + int64(start), true, nil
+	return from + int64(start), torn, true, nil
+}
+
+// headBehind returns where in head the header of mail begins behind what is left of
+// a From_ line, at the end of another line or behind octets that were wiped; 0 for
+// nowhere.
+func headBehind(head []byte) (at int) {
+	for from := 0; ; {
+		run, mail, ok := Unveiled(head[from:], "\n", 64, restOfFrom)
+		if !ok {
+			break
+		}
+		if from += mail; run > 0 || at > 0 { // else it was the From_ line
+			at = from
+		}
+	}
+	for from := max(at, bytes.IndexByte(head, '\n')+1); ; {
+		i := bytes.IndexByte(head[from:], '\n')
+		if i < 0 {
+			return at
+		}
+		line := head[from : from+i]
+		blank := i > 0 && (line[0] == ' ' || line[0] == '\t')
+		if from += i + 1; !blank && !bytes.HasPrefix(line, fromWord) && endsFrom(line) && IsMail(head[from:]) {
+			at = from
+		}
+	}
+}
+
+// endsFrom reports whether b ends as a From_ line does, with a zone and what is left
+// of a year before it.
+func endsFrom(b []byte) bool { return len(b) > len("+0100") && restOfFrom(b) }
+
+// restOfFrom reports whether b can be the end of a From_ line.
+func restOfFrom(b []byte) bool {
+	const shape = ":00 2004 +0100"
+	n := len(b)
+	for i := range min(n, len(shape)) {
+		c, want := b[n-1-i], shape[len(shape)-1-i]
+		switch {
+		case want == '+' && (c == '+' || c == '-'), '0' <= want && want <= '9' && '0' <= c && c <= '9', c == want:
+		default:
+			return i >= len(" 2004 +0100") // another line may be before it
+		}
+	}
+	return true
 }
 
 // tornFrom reports whether what the file ends with, behind an empty line, is
@@ -120,7 +169,7 @@ func (c *Check) badFrom(m *Message) (bool, error) {
 // line, before a field.
 func lastFrom(b []byte) (at int, ok bool) {
 	for at = bytes.LastIndex(b, fromWord); at > 0; at = bytes.LastIndex(b[:at], fromWord) {
-		if b[at-1] != '\n' && isWholeFrom(b[at:]) {
+		if b[at-1] != '\n' && b[at-1] != '>' && isWholeFrom(b[at:]) {
 			return at, true
 		}
 	}
@@ -133,7 +182,7 @@ func wasFrom(b []byte) bool {
 	line := b[:bytes.IndexByte(b, '\n')+1]
 	clock := bytes.IndexByte(line, ':')
 	timed := clock > 1 && clock+2 < len(line) && isDigits(line[clock-2:clock]) && isDigits(line[clock+1:clock+3])
-	return (timed || nearFrom(line) || isWiped(b)) && isField(b[len(line):])
+	return (timed || nearFrom(line) || isWiped(b)) && isField(b[len(line):]) || isWiped(b) && isField(bytes.TrimLeft(line, "\x00\xFF"))
 }
 
 // isWiped reports whether octets of the first line of b were wiped.

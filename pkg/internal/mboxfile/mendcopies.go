@@ -26,6 +26,7 @@ func (m *mender) dropCopies(uids []mend.UID, heads []uint64) error {
 			return err
 		}
 		switch {
+		case m.sectors(&shared, uids, k, i):
 		case shared.Adjoins():
 			done = again + (shared.End - from)
 			m.drop(from, again, "they are there once more right behind")
@@ -91,6 +92,29 @@ func (m *mender) drop(off, end int64, why string) {
 
 // sector is what disks write at once.
 const sector = 512
+
+// sectors sets whole sectors aside that are there twice, apart: those of which the
+// UIDs are not between those of their neighbours, where that can be told.
+func (m *mender) sectors(shared *mend.Shared, uids []mend.UID, k, i int) bool {
+	n := shared.End - shared.Off
+	if n < sector || n%sector != 0 || n > maxSectors*sector || (shared.Off+shared.By)%sector != 0 || shared.Off%sector != 0 || shared.Adjoins() {
+		return false
+	}
+	off := shared.Off + shared.By
+	if !inOrder(uids, k) && inOrder(uids, i) {
+		off = shared.Off
+	}
+	m.drop(off, off+n, "sectors that stand there instead of others")
+	return true
+}
+
+// maxSectors are written to a wrong place at once.
+const maxSectors = 256
+
+// inOrder reports whether the UID of message i is between those of its neighbours.
+func inOrder(uids []mend.UID, i int) bool {
+	return uids[i].Now != 0 && (i == 0 || uids[i-1].Now < uids[i].Now) && (i+1 == len(uids) || uids[i+1].Now == 0 || uids[i+1].Now > uids[i].Now)
+}
 
 // stale sets a sector aside that holds the beginning of message k or i, and
 // stands in the place of another one: that of the message whose UID is not

@@ -69,8 +69,8 @@ func (m *mender) look() error {
 		return err
 	}
 	m.noBase = m.noBase || m.unbased && m.ix.Made && m.r.headless
-	if m.later {
-		return nil // UIDs are looked at without it
+	if m.later || len(m.edits) > 0 {
+		return nil // UIDs are looked at when all messages are there
 	}
 	if m.numbers || m.noBase || m.lacks || len(m.r.names) > 0 {
 		return m.number()
@@ -107,13 +107,21 @@ func (m *mender) Damage(code string, off int64, seq uint32, format string, args 
 	m.File.Damage(code, off, seq, format, args...)
 	_, code, _ = strings.Cut(code, ".")
 	switch code {
+	case "header-wiped":
+		m.later = true
+		m.step("end-header", off, 0, seq, "end the header of the message there, which is cut off, and let the next one begin")
+		m.edit(off, 0, "\n\n"+m.r.d.format.Tail())
+		m.r.acc.Partial++
+		m.beginHere(off, seq+1)
 	case "from-in-header":
+		m.later = true
 		m.step("end-header", off, 0, seq, "end the header of the message there, which is cut off, and let the next one begin")
 		m.edit(off, 0, "\n"+m.r.d.format.Tail())
 		m.r.acc.Partial++
 	case "from-glued":
 		m.endLine(off, seq, "\n\n")
 	case "from-glued-header":
+		m.later = true
 		m.endLine(off, seq, "\n\n\n")
 	case "no-message":
 		m.noMessage(off)

@@ -90,12 +90,19 @@ func (f *File) between(from, to int) int {
 	return from + f.rnd.IntN(to-from)
 }
 
-// set overwrites octets.
+// set overwrites octets. Those at both ends that are the same as before are what
+// they were.
 func (f *File) set(at int, b []byte) {
-	for i, c := range b {
-		if at+i < len(f.Octets) && f.Octets[at+i] != c {
-			f.Octets[at+i], f.From[at+i] = c, -1
-		}
+	b = b[:max(0, min(len(b), len(f.Octets)-at))]
+	for len(b) > 0 && f.Octets[at] == b[0] {
+		at, b = at+1, b[1:]
+	}
+	for len(b) > 0 && f.Octets[at+len(b)-1] == b[len(b)-1] {
+		b = b[:len(b)-1]
+	}
+	copy(f.Octets[at:], b)
+	for i := range b {
+		f.From[at+i] = -1
 	}
 }
 

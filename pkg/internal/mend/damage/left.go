@@ -170,7 +170,20 @@ func (f *File) Grown(k, at int) bool {
 	if at == len(f.From) {
 		return true
 	}
-	return !slices.ContainsFunc(f.Msgs, func(m Message) bool { return m.Line <= int(f.From[at]) && int(f.From[at]) <= m.Text })
+	next := slices.IndexFunc(f.Msgs, func(m Message) bool { return m.Line <= int(f.From[at]) && int(f.From[at]) <= m.Text })
+	return next < 0 || !f.headed(at, next)
+}
+
+// headed reports whether what is left of the line of message k, which begins at,
+// has the header of that behind it.
+func (f *File) headed(at, k int) bool {
+	m := f.Msgs[k]
+	for n := range maxLine {
+		if at+n < len(f.From) && int(f.From[at+n]) == m.Text {
+			return true
+		}
+	}
+	return false
 }
 
 // Open reports whether the text of message k, which is at, does not end with a
@@ -192,6 +205,15 @@ func (f *File) Open(k, at int) bool {
 // and has lost its line, is neither the end of a message nor what is left of the
 // line: formats that have no sizes cannot see that something begins there.
 func (f *File) Headless(k, at int) bool {
+	const year = len(" 2004 +0100\n")
+	m := f.Msgs[k]
+	n := 0
+	for n < m.Text-m.Line && n < at && int(f.From[at-n-1]) == m.Text-1-n {
+		n++
+	}
+	if 0 < n && n < year && n < at && f.From[at-n-1] == -1 && f.Octets[at-n-1] != 0 && f.Octets[at-n-1] != 0xFF {
+		return true // behind garbage less than the end of a line is left
+	}
 	for at > 0 && f.From[at-1] == -1 {
 		at--
 	}
@@ -199,7 +221,6 @@ func (f *File) Headless(k, at int) bool {
 		return false
 	}
 	before := int(f.From[at-1])
-	m := f.Msgs[k]
 	return (before < m.Line || before >= m.Text) && !slices.ContainsFunc(f.Msgs, func(o Message) bool { return o.End <= before+1 && before < o.Next })
 }
 
