@@ -94,7 +94,7 @@
 //
 // # Findings of a deep check
 //
-// Damage: block-digits, block-lost, block-shifted, block-short, magic,
+// Damage: block-digits, block-lost, block-shifted, block-short, block-stale, magic,
 // keywords, lf-converted, second-block; line-end, line-shape, line-lost, line-wiped,
 // flags, uid, size, date; size-long, size-short, torn-tail, gap, junk-tail,
 // copies; uid-order, uid-twice, uidlast-low; journal. Doubt: uidvalidity,

@@ -20,7 +20,8 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 		found = false // see below
 	}
 	if found && shift < -maxShift && len(head) > blockSize && lineEnds(head[blockSize:]) > 0 && i.isAgain(head[blockSize+shift:]) {
-		shift = 0 // a sector of another place stands in the block
+		i.Damage("mbx.block-stale", int64(blockSize+shift), 0, "a message stands in the first %d octets that is behind them once more: names of keywords may be lost", blockSize)
+		shift, i.badTable = 0, true // a sector of another place
 	}
 	switch {
 	case i.shifted > 0 && len(head) < blockSize && !i.inPlace:

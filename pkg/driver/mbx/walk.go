@@ -939,6 +939,11 @@ func lineEndings(b []byte) (ends []int) {
 		add(at + 1)
 		add(at)
 	}
+	for n := dateLen + tailLen; at < 0 && n <= min(len(b), maxLine+8); n++ {
+		if b[n-1] == '\n' && b[n-2] == '\r' && isUID(b[:n-2]) {
+			add(n)
+		}
+	}
 	if eol >= min(dateLen, len(b)) {
 		add(eol + 1)
 	}

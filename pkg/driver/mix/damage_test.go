@@ -281,6 +281,7 @@ func breakages() (out []breakage) {
 	}
 	on("data", (*wreck).anyData, damage.Classes...)
 	on("data", (*wreck).anyData, damage.LineEnds...)
+	on("data", (*wreck).anyData, damage.Pages...)
 	index, status := func(w *wreck) *damage.File { return w.index }, func(w *wreck) *damage.File { return w.status }
 	lines := slices.DeleteFunc(slices.Clone(damage.Classes), func(c damage.Class) bool {
 		return strings.Contains(c.Name, "text") || strings.Contains(c.Name, "compaction") || strings.Contains(c.Name, "messages doubled")
@@ -326,7 +327,7 @@ func TestDamage(t *testing.T) {
 			tried = 1
 		}
 		for k := range tried {
-			s.add(breakOnce(t, all, c, uint64(n*1000+k)))
+			s.add(breakOnce(t, all, c, damage.Seed(n, k)))
 		}
 		t.Logf("%-45s %v", c.name, s)
 		sum.add(s)

@@ -98,8 +98,12 @@ func HeaderEnds(r io.ReaderAt, text, claim int64) (bool, error) {
 }
 
 // TornLine reports whether b, which stands between two messages, can be the
-// beginning of a line.
+// beginning of a line: a day is there.
 func TornLine(b []byte) bool {
+	const day = len("15-Jul-2001")
+	if len(b) > day && DateFits(b[:day]) == day {
+		return true
+	}
 	n := DateFits(b)
 	return n > 0 && n+2 >= min(len(b), DateLen) && (len(b) <= DateLen || WasLine(b))
 }

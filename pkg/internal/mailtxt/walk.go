@@ -49,6 +49,13 @@ func (w *walker) step() (p piece, ok bool, err error) {
 	if err != nil {
 		return p, false, err
 	}
+	if good && s.pos == 0 { // readers know the file by it
+		b, err := w.read(0, maxLine)
+		if err != nil {
+			return p, false, err
+		}
+		good = s.format.owns(b)
+	}
 	if good {
 		err = w.record(&p, l)
 	} else {

@@ -97,9 +97,11 @@ func (c *Check) gluedIn(s *Scanner, ln []byte, seq uint32) bool {
 }
 
 // unveiledIn reports mail that begins in a header line behind octets that were wiped,
-// and what they left of a From_ line.
+// and what they left of a From_ line, or behind a line that ends as one.
 func (c *Check) unveiledIn(s *Scanner, ln []byte, seq uint32) bool {
-	if bytes.IndexByte(ln, 0) < 1 && bytes.IndexByte(ln, 0xFF) < 1 {
+	text := bytes.TrimRight(ln, "\r\n")
+	ends := c.lines > 1 && !isField(ln) && endsFrom(text)
+	if !ends && bytes.IndexByte(ln, 0) < 1 && bytes.IndexByte(ln, 0xFF) < 1 {
 		return false
 	}
 	b := make([]byte, len(ln)+4<<10)
@@ -108,10 +110,13 @@ func (c *Check) unveiledIn(s *Scanner, ln []byte, seq uint32) bool {
 		return false
 	}
 	run, mail, ok := Unveiled(b[:n], "\n", 64, restOfFrom)
+	if _, whole := ParseFrom(ln); ends && !whole && IsMail(b[len(ln):n]) {
+		run, mail, ok = 1, len(ln), true
+	}
 	if !ok || run == 0 || run >= len(ln) {
 		return false
 	}
-	c.damage("header-wiped", s.Off+int64(mail), seq, "octets of the header were wiped, and the header of another message follows, of which the From_ line is lost")
+	c.damage("header-wiped", s.Off+int64(mail), seq, "octets of the header were wiped or overwritten, and the header of another message follows, of which the From_ line is lost")
 	return true
 }
 

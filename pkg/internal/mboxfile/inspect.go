@@ -1,6 +1,7 @@
 package mboxfile
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -79,9 +80,12 @@ func (d *Driver) recognise(f *inspect.File) (start, end int64, err error) {
 	if f.Size == 0 {
 		return 0, 0, mailbox.ErrFormat
 	}
-	head := make([]byte, min(f.Size, 64<<10))
+	head := make([]byte, min(f.Size, headSize))
 	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
 		return 0, 0, err
+	}
+	if len(bytes.Trim(head, "\x00")) == 0 {
+		return d.behindNULs(f)
 	}
 	if d.format == mbox.MMDF {
 		return recogniseMMDF(f, head)
@@ -99,6 +103,39 @@ func (d *Driver) recognise(f *inspect.File) (start, end int64, err error) {
 	case mbox.BadFrom:
 		f.Damage("unix.from-bad", at, 0, "first line is no From_ line, but a header follows: no reader knows the file")
 		return 0, 0, nil
+	}
+	return 0, 0, mailbox.ErrFormat
+}
+
+// headSize is how much of the beginning of a file is looked at.
+const headSize = 64 << 10
+
+// behindNULs is recognise for a file that begins with a lot of NULs: what is behind
+// them counts.
+func (d *Driver) behindNULs(f *inspect.File) (start, end int64, err error) {
+	head := make([]byte, headSize)
+	for off := int64(0); off < f.Size; {
+		n, err := f.ReadAt(head, off)
+		if n == 0 {
+			return 0, 0, err
+		}
+		rest := bytes.TrimLeft(head[:n], "\x00")
+		if off += int64(n - len(rest)); len(rest) == 0 {
+			continue
+		}
+		head = head[:min(f.Size-off+1, headSize)]
+		if _, err := f.ReadAt(head, off-1); err != nil && err != io.EOF {
+			return 0, 0, err
+		}
+		what, at := mbox.Begin(head)
+		if d.format == mbox.MMDF {
+			what, at = mbox.BeginMMDF(head)
+		}
+		if what != mbox.Junk {
+			break
+		}
+		f.Damage(d.format.Name()+".leading-junk", 0, 0, "%d octets stand before the first message: no reader knows the file", off-1+at)
+		return off - 1 + at, f.Size, nil
 	}
 	return 0, 0, mailbox.ErrFormat
 }

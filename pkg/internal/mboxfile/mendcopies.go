@@ -17,7 +17,7 @@ func (m *mender) dropCopies(uids []mend.UID, heads []uint64) error {
 	var shared mend.Shared
 	done := int64(0) // up to here all is decided
 	for i := range uids {
-		k, twice := first.find(i, heads[i])
+		k, twice, sure := first.find(i, heads[i])
 		if !twice || m.ix.Msgs[i].From < done {
 			continue
 		}
@@ -30,6 +30,7 @@ func (m *mender) dropCopies(uids []mend.UID, heads []uint64) error {
 		case shared.Adjoins():
 			done = again + (shared.End - from)
 			m.drop(from, again, "they are there once more right behind")
+		case !sure:
 		case shared.End >= m.ix.Msgs[k].End:
 			m.drop(again, m.endOf(i), "a message that is there twice")
 		case shared.End >= from+m.ix.Msgs[i].End-again && i+1 < len(uids):
@@ -50,8 +51,8 @@ type firsts struct {
 }
 
 // find returns the message before i with the same UID, or with the same
-// beginning, where one of the two has lost its UID.
-func (f *firsts) find(i int, head uint64) (k int, ok bool) {
+// beginning; that is sure where one of the two has lost its UID.
+func (f *firsts) find(i int, head uint64) (k int, ok, sure bool) {
 	uid := f.uids[i].Now
 	if uid != 0 {
 		if k, ok = f.byUID[uid]; !ok {
@@ -62,10 +63,10 @@ func (f *firsts) find(i int, head uint64) (k int, ok bool) {
 	if !same {
 		f.byHead[head] = i
 	}
-	if !ok && same && (uid == 0) != (f.uids[other].Now == 0) {
-		k, ok = other, true
+	if sure = ok; !ok && same {
+		k, ok, sure = other, true, (uid == 0) != (f.uids[other].Now == 0)
 	}
-	return k, ok
+	return k, ok, sure
 }
 
 // forget puts message i in the place of message k, which is left out.

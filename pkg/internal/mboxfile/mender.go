@@ -333,7 +333,7 @@ func (m *mender) lastPart() (start int64, junk bool, err error) {
 	}
 	eol := bytes.IndexByte(b, '\n') + 1
 	_, from := mbox.ParseFrom(b[:eol])
-	return start, start > 0 && !from && (eol == 0 || !mend.StartsHeader(b)), nil
+	return start, 0 < start && start < m.Size && !from && (eol == 0 || !mend.StartsHeader(b)), nil
 }
 
 // closing is what has to stand at off so that a line and a message end there.

@@ -2,7 +2,9 @@ package damage
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
+	"strings"
 )
 
 // A Class is one kind of damage, for files in which messages are one behind the
@@ -161,6 +163,105 @@ var Single = []Class{
 		})
 	}},
 	{Name: "beginning lost", Do: func(f *File) { f.cut(0, f.between(1, f.Msgs[min(2, f.Own-1)].Text)) }},
+	{Name: "second half from an older copy", Do: func(f *File) { // of when a message was there that is gone now
+		k := f.Own / 2
+		at := f.between(f.Msgs[k].Text, f.Msgs[k].End)
+		f.cut(at, min(f.Msgs[1].Next-f.Msgs[1].Line, len(f.Octets)-at))
+	}},
+	{Name: "second half from a newer copy", Do: func(f *File) { // of when a message had been removed
+		k := f.Own / 2
+		at := f.between(f.Msgs[k].Text, f.Msgs[k].End)
+		from := max(f.Msgs[0].Line, at-(f.Msgs[1].Next-f.Msgs[1].Line))
+		f.copyTo(from, at, at)
+	}},
+	{Name: "first 64 KB zeroed", Do: func(f *File) { f.fill(0, 64<<10, 0) }},
+	{Name: "two appends at once", Do: func(f *File) { // parts of the last two, in turn
+		a, b := f.Msgs[f.Own-2], f.Msgs[f.Own-1]
+		f.interleave(a.Line, b.Line, b.Next)
+	}},
+	{Name: "NULs of a crash over the end", Do: func(f *File) { // the size was written, the octets were not
+		at := f.between(f.Msgs[f.Own-1].Text, len(f.Octets)) / page * page
+		f.fill(at, len(f.Octets)-at, 0)
+		f.insert(len(f.Octets), make([]byte, 100<<10))
+	}},
+	{Name: "mail of another program behind", Do: func(f *File) { // without a look at the format
+		f.insert(len(f.Octets), []byte("From carol@example.net Wed Jan  3 04:05:06 2024\n"+strings.ReplaceAll(delivered, "\r\n", "\n")+"\n"))
+	}},
+	{Name: "Latin-1 made UTF-8", Do: func(f *File) { // by an editor
+		f.edit(func(b []byte, w []int32) ([]byte, []int32) { return recoded(b, w, true) })
+	}},
+	{Name: "tabs made blanks", Do: func(f *File) { // by an editor
+		f.edit(func(b []byte, w []int32) ([]byte, []int32) { return recoded(b, w, false) })
+	}},
+}
+
+// Pages are kinds of damage by a file system that lost track of pages, or was
+// stopped.
+var Pages = []Class{
+	{Name: "page of a log", Do: func(f *File) { f.foreign(page, logLine) }},
+	{Name: "page of HTML", Do: func(f *File) { f.foreign(page, htmlLine) }},
+	{Name: "first page zeroed", Do: func(f *File) { f.fill(0, page, 0) }},
+	{Name: "cut at the end of a page", Do: func(f *File) { n := len(f.Octets) / page * page; f.cut(n, len(f.Octets)-n) }},
+	{Name: "NULs of a crash at the end", Do: func(f *File) { f.insert(len(f.Octets), make([]byte, 300<<10+f.rnd.IntN(page))) }},
+}
+
+const page = 4096
+
+// delivered is mail that another program adds.
+const delivered = "X-Unique: foreign@x\r\nFrom: carol@example.net\r\nSubject: late\r\n\r\nToo late.\r\n"
+
+func logLine(n int) string {
+	return fmt.Sprintf("Nov 26 03:%02d:%02d mail postfix/smtpd[%d]: connect from unknown[192.0.2.%d]\n", n/60%60, n%60, 4000+n, n%250)
+}
+
+func htmlLine(n int) string {
+	return fmt.Sprintf("<tr><td>%d</td><td><a href=\"/page/%d.html\">From here to there: 1,%03d;</a></td></tr>\n", n, n, n%1000)
+}
+
+// foreign overwrites n octets, where a page begins, with lines of another file.
+func (f *File) foreign(n int, line func(n int) string) {
+	var b []byte
+	for k := f.rnd.IntN(1000); len(b) < n; k++ {
+		b = append(b, line(k)...)
+	}
+	f.set(f.rnd.IntN(len(f.Octets)/n+1)*n, b[:n])
+}
+
+// interleave writes [from, mid) and [mid, end) in turn, in pieces of a page.
+func (f *File) interleave(from, mid, end int) {
+	octets, w := slices.Clone(f.Octets[from:end]), slices.Clone(f.From[from:end])
+	at, a, b := from, 0, mid-from
+	for a < mid-from || b < end-from {
+		for _, p := range []struct {
+			next *int
+			end  int
+		}{{&a, mid - from}, {&b, end - from}} {
+			n := min(page, p.end-*p.next)
+			copy(f.Octets[at:], octets[*p.next:*p.next+n])
+			copy(f.From[at:], w[*p.next:*p.next+n])
+			at, *p.next = at+n, *p.next+n
+		}
+	}
+}
+
+// recoded writes octets of 8 bits as UTF-8, or tabs as eight blanks.
+func recoded(b []byte, w []int32, utf8 bool) (octets []byte, from []int32) {
+	for i, c := range b {
+		switch {
+		case utf8 && c >= 0x80:
+			octets = append(octets, string(rune(c))...)
+		case !utf8 && c == '\t':
+			octets = append(octets, "        "...)
+		default:
+			octets = append(octets, c)
+		}
+		for n := len(octets) - len(from); n > 0; n-- {
+			if from = append(from, w[i]); octets[len(octets)-1] != c {
+				from[len(from)-1] = -1
+			}
+		}
+	}
+	return octets, from
 }
 
 // LineEnds are kinds of damage by programs that take a file for text whose lines end
