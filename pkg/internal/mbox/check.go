@@ -64,8 +64,8 @@ func (c *Check) line(s *Scanner, m *Message, ln []byte, ours bool) {
 	}
 	f, exact, value := hiddenField(ln)
 	switch {
+	case c.gluedIn(s, ln, seq):
 	case c.unveiledIn(s, ln, seq):
-	case f != notOurs && c.gluedIn(s, ln, seq):
 	case f == notOurs:
 		c.foreign(s, ln, seq)
 	case !exact:
@@ -83,7 +83,6 @@ func (c *Check) line(s *Scanner, m *Message, ln []byte, ours bool) {
 func (c *Check) foreign(s *Scanner, ln []byte, seq uint32) {
 	_, isFrom := ParseFrom(ln)
 	switch {
-	case !isFrom && c.gluedIn(s, ln, seq):
 	case isFrom && c.lines > 1 && c.format == Unix:
 		c.damage("from-in-header", s.Off, seq, "From_ line stands in the header: the message ends there, cut off, and the next one cannot be seen")
 	case isFrom && c.lines == 1:

@@ -62,6 +62,9 @@ func (d *Driver) look(f *inspect.File) error {
 		return err
 	}
 	f.Sides(d.env, d.journal(), d.format.Name(), d.env.Config.DotLockTimeout)
+	if end < 0 {
+		return nil
+	}
 	silent := *d.env
 	silent.Notify = func(mailbox.Level, string) {} // all of it is reported
 	ix := mbox.Index{End: start}
@@ -110,10 +113,13 @@ func (d *Driver) recognise(f *inspect.File) (start, end int64, err error) {
 // headSize is how much of the beginning of a file is looked at.
 const headSize = 64 << 10
 
+// farthest is how far behind NULs a message is looked for.
+const farthest = 1 << 20
+
 // behindNULs is recognise for a file that begins with a lot of NULs: what is behind
-// them counts.
+// them counts. end is -1 where that is to be looked at without them.
 func (d *Driver) behindNULs(f *inspect.File) (start, end int64, err error) {
-	head := make([]byte, headSize)
+	head := make([]byte, farthest)
 	for off := int64(0); off < f.Size; {
 		n, err := f.ReadAt(head, off)
 		if n == 0 {
@@ -123,7 +129,7 @@ func (d *Driver) behindNULs(f *inspect.File) (start, end int64, err error) {
 		if off += int64(n - len(rest)); len(rest) == 0 {
 			continue
 		}
-		head = head[:min(f.Size-off+1, headSize)]
+		head = head[:min(f.Size-off+1, farthest)]
 		if _, err := f.ReadAt(head, off-1); err != nil && err != io.EOF {
 			return 0, 0, err
 		}
@@ -131,8 +137,12 @@ func (d *Driver) behindNULs(f *inspect.File) (start, end int64, err error) {
 		if d.format == mbox.MMDF {
 			what, at = mbox.BeginMMDF(head)
 		}
-		if what != mbox.Junk {
-			break
+		switch what {
+		case mbox.Foreign:
+			return 0, 0, mailbox.ErrFormat
+		case mbox.BadFrom, mbox.BadDelimiter:
+			f.Damage(d.format.Name()+".leading-junk", 0, 0, "%d NULs stand before the first message: no reader knows the file", off)
+			return off, -1, nil
 		}
 		f.Damage(d.format.Name()+".leading-junk", 0, 0, "%d octets stand before the first message: no reader knows the file", off-1+at)
 		return off - 1 + at, f.Size, nil

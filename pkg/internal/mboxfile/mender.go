@@ -53,6 +53,9 @@ func (m *mender) look() error {
 		m.start = start
 		m.setAside(0, start, true, "they stand before the first message")
 	}
+	if end < 0 {
+		return nil
+	}
 	if end == 0 { // the first line is bad
 		return m.firstLine()
 	}

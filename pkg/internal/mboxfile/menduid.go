@@ -90,18 +90,22 @@ func (m *mender) uidOf(i int, u *mend.UID, at *uidLine, base *uidLine) (head uin
 	} else {
 		m.otherBase(b, off)
 	}
-	head = maphash.Bytes(headSeed, b[:min(len(b), 128)])
+	if head, err = m.headDigest(&m.ix.Msgs[i]); err != nil {
+		return 0, err
+	}
 	for len(b) > 0 {
 		n := bytes.IndexByte(b, '\n') + 1
 		if n == 0 || len(bytes.TrimRight(b[:n], "\r\n")) == 0 {
 			break
 		}
 		if v, ok := bytes.CutPrefix(b[:n], []byte("X-UID:")); ok && at.n > 0 {
+			m.keepUID(off, v)
 			m.edit(off, int64(n), "")
 		} else if ok {
 			*at = uidLine{off: off, n: int64(n)}
 			uid, err := strconv.ParseUint(string(bytes.TrimSpace(v)), 10, 32)
 			u.Now, u.Lost = uint32(uid), err != nil || uid == 0 || uid == 1<<32-1
+			m.keepUID(off, v)
 		} else if v, ok := bytes.CutPrefix(b[:n], []byte("X-Keywords:")); ok && (m.noBase || m.lacks) {
 			m.r.names = append(m.r.names, validKeywords(string(v), m.r.names)...)
 		}
@@ -111,6 +115,24 @@ func (m *mender) uidOf(i int, u *mend.UID, at *uidLine, base *uidLine) (head uin
 		at.off = off
 	}
 	return head, nil
+}
+
+// keepUID keeps an X-UID line that goes, where its value v is no number: it may have
+// been text.
+func (m *mender) keepUID(off int64, v []byte) {
+	if len(bytes.Trim(v, "0123456789 \r\n")) > 0 {
+		m.r.lost = append(m.r.lost, mend.Lost{Off: off, End: off + int64(len("X-UID:")+len(v)), Why: "what was an X-UID", From: m.source()})
+	}
+}
+
+// headDigest is that of how a message begins: its From_ line and a little behind it.
+func (m *mender) headDigest(msg *mbox.Message) (uint64, error) {
+	const little = 24
+	b := make([]byte, min(int64(msg.Header)+little, m.Size-msg.From))
+	if _, err := m.ReadAt(b, msg.From); err != nil && err != io.EOF {
+		return 0, err
+	}
+	return maphash.Bytes(headSeed, b), nil
 }
 
 // validKeywords returns the names in a line that can be keywords and are not in

@@ -1,6 +1,7 @@
 package mend
 
 import (
+	"math"
 	"slices"
 	"sort"
 )
@@ -110,4 +111,32 @@ func Distrust(all []UID) {
 			all[i].Lost = true
 		}
 	}
+	for n := range keep {
+		exchange(all, keep, n)
+	}
+}
+
+// exchange takes its number from message keep[n], where the next one without has
+// the same and there is no room for another behind it, but before it.
+func exchange(all []UID, keep []int, n int) {
+	k := keep[n]
+	i, end, before, next := k+1, len(all), -1, uint32(math.MaxUint32)
+	if n > 0 {
+		before = keep[n-1]
+	}
+	if n+1 < len(keep) {
+		end, next = keep[n+1], all[keep[n+1]].Now
+	}
+	for i < end && all[i].Now != all[k].Now {
+		i++
+	}
+	last := uint32(0)
+	if before >= 0 {
+		last = all[before].Now
+	}
+	if i == end || int64(next)-int64(all[k].Now)-1 >= int64(end-k-1) || int64(all[k].Now)-int64(last)-1 < int64(i-before-1) {
+		return
+	}
+	all[k].Lost, all[i].Lost = true, false
+	keep[n] = i
 }
