@@ -136,6 +136,9 @@ func salvage(b []byte) (s salvaged) {
 	s.uid, s.numbered = uint32(fromHexOrZero(t[14:])), allHex(t[14:])
 	s.keywords, s.flags = uint32(fromHexOrZero(t[1:9])), uint16(fromHexOrZero(t[9:13]))
 	s.flagged = straight && allHex(t[1:13]) && s.flags&^bitsKnown == 0 && s.keywords>>maxKeywords == 0
+	if other := shifted(bytes.TrimRight(b, "\r\n")); !s.numbered && other.numbered {
+		s.uid, s.numbered = other.uid, true
+	}
 	if !s.flagged {
 		s.flags &= bitsKnown &^ (bitDeleted | bitExpunged)
 		s.keywords &= 1<<maxKeywords - 1

@@ -30,12 +30,18 @@ func Begin(head []byte) (what Beginning, at int64) {
 	case found && next <= len("\xEF\xBB\xBF"): // a byte order mark
 		return Junk, skipped + int64(next)
 	case from && !whole && isField(rest[len(first):]), !from && hasStatus(rest),
-		!whole && wasFrom(rest) && hasStatus(rest[len(first):]):
+		!whole && (wasFrom(rest) || endOfFrom(first)) && hasStatus(rest[len(first):]):
 		return BadFrom, skipped
 	case found && (from || isField(rest) || bytes.HasPrefix(head, []byte("\x00")) || !isText(rest[:next]) || anyStatus(rest[next:])):
 		return Junk, skipped + int64(next)
 	}
 	return Foreign, 0
+}
+
+// endOfFrom reports whether a line is what is left of a From_ line.
+func endOfFrom(line []byte) bool {
+	const most = 64
+	return len(line) > 0 && len(line) < most && restOfFrom(bytes.TrimRight(line, "\r\n"))
 }
 
 // anyStatus reports whether a From_ line in b has a header behind it that has
@@ -135,7 +141,7 @@ func BeginMMDF(head []byte) (what Beginning, at int64) {
 		return BadDelimiter, 0
 	}
 	_, whole := ParseFrom(head[:eol])
-	if i := bytes.Index(head, []byte("\n"+Delimiter)); i >= 0 && !whole && (hasStatus(head) || wasFrom(head) && hasStatus(head[eol:])) {
+	if i := bytes.Index(head, []byte("\n"+Delimiter)); i >= 0 && !whole && (hasStatus(head) || (wasFrom(head) || endOfFrom(head[:eol])) && hasStatus(head[eol:])) {
 		return BadFrom, 0
 	}
 	for b := head; ; {

@@ -95,17 +95,18 @@ func (m *mender) drop(off, end int64, why string) {
 const sector = 512
 
 // sectors sets whole sectors aside that are there twice, apart: those of which the
-// UIDs are not between those of their neighbours, where that can be told.
+// UIDs are not between those of their neighbours, where that can be told. What is
+// around them may be the same by chance.
 func (m *mender) sectors(shared *mend.Shared, uids []mend.UID, k, i int) bool {
-	n := shared.End - shared.Off
-	if n < sector || n%sector != 0 || n > maxSectors*sector || (shared.Off+shared.By)%sector != 0 || shared.Off%sector != 0 || shared.Adjoins() {
+	const chance = 128
+	start, end := (shared.Off+sector-1)/sector*sector, shared.End/sector*sector
+	if n := end - start; n < sector || n > maxSectors*sector || shared.By%sector != 0 || start-shared.Off > chance || shared.End-end > chance || shared.Adjoins() {
 		return false
 	}
-	off := shared.Off + shared.By
-	if !inOrder(uids, k) && inOrder(uids, i) {
-		off = shared.Off
+	if inOrder(uids, k) || !inOrder(uids, i) {
+		start, end = start+shared.By, end+shared.By
 	}
-	m.drop(off, off+n, "sectors that stand there instead of others")
+	m.drop(start, end, "sectors that stand there instead of others")
 	return true
 }
 

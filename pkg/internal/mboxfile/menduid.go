@@ -103,7 +103,7 @@ func (m *mender) uidOf(i int, u *mend.UID, at *uidLine, base *uidLine) (head uin
 			m.edit(off, int64(n), "")
 		} else if ok {
 			*at = uidLine{off: off, n: int64(n)}
-			uid, err := strconv.ParseUint(string(bytes.TrimSpace(v)), 10, 32)
+			uid, err := strconv.ParseUint(string(bytes.TrimLeft(bytes.TrimRight(v, " \r\n"), " ")), 10, 32)
 			u.Now, u.Lost = uint32(uid), err != nil || uid == 0 || uid == 1<<32-1
 			m.keepUID(off, v)
 		} else if v, ok := bytes.CutPrefix(b[:n], []byte("X-Keywords:")); ok && (m.noBase || m.lacks) {

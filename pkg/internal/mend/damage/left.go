@@ -211,8 +211,8 @@ func (f *File) Headless(k, at int) bool {
 	for n < m.Text-m.Line && n < at && int(f.From[at-n-1]) == m.Text-1-n {
 		n++
 	}
-	if 0 < n && n < year && n < at && f.From[at-n-1] == -1 && f.Octets[at-n-1] != 0 && f.Octets[at-n-1] != 0xFF {
-		return true // behind garbage less than the end of a line is left
+	if 0 < n && n < year && n < at && f.Octets[at-n-1] != 0 && f.Octets[at-n-1] != 0xFF {
+		return true // less of the line is left than can be told from the text before it
 	}
 	for at > 0 && f.From[at-1] == -1 {
 		at--
