@@ -81,7 +81,7 @@ bench-peers: ## list, search and cat beside other programs, as a table; BENCH_MB
 fuzz: ## each fuzz target for FUZZTIME
 	@grep -rHo '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' cmd pkg | while IFS=: read -r file func; do \
 		target=$${func#func } && echo "$$target in $${file%/*}" && \
-		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "./$${file%/*}" || exit 1; \
 	done
 
 mailsystems: ## sendmail, exim, OpenSMTPD and putmail, unpacked for the tests: Debian has one mail system installed at a time

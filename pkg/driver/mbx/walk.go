@@ -637,7 +637,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 		elsewhere = true
 	}
 	switch {
-	case mend.StartsMail(b) && (closed || startsMessage(b)):
+	case mend.StartsMail(b) && (closed || startsMessage(b)) && isText(firstLine(b)):
 		return 0, nil
 	case elsewhere:
 		return -1, nil
@@ -649,6 +649,9 @@ func (w *walker) lineArea(off int64) (int, error) {
 	}
 	return -1, nil
 }
+
+// firstLine is the first line of b.
+func firstLine(b []byte) []byte { return b[:bytes.IndexByte(b, '\n')+1] }
 
 // remnant returns the length of what b begins with if that is the end of a line,
 // with all of its UID, unless any will do, and mail behind it; 0 for none.

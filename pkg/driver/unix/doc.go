@@ -58,8 +58,8 @@
 // # Findings of a deep check
 //
 // Damage: leading-junk, from-bad, from-in-header, from-glued, from-glued-header,
-// from-lost, torn-tail, nul-tail, nul-end; base-bad, pseudo-bad, uid-bad, uid-order, uid-twice, which give messages new
-// UIDs; journal. Doubt: leading-blank, from-no-blank, from-no-header,
+// header-wiped, from-lost, torn-tail, nul-tail, nul-end; base-bad, pseudo-bad,
+// uid-bad, uid-order, uid-twice, which give messages new UIDs; journal. Doubt: leading-blank, from-no-blank, from-no-header,
 // from-undated, from-prose, from-content-length, from-garbled, from-twice,
 // content-length, header-line, header-only, no-newline, status-spelling,
 // status-continuation, base-bad (where another counts), base-misplaced,

@@ -662,7 +662,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 			return n, nil
 		}
 	}
-	if closed && mend.StartsMail(b[at:]) || startsFields(b[at:], 3) && mend.StartsMail(b[at:]) {
+	if mend.StartsMail(b[at:]) && (closed || startsFields(b[at:], 3)) && isText(b[at:at+bytes.IndexByte(b[at:], '\n')+1]) {
 		return 0, nil
 	}
 	for n := at + tailLen; n <= min(at+maxLine, len(b)); n++ {

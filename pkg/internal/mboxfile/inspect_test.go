@@ -136,6 +136,7 @@ func TestInspectFindings(t *testing.T) {
 		{"NULs at the end of a message", mboxOf("A: b\n\nx\n"+strings.Repeat("\x00", 330)+"\n", "A: b\n\ny\n"), fmt.Sprintf("unix.nul-end@%d", n+8), ""},
 		{"NULs before a From_ line", mboxOf("A: b\n\nx\n") + strings.Repeat("\x00", 9) + mboxOf("A: b\n\ny\n"), fmt.Sprintf("unix.from-glued@%d", n+18), ""},
 		{"torn within a line", fromLine + "A: b\n\nx" + fromLine + "A: b\nTo: c\n\ny\n", fmt.Sprintf("unix.from-glued@%d", n+7), ""},
+		{"wiped within the header", fromLine + "A: b\nSub" + strings.Repeat("\x00", 20) + " 2020 +0100\nFrom: c\nTo: c\n\ny\n", fmt.Sprintf("unix.header-wiped@%d", n+40), ""},
 		{"torn within a header line", fromLine + "Subj" + fromLine + "A: b\nTo: c\n\ny\n", fmt.Sprintf("unix.from-glued-header@%d", n+4), ""},
 		{"From_ line quoted", mboxOf("A: b\n\nx\n>" + fromLine + "Date: b\n\n| " + fromLine + "To: c\n"), "", ""},
 		{"NULs inside", mboxOf("A: b\n\nx\n" + strings.Repeat("\x00", 330) + "z\n"), "", fmt.Sprintf("unix.nuls@%d", n+8)},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/bits"
 	"strings"
 
 	"mailutil/pkg/internal/inspect"
@@ -430,6 +431,9 @@ func garbledLine(b []byte) int {
 	for n := len(b); n > 27; n-- {
 		if _, ok := mbox.ParseFrom(append(bytes.Clone(b[:n-1]), '\n')); ok && n <= len(b) {
 			if mend.StartsHeader(b[n-1:]) {
+				if n < len(b) && bits.OnesCount8(b[n-1]^'\n') == 1 && 'A' <= b[n] && b[n] <= 'Z' {
+					return n // a bit of the line end is flipped
+				}
 				return n - 1
 			}
 		}

@@ -95,7 +95,10 @@ func (m *mender) uidOf(i int, u *mend.UID, at *uidLine, base *uidLine) (head uin
 	}
 	for len(b) > 0 {
 		n := bytes.IndexByte(b, '\n') + 1
-		if n == 0 || len(bytes.TrimRight(b[:n], "\r\n")) == 0 {
+		if n == 0 { // a delimiter stands behind it
+			n = len(b)
+		}
+		if len(bytes.TrimRight(b[:n], "\r\n")) == 0 {
 			break
 		}
 		if v, ok := bytes.CutPrefix(b[:n], []byte("X-UID:")); ok && at.n > 0 {

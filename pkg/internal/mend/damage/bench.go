@@ -86,7 +86,6 @@ func repair(d Driver, n mailbox.Name) (needed bool, err error) {
 		if err != nil {
 			return needed, err
 		}
-		dumpSteps(r)
 		if !r.Needed() {
 			return needed, r.Close()
 		}
@@ -197,9 +196,6 @@ func (tr *trial) wreck(all []string) {
 	tr.f = New(octets, msgs, tr.seed)
 	tr.f.Beside(other, others)
 	tr.class.Do(tr.f)
-	if d := os.Getenv("DAMAGE_DUMP"); d != "" {
-		tr.dump(d)
-	}
 }
 
 // run makes the mailbox, breaks it, and has it repaired.
