@@ -46,6 +46,7 @@ var (
 	_ mailbox.Placer    = (*Driver)(nil)
 	_ mailbox.Lister    = (*Driver)(nil)
 	_ mailbox.Checker   = (*Driver)(nil)
+	_ mailbox.Repairer  = (*Driver)(nil)
 	_ mailbox.Parent    = (*Driver)(nil)
 	_ mailbox.Holder    = (*Driver)(nil)
 	_ mailbox.Forgetter = (*Driver)(nil)
@@ -253,7 +254,7 @@ func (d *Driver) newPath(n mailbox.Name) (string, error) {
 func (d *Driver) format() *numbered.Format {
 	return &numbered.Format{
 		Files: d.files(), StateFile: sequencesName, Lock: lock.Fcntl(d.files().Locks()), LF: true, Reuses: true,
-		Place: d.mailboxPath, OpenState: d.openSequences, Fresh: d.createNew, Suspect: d.suspect, Examine: d.examine, Mend: d.mend,
+		Place: d.mailboxPath, OpenState: d.openSequences, Fresh: d.createNew,
 		Kept: func(s *numbered.State) numbered.Kept { return &state{State: s, d: d} },
 	}
 }
