@@ -225,8 +225,7 @@ func (b *box) scanner(st stamp) *mbox.Scanner {
 
 // named puts the mailbox's name into an error of the scanner.
 func (b *box) named(err error) error {
-	var e *mailbox.Error
-	if errors.As(err, &e) && e.Name == "" {
+	if e, ok := errors.AsType[*mailbox.Error](err); ok && e.Name == "" {
 		e.Name = b.name.Text
 	}
 	return err
