@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
 )
@@ -386,7 +387,7 @@ func (p *planner) takeIn(dir string) error {
 	if !slices.Contains(parts[:], dir[4:]) {
 		return nil
 	}
-	return p.d.readEntries(p.dir+"/"+dir, func(e fs.DirEntry) {
+	return fsx.ReadDir(p.d.fs, p.dir+"/"+dir, func(e fs.DirEntry) {
 		name := e.Name()
 		if !isMessage(e) || !e.Type().IsRegular() || p.first(name[:baseLen([]byte(name))]) >= 0 {
 			return
