@@ -89,11 +89,9 @@ func (d *delivery) store(ctx context.Context, drv mailbox.Driver, n mailbox.Name
 	if err != nil {
 		return err
 	}
-	text := d.msg.open()
-	defer text.Close() // read only
 	altered, err := del.Add(mailbox.Item{
 		Message: mailbox.Message{Flags: flags, Date: mailbox.DateOf(d.env.Now()), Size: d.msg.spool.Size()},
-		Sender:  d.sender(), Text: text,
+		Sender:  d.sender(), Text: d.msg.open(),
 	})
 	if err != nil {
 		return errors.Join(err, del.Abort())

@@ -57,16 +57,8 @@ func readMessage(r io.Reader, fields string) (*message, error) {
 	return m, nil
 }
 
-// open returns a reader of the whole message. It may be called again when the
-// one before is not used any more.
-func (m *message) open() io.ReadCloser {
-	r, w := io.Pipe()
-	go func() {
-		_, err := m.spool.WriteTo(w)
-		w.CloseWithError(err)
-	}()
-	return r
-}
+// open returns a reader of the whole message.
+func (m *message) open() io.Reader { return io.NewSectionReader(&m.spool, 0, m.spool.Size()) }
 
 // crlf puts a CR before every LF.
 type crlf struct {

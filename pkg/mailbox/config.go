@@ -126,14 +126,14 @@ func (p *configReader) line(text string) error {
 	}
 	name, value := cutWord(rest)
 	name = strings.ToLower(name)
-	set, known := options[name]
+	take := p.option(name)
 	switch {
-	case !known:
+	case take == nil:
 		return nil
 	case value == "":
 		return fmt.Errorf("%s: no value", name)
 	}
-	if err := set(p, value); err != nil {
+	if err := take(value); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
@@ -148,69 +148,87 @@ func cutWord(s string) (word, rest string) {
 	return s, ""
 }
 
-// options are the names that mean something here, in lower case.
-var options = map[string]func(p *configReader, value string) error{
-	"delivery-quota-command": (*configReader).quotaCommand, // ours
-	"new-mailbox-format":     func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"new-folder-format":      func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"empty-mailbox-format":   func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"empty-folder-format":    func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"mail-subdirectory":      (*configReader).subdir,
-	"system-inbox":           (*configReader).systemInbox,
-	"keywords":               (*configReader).keywords,
-	"from-widget":            (*configReader).fromWidget,
-	"mailbox-protection":     func(p *configReader, v string) error { return mode(&p.c.MailboxMode, v) },
-	"directory-protection":   func(p *configReader, v string) error { return mode(&p.c.DirMode, v) },
-	"lock-protection":        func(p *configReader, v string) error { return mode(&p.c.LockMode, v) },
-	"dot-lock-file-timeout":  (*configReader).dotLockTimeout,
-	"black-box-directory":    func(p *configReader, v string) error { return absolute(&p.c.BlackBoxDir, v) },
-
-	"black-box-default-home-directory": func(p *configReader, v string) error { return absolute(&p.c.BlackBoxHome, v) },
-	"disable-lock-warning":             (*configReader).lockWarning,
-	"restrict-mailbox-access":          (*configReader).restrict,
-
-	"mh-path":              func(p *configReader, v string) error { p.c.MHPath = v; return nil },
-	"mh-allow-inbox":       func(p *configReader, v string) error { return yesNo(&p.c.MHAllowInbox, v) },
-	"news-active-file":     func(p *configReader, v string) error { return absolute(&p.c.NewsActive, v) },
-	"news-spool-directory": func(p *configReader, v string) error { return absolute(&p.c.NewsSpool, v) },
-	"news-state-file":      func(p *configReader, v string) error { return absolute(&p.c.NewsState, v) },
+// option returns what takes the value of an option, nil for a name that means
+// nothing here. The name is in lower case.
+func (p *configReader) option(name string) func(v string) error {
+	c := &p.c
+	switch name {
+	case "delivery-quota-command": // ours
+		return absolute(&c.QuotaCommand)
+	case "new-mailbox-format", "new-folder-format":
+		return p.format(&c.NewFormat, "new")
+	case "empty-mailbox-format", "empty-folder-format":
+		return p.format(&c.EmptyFormat, "empty")
+	case "mail-subdirectory":
+		return text(&c.Subdir)
+	case "system-inbox":
+		return absolute(&c.SystemInbox)
+	case "keywords":
+		return p.keywords
+	case "from-widget":
+		return p.fromWidget
+	case "mailbox-protection":
+		return mode(&c.MailboxMode)
+	case "directory-protection":
+		return mode(&c.DirMode)
+	case "lock-protection":
+		return mode(&c.LockMode)
+	case "dot-lock-file-timeout":
+		return p.dotLockTimeout
+	case "disable-lock-warning":
+		return yesNo(&c.NoLockWarning)
+	case "black-box-directory":
+		return absolute(&c.BlackBoxDir)
+	case "black-box-default-home-directory":
+		return absolute(&c.BlackBoxHome)
+	case "restrict-mailbox-access":
+		return p.restrict
+	case "mh-path":
+		return text(&c.MHPath)
+	case "mh-allow-inbox":
+		return yesNo(&c.MHAllowInbox)
+	case "news-active-file":
+		return absolute(&c.NewsActive)
+	case "news-spool-directory":
+		return absolute(&c.NewsSpool)
+	case "news-state-file":
+		return absolute(&c.NewsState)
+	}
+	return nil
 }
 
 // format takes the name of a format.
-func (p *configReader) format(to *string, which, v string) error {
-	switch l := strings.ToLower(v); {
-	case l == "system-standard":
-		*to = "unix"
-	case l == SameAsInbox, l == InvalidFormat && which == "empty", slices.Contains(Formats, l):
-		*to = l
-	default:
-		p.warn(fmt.Sprintf("Unknown %s mailbox format in %s: %s", which, p.file, v))
+func (p *configReader) format(to *string, which string) func(v string) error {
+	return func(v string) error {
+		switch l := strings.ToLower(v); {
+		case l == "system-standard":
+			*to = "unix"
+		case l == SameAsInbox, l == InvalidFormat && which == "empty", slices.Contains(Formats, l):
+			*to = l
+		default:
+			p.warn(fmt.Sprintf("Unknown %s mailbox format in %s: %s", which, p.file, v))
+		}
+		return nil
 	}
-	return nil
 }
 
-func (p *configReader) subdir(v string) error {
-	p.c.Subdir = v
-	return nil
+// text takes anything.
+func text(to *string) func(v string) error {
+	return func(v string) error {
+		*to = v
+		return nil
+	}
 }
-
-func (p *configReader) systemInbox(v string) error { return absolute(&p.c.SystemInbox, v) }
 
 // absolute takes an absolute path.
-func absolute(to *string, v string) error {
-	if v[0] != '/' {
-		return fmt.Errorf("%s is not an absolute path", v)
+func absolute(to *string) func(v string) error {
+	return func(v string) error {
+		if v[0] != '/' {
+			return fmt.Errorf("%s is not an absolute path", v)
+		}
+		*to = v
+		return nil
 	}
-	*to = v
-	return nil
-}
-
-func (p *configReader) quotaCommand(v string) error {
-	if v[0] != '/' {
-		return fmt.Errorf("%s is not an absolute path", v)
-	}
-	p.c.QuotaCommand = v
-	return nil
 }
 
 // keywords takes "K1, K2 ...".
@@ -235,13 +253,15 @@ func (p *configReader) fromWidget(v string) error {
 }
 
 // mode takes a file mode in decimal: 384 is 0600.
-func mode(to *fs.FileMode, v string) error {
-	n, err := strconv.ParseUint(v, 10, 16)
-	if err != nil || n > 0o777 {
-		return fmt.Errorf("%s is not a mode in decimal, 0 to 511", v)
+func mode(to *fs.FileMode) func(v string) error {
+	return func(v string) error {
+		n, err := strconv.ParseUint(v, 10, 16)
+		if err != nil || n > 0o777 {
+			return fmt.Errorf("%s is not a mode in decimal, 0 to 511", v)
+		}
+		*to = fs.FileMode(n)
+		return nil
 	}
-	*to = fs.FileMode(n)
-	return nil
 }
 
 func (p *configReader) dotLockTimeout(v string) error {
@@ -253,16 +273,16 @@ func (p *configReader) dotLockTimeout(v string) error {
 	return nil
 }
 
-func (p *configReader) lockWarning(v string) error { return yesNo(&p.c.NoLockWarning, v) }
-
 // yesNo takes a switch: 0 is off, any other number on.
-func yesNo(to *bool, v string) error {
-	n, err := strconv.Atoi(v)
-	if err != nil {
-		return fmt.Errorf("%s is not a number", v)
+func yesNo(to *bool) func(v string) error {
+	return func(v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return fmt.Errorf("%s is not a number", v)
+		}
+		*to = n != 0
+		return nil
 	}
-	*to = n != 0
-	return nil
 }
 
 // restrict takes any of root, otherusers and all. They differ in the original;

@@ -32,9 +32,10 @@ type Driver struct {
 	numbered.Sessions
 	FS fsx.FS // the file calls of writers
 
-	env     *mailbox.Env
-	profile func() profile // read once
-	warned  sync.Once
+	env    *mailbox.Env
+	read   sync.Once // of known
+	known  profile
+	warned sync.Once
 }
 
 var (
@@ -56,7 +57,6 @@ var (
 func New(env *mailbox.Env) *Driver {
 	d := &Driver{FS: fsx.OS{}, env: env}
 	d.Of = d.format
-	d.profile = sync.OnceValue(d.readProfile)
 	return d
 }
 
@@ -122,6 +122,12 @@ func (p *profile) read(r io.Reader) error {
 		p.unseen = unseen
 	}
 	return lines.Err()
+}
+
+// profile returns the profile, which is read once.
+func (d *Driver) profile() *profile {
+	d.read.Do(func() { d.known = d.readProfile() })
+	return &d.known
 }
 
 // unseen is the name of the sequence of messages that are not seen.
