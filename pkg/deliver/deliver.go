@@ -151,7 +151,7 @@ func (a *Agent) toUser(recipient string) error {
 	err := a.asUser(recipient)
 	if err != nil {
 		a.fail(err)
-		_, _ = io.Copy(io.Discard, a.in)
+		_, _ = fsx.Copy(io.Discard, a.in, nil)
 	}
 	return err
 }
@@ -183,7 +183,7 @@ func (a *Agent) Dmail(recipient string) exit.Status {
 	err := a.toSelf(recipient)
 	if err != nil {
 		a.fail(err)
-		_, _ = io.Copy(io.Discard, a.in)
+		_, _ = fsx.Copy(io.Discard, a.in, nil)
 	}
 	return exit.Of(err)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/spool"
 )
 
@@ -49,7 +50,7 @@ func readMessage(r io.Reader, fields string) (*message, error) {
 		_, err = to.Write(first)
 	}
 	if err == nil {
-		_, err = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{in}, make([]byte, 64<<10))
+		_, err = fsx.Copy(to, in, nil)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.spool.Close())

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mailutil/pkg/exit"
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/spawn"
 )
 
@@ -44,7 +45,7 @@ func keep(in io.Reader) (*os.File, error) {
 	}
 	err = os.Remove(f.Name())
 	if err == nil {
-		_, err = io.Copy(f, in)
+		_, err = fsx.Copy(f, in, nil)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

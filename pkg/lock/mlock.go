@@ -171,7 +171,7 @@ func (p *mlock) release(name string) error {
 	p.in.Write([]byte("+")) // that it does not read it shows in its status
 	p.in.Close()
 	p.out.SetReadDeadline(time.Now().Add(mlockLeave))
-	if _, err := io.Copy(io.Discard, p.out); err != nil { // it may write words
+	if err := drain(p.out); err != nil { // it may write words
 		go p.leave()
 		return fmt.Errorf("%s does not give up %s", p.path, name)
 	}
@@ -191,7 +191,21 @@ func (p *mlock) release(name string) error {
 func (p *mlock) leave() {
 	p.in.Close()
 	p.out.SetReadDeadline(time.Time{})
-	io.Copy(io.Discard, p.out)
+	_ = drain(p.out)
 	p.out.Close()
 	_, _ = p.proc.Wait()
+}
+
+// drain reads f to its end.
+func drain(f *os.File) error {
+	buf := make([]byte, 512)
+	for {
+		_, err := f.Read(buf)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
@@ -57,13 +58,13 @@ func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
 		return a, r.broken
 	}
 	write := func(w io.Writer) error {
-		_, err := io.CopyBuffer(w, it.Text, r.buf)
+		_, err := fsx.Copy(w, it.Text, r.buf)
 		return err
 	}
 	if it.Size < 0 {
 		text := spool.Spool{Dir: r.dir}
 		defer text.Close() // nothing that is kept
-		if it.Size, err = io.CopyBuffer(&text, it.Text, r.buf); err != nil {
+		if it.Size, err = fsx.Copy(&text, it.Text, r.buf); err != nil {
 			return a, r.fail(err)
 		}
 		write = func(w io.Writer) error {

@@ -219,7 +219,7 @@ func (b *files) saveTo(to fsx.File, file uint32, what []extent) (n int64, err er
 	}
 	w := io.NewOffsetWriter(to, fi.Size())
 	for _, e := range what {
-		k, err := io.Copy(w, io.NewSectionReader(b.data.f, e.off, e.len()))
+		k, err := fsx.Copy(w, io.NewSectionReader(b.data.f, e.off, e.len()), nil)
 		n += k
 		if err != nil {
 			return n, err

@@ -302,7 +302,7 @@ func (r *recovery) adopt(from, to int64) error {
 	if err := r.side.Truncate(r.end); err != nil {
 		return err
 	}
-	if _, err := io.Copy(&w, io.NewSectionReader(r.f, from, to-from)); err != nil {
+	if _, err := fsx.Copy(&w, io.NewSectionReader(r.f, from, to-from), nil); err != nil {
 		return err
 	}
 	after := r.after + to - from

@@ -7,6 +7,7 @@ import (
 
 	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
@@ -44,7 +45,7 @@ func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
 	}
 	if it.Size >= 0 && r.d.format.EOL == "\r\n" {
 		return r.write(it, it.Size, func(w io.Writer) error {
-			_, err := io.CopyBuffer(w, it.Text, r.buf)
+			_, err := fsx.Copy(w, it.Text, r.buf)
 			return err
 		})
 	}
@@ -66,15 +67,15 @@ func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
 // how many line ends had no CR and will have one when they are read.
 func (r *recorder) spool(to io.Writer, it mailbox.Item) (bare int, err error) {
 	if r.d.format.EOL == "\r\n" {
-		_, err = io.CopyBuffer(to, it.Text, r.buf)
+		_, err = fsx.Copy(to, it.Text, r.buf)
 		return 0, err
 	}
 	lf := crlf.Writer{To: to, Buf: r.lf}
 	if it.Size < 0 {
-		_, err = io.CopyBuffer(&lf, it.Text, r.buf)
+		_, err = fsx.Copy(&lf, it.Text, r.buf)
 	} else {
 		err = flocked.Exactly(&lf, it.Size, func(w io.Writer) error {
-			_, err := io.CopyBuffer(w, it.Text, r.buf)
+			_, err := fsx.Copy(w, it.Text, r.buf)
 			return err
 		})
 	}

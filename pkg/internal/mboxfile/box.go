@@ -17,6 +17,7 @@ import (
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/mbox"
 	"mailutil/pkg/internal/node"
+	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -34,7 +35,7 @@ type box struct {
 	session *lock.Session // nil: read-only
 	held    []lock.Held   // of Hold: nobody else gets at the file
 	silent  bool          // nobody looks at it: recent messages stay recent in the file
-	tail    io.WriterTo   // octets for the end of the file, at the next rewrite
+	tail    *spool.Spool  // octets for the end of the file, at the next rewrite
 	ix      mbox.Index
 	w       *winread.Window
 	text    mbox.Content
@@ -382,16 +383,13 @@ func (b *box) Sender(seq uint32) (string, error) {
 func (b *box) Prove() (mailbox.Proof, error) {
 	var sum maphash.Hash
 	sum.SetSeed(seed)
-	_, err := io.CopyBuffer(&sum, onlyReader{io.NewSectionReader(b.f, 0, b.ix.End)}, make([]byte, windowSize))
+	_, err := fsx.Copy(&sum, io.NewSectionReader(b.f, 0, b.ix.End), make([]byte, windowSize))
 	if err != nil {
 		return mailbox.Proof{}, err
 	}
 	st, err := b.stat()
 	return mailbox.Proof{Size: b.ix.End, Digest: sum.Sum64(), Now: st.size}, err
 }
-
-// onlyReader hides WriteTo, which reads in small pieces.
-type onlyReader struct{ io.Reader }
 
 // Witness begins to digest what is read.
 func (b *box) Witness() {
