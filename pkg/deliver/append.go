@@ -203,13 +203,12 @@ func (d *delivery) askQuota(ctx context.Context, s spot) error {
 	if command == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, quotaTime)
-	defer cancel()
 	cmd := spawn.Command{
-		Path: command,
-		Args: []string{d.who, s.path, strconv.FormatInt(d.msg.spool.Size(), 10), d.From, d.Precedence},
-		Env:  []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "HOME=" + d.env.Home},
-		Dir:  "/",
+		Path:  command,
+		Args:  []string{d.who, s.path, strconv.FormatInt(d.msg.spool.Size(), 10), d.From, d.Precedence},
+		Env:   []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "HOME=" + d.env.Home},
+		Dir:   "/",
+		Limit: quotaTime,
 	}
 	out, end, err := cmd.Output(ctx, true)
 	if err != nil {

@@ -126,14 +126,14 @@ func (p *configReader) line(text string) error {
 	}
 	name, value := cutWord(rest)
 	name = strings.ToLower(name)
-	take := p.option(name)
+	err := p.set(name, value)
 	switch {
-	case take == nil:
+	case err == errNoOption:
 		return nil
 	case value == "":
-		return fmt.Errorf("%s: no value", name)
+		err = errors.New("no value")
 	}
-	if err := take(value); err != nil {
+	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
@@ -148,91 +148,83 @@ func cutWord(s string) (word, rest string) {
 	return s, ""
 }
 
-// option returns what takes the value of an option, nil for a name that means
-// nothing here. The name is in lower case.
-func (p *configReader) option(name string) func(v string) error {
+var errNoOption = errors.New("it means nothing here")
+
+// set takes the value of an option, of which the name is in lower case. Where the
+// value is "" it is an error whatever is returned.
+func (p *configReader) set(name, v string) error {
 	c := &p.c
 	switch name {
 	case "delivery-quota-command": // ours
-		return absolute(&c.QuotaCommand)
+		return absolute(&c.QuotaCommand, v)
 	case "new-mailbox-format", "new-folder-format":
-		return p.format(&c.NewFormat, "new")
+		return p.format(&c.NewFormat, "new", v)
 	case "empty-mailbox-format", "empty-folder-format":
-		return p.format(&c.EmptyFormat, "empty")
+		return p.format(&c.EmptyFormat, "empty", v)
 	case "mail-subdirectory":
-		return text(&c.Subdir)
+		c.Subdir = v
 	case "system-inbox":
-		return absolute(&c.SystemInbox)
+		return absolute(&c.SystemInbox, v)
 	case "keywords":
-		return p.keywords
+		p.keywords(v)
 	case "from-widget":
-		return p.fromWidget
+		c.FromHeaderOnly = strings.EqualFold(v, "header-only")
 	case "mailbox-protection":
-		return mode(&c.MailboxMode)
+		return mode(&c.MailboxMode, v)
 	case "directory-protection":
-		return mode(&c.DirMode)
+		return mode(&c.DirMode, v)
 	case "lock-protection":
-		return mode(&c.LockMode)
+		return mode(&c.LockMode, v)
 	case "dot-lock-file-timeout":
-		return p.dotLockTimeout
+		return minutes(&c.DotLockTimeout, v)
 	case "disable-lock-warning":
-		return yesNo(&c.NoLockWarning)
+		return yesNo(&c.NoLockWarning, v)
 	case "black-box-directory":
-		return absolute(&c.BlackBoxDir)
+		return absolute(&c.BlackBoxDir, v)
 	case "black-box-default-home-directory":
-		return absolute(&c.BlackBoxHome)
+		return absolute(&c.BlackBoxHome, v)
 	case "restrict-mailbox-access":
-		return p.restrict
+		return p.restrict(v)
 	case "mh-path":
-		return text(&c.MHPath)
+		c.MHPath = v
 	case "mh-allow-inbox":
-		return yesNo(&c.MHAllowInbox)
+		return yesNo(&c.MHAllowInbox, v)
 	case "news-active-file":
-		return absolute(&c.NewsActive)
+		return absolute(&c.NewsActive, v)
 	case "news-spool-directory":
-		return absolute(&c.NewsSpool)
+		return absolute(&c.NewsSpool, v)
 	case "news-state-file":
-		return absolute(&c.NewsState)
+		return absolute(&c.NewsState, v)
+	default:
+		return errNoOption
 	}
 	return nil
 }
 
 // format takes the name of a format.
-func (p *configReader) format(to *string, which string) func(v string) error {
-	return func(v string) error {
-		switch l := strings.ToLower(v); {
-		case l == "system-standard":
-			*to = "unix"
-		case l == SameAsInbox, l == InvalidFormat && which == "empty", slices.Contains(Formats, l):
-			*to = l
-		default:
-			p.warn(fmt.Sprintf("Unknown %s mailbox format in %s: %s", which, p.file, v))
-		}
-		return nil
+func (p *configReader) format(to *string, which, v string) error {
+	switch l := strings.ToLower(v); {
+	case l == "system-standard":
+		*to = "unix"
+	case l == SameAsInbox, l == InvalidFormat && which == "empty", slices.Contains(Formats, l):
+		*to = l
+	case l != "":
+		p.warn(fmt.Sprintf("Unknown %s mailbox format in %s: %s", which, p.file, v))
 	}
-}
-
-// text takes anything.
-func text(to *string) func(v string) error {
-	return func(v string) error {
-		*to = v
-		return nil
-	}
+	return nil
 }
 
 // absolute takes an absolute path.
-func absolute(to *string) func(v string) error {
-	return func(v string) error {
-		if v[0] != '/' {
-			return fmt.Errorf("%s is not an absolute path", v)
-		}
-		*to = v
-		return nil
+func absolute(to *string, v string) error {
+	if !strings.HasPrefix(v, "/") {
+		return fmt.Errorf("%s is not an absolute path", v)
 	}
+	*to = v
+	return nil
 }
 
 // keywords takes "K1, K2 ...".
-func (p *configReader) keywords(v string) error {
+func (p *configReader) keywords(v string) {
 	p.c.Keywords = nil
 	for _, k := range strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
 		switch {
@@ -244,45 +236,35 @@ func (p *configReader) keywords(v string) error {
 			p.c.Keywords = append(p.c.Keywords, k)
 		}
 	}
-	return nil
-}
-
-func (p *configReader) fromWidget(v string) error {
-	p.c.FromHeaderOnly = strings.EqualFold(v, "header-only")
-	return nil
 }
 
 // mode takes a file mode in decimal: 384 is 0600.
-func mode(to *fs.FileMode) func(v string) error {
-	return func(v string) error {
-		n, err := strconv.ParseUint(v, 10, 16)
-		if err != nil || n > 0o777 {
-			return fmt.Errorf("%s is not a mode in decimal, 0 to 511", v)
-		}
-		*to = fs.FileMode(n)
-		return nil
+func mode(to *fs.FileMode, v string) error {
+	n, err := strconv.ParseUint(v, 10, 16)
+	if err != nil || n > 0o777 {
+		return fmt.Errorf("%s is not a mode in decimal, 0 to 511", v)
 	}
+	*to = fs.FileMode(n)
+	return nil
 }
 
-func (p *configReader) dotLockTimeout(v string) error {
+func minutes(to *time.Duration, v string) error {
 	n, err := strconv.ParseUint(v, 10, 16)
 	if err != nil {
 		return fmt.Errorf("%s is not a number of minutes", v)
 	}
-	p.c.DotLockTimeout = time.Duration(n) * time.Minute
+	*to = time.Duration(n) * time.Minute
 	return nil
 }
 
 // yesNo takes a switch: 0 is off, any other number on.
-func yesNo(to *bool) func(v string) error {
-	return func(v string) error {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return fmt.Errorf("%s is not a number", v)
-		}
-		*to = n != 0
-		return nil
+func yesNo(to *bool, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		return fmt.Errorf("%s is not a number", v)
 	}
+	*to = n != 0
+	return nil
 }
 
 // restrict takes any of root, otherusers and all. They differ in the original;

@@ -125,10 +125,12 @@ const getentTimeout = 30 * time.Second
 // getent asks the program for a line of the password database. A system
 // without the program has no other users than those of /etc/passwd.
 func getent(program, key string, unknown error) (*user.User, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), getentTimeout)
-	defer cancel()
-	cmd := spawn.Command{Path: program, Args: []string{"passwd", key}, Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}}
-	out, end, err := cmd.Output(ctx, false)
+	cmd := spawn.Command{
+		Path: program, Args: []string{"passwd", key},
+		Env:   []string{"PATH=/usr/bin:/bin", "LC_ALL=C"},
+		Limit: getentTimeout,
+	}
+	out, end, err := cmd.Output(context.Background(), false)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, unknown

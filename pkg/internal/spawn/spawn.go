@@ -14,12 +14,13 @@ import (
 
 // A Command is a program to be run.
 type Command struct {
-	Path  string     // looked for nowhere
-	Args  []string   // behind the name of the program
-	Env   []string   // nil stands for our own
-	Dir   string     // "" stands for our own
-	Files []*os.File // descriptors 0, 1 and so on; nil and what is missing up to 2 stand for /dev/null
-	Group bool       // it gets a process group of its own, so that no key at the terminal interrupts it
+	Path  string        // looked for nowhere
+	Args  []string      // behind the name of the program
+	Env   []string      // nil stands for our own
+	Dir   string        // "" stands for our own
+	Files []*os.File    // descriptors 0, 1 and so on; nil and what is missing up to 2 stand for /dev/null
+	Limit time.Duration // how long Output lets it run; 0 for as long as it wants
+	Group bool          // it gets a process group of its own, so that no key at the terminal interrupts it
 }
 
 // Start runs the program. The caller waits for its end.
@@ -47,8 +48,8 @@ const leftBehind = time.Second
 
 // Output runs the program, in a process group of its own, and returns what it
 // writes to standard output, and, where both is set, to standard error; and how it
-// ended. At the end of ctx it is killed with all that it has started. The error
-// says that it could not be run, or not be waited for.
+// ended. At the end of ctx, or of its time, it is killed with all that it has
+// started. The error says that it could not be run, or not be waited for.
 func (c Command) Output(ctx context.Context, both bool) ([]byte, *os.ProcessState, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -67,7 +68,12 @@ func (c Command) Output(ctx context.Context, both bool) ([]byte, *os.ProcessStat
 	if err != nil {
 		return nil, nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) })
+	kill := func() { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }
+	stop := context.AfterFunc(ctx, kill)
+	var late *time.Timer
+	if c.Limit > 0 {
+		late = time.AfterFunc(c.Limit, kill)
+	}
 	var state *os.ProcessState
 	var waiting error
 	ended := make(chan struct{})
@@ -75,6 +81,9 @@ func (c Command) Output(ctx context.Context, both bool) ([]byte, *os.ProcessStat
 		defer close(ended)
 		state, waiting = p.Wait()
 		stop()
+		if late != nil {
+			late.Stop()
+		}
 		_ = r.SetReadDeadline(time.Now().Add(leftBehind)) // pipes have deadlines
 	}()
 	out, err := io.ReadAll(r)

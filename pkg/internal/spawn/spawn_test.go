@@ -5,10 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func shell(script string) Command {
@@ -38,6 +40,12 @@ func TestOutput(t *testing.T) {
 	}
 }
 
+// lives reports whether a process is there, and no zombie.
+func lives(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
 // At the end of the context the program is killed, and what it has started.
 func TestOutputKills(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
@@ -60,12 +68,20 @@ func TestOutputKills(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stat, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat") // gone, or a zombie
-	if len(stat) > 0 && !strings.Contains(string(stat), ") Z ") {
-		t.Errorf("what it has started lives: %s", stat)
+	for lives(pid) { // until it has done with dying
+		runtime.Gosched()
 	}
 	if _, _, err := shell("true").Output(ctx, false); !errors.Is(err, context.Canceled) {
 		t.Errorf("at the end: got %v", err)
+	}
+}
+
+func TestOutputLimit(t *testing.T) {
+	c := shell("sleep 1000")
+	c.Limit = time.Millisecond
+	_, end, err := c.Output(t.Context(), false)
+	if err != nil || end.Success() {
+		t.Errorf("got %v, %v; want one that was killed", end, err)
 	}
 }
 
