@@ -51,9 +51,9 @@ func (r *recorder) keyword(i int) uint32 {
 	return r.bits[i]
 }
 
-// add writes one record. After an error nothing more can be added, but for a
+// Add writes one record. After an error nothing more can be added, but for a
 // message that is refused: it has written nothing.
-func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
+func (r *recorder) Add(it mailbox.Item) (a mailbox.Altered, err error) {
 	if r.broken != nil {
 		return a, r.broken
 	}
@@ -87,6 +87,9 @@ func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
 	r.count++
 	return a, nil
 }
+
+// Broken is why nothing may be added any more.
+func (r *recorder) Broken() error { return r.broken }
 
 func (r *recorder) fail(err error) error {
 	r.broken = fmt.Errorf("an earlier message failed: %w", err)

@@ -24,7 +24,7 @@ func (b *box) snarf(ctx context.Context) {
 	b.d.files().Snarf(ctx, b.d.spool, b.path, b.f, func(to io.Writer) func(mailbox.Item) error {
 		rec := newRecorder(b.d, to, &b.block, mailbox.AppendOptions{}, b.path)
 		return func(it mailbox.Item) error {
-			_, err := rec.add(it)
+			_, err := rec.Add(it)
 			return err
 		}
 	})

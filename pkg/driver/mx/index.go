@@ -2,6 +2,7 @@ package mx
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -250,16 +251,6 @@ func (p *parser) order() {
 	p.ix.records = kept
 }
 
-func compare(a, b uint32) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
 // head makes what stands before the records.
 func (ix *index) head() []byte {
 	b := fmt.Appendf(nil, "V%08xL%08x", ix.validity, ix.last)
@@ -300,7 +291,7 @@ func (r *record) appendFlags(b []byte) []byte {
 
 // find returns where the record of a message is, or would be.
 func (ix *index) find(uid uint32) (int, bool) {
-	return slices.BinarySearchFunc(ix.records, uid, func(r record, uid uint32) int { return compare(r.uid, uid) })
+	return sort.Find(len(ix.records), func(i int) int { return cmp.Compare(uid, ix.records[i].uid) })
 }
 
 // named are the bits that have a name.

@@ -37,9 +37,9 @@ func newRecorder(d *Driver, out io.Writer, o mailbox.AppendOptions, path string)
 	return r
 }
 
-// add writes one record. After an error nothing more can be added, but for a
+// Add writes one record. After an error nothing more can be added, but for a
 // message that is refused: it has written nothing.
-func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
+func (r *recorder) Add(it mailbox.Item) (a mailbox.Altered, err error) {
 	if r.broken != nil {
 		return a, r.broken
 	}
@@ -103,6 +103,9 @@ func (r *recorder) write(it mailbox.Item, size int64, text func(io.Writer) error
 	r.count++
 	return a, nil
 }
+
+// Broken is why nothing may be added any more.
+func (r *recorder) Broken() error { return r.broken }
 
 func (r *recorder) fail(err error) error {
 	r.broken = fmt.Errorf("an earlier message failed: %w", err)
