@@ -234,9 +234,17 @@ func wholeRecord(b []byte) bool {
 func (p *parser) order() {
 	rs := p.ix.records
 	p.raw = slices.Clone(rs)
-	ascends := func(i, k int) bool { return rs[i].uid < rs[k].uid }
-	if !sort.SliceIsSorted(rs, ascends) {
-		sort.SliceStable(rs, ascends)
+	if !sort.SliceIsSorted(rs, func(i, k int) bool { return rs[i].uid < rs[k].uid }) {
+		at := make([]int, len(rs)) // those of one message stay in their order
+		for i := range at {
+			at[i] = i
+		}
+		sort.Slice(at, func(i, k int) bool {
+			return cmp.Or(cmp.Compare(p.raw[at[i]].uid, p.raw[at[k]].uid), cmp.Compare(at[i], at[k])) < 0
+		})
+		for i := range rs {
+			rs[i] = p.raw[at[i]]
+		}
 		p.flaws = append(p.flaws, flaw{end: len(p.b), kind: "order", text: "the records are not in the order of their messages"})
 	}
 	kept := rs[:0]
