@@ -12,10 +12,11 @@ const waiters = 16
 // is waited for, and several are waited for at a time, so that their flushes of
 // the disk's cache become one: many small files cost little more than one.
 func SyncAll(files []File) error {
-	if len(files) > 1 {
-		for _, f := range files {
-			startWriteback(f, 0, 0)
-		}
+	if len(files) == 1 { // as a delivery has it
+		return files[0].Sync()
+	}
+	for _, f := range files {
+		startWriteback(f, 0, 0)
 	}
 	var all sync.WaitGroup
 	next, errs := make(chan int), make([]error, len(files))
