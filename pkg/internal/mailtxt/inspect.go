@@ -23,10 +23,13 @@ func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 		return mailbox.Inspection{}, d.fail("check", n, err)
 	}
 	in, err := inspect.Run(ctx, look, func(f *inspect.File) error {
-		return (&inspection{File: f, d: d}).run()
+		return (&inspection{File: f, d: d, told: d.isTold(n)}).run()
 	})
 	return in, d.fail("check", n, err)
 }
+
+// isTold reports whether somebody says that n is, or was, in this format.
+func (d *Driver) isTold(n mailbox.Name) bool { return n.Format == d.Name() }
 
 // looking says how n is looked at.
 func (d *Driver) looking(n mailbox.Name, report func(mailbox.Finding) error) (inspect.Look, error) {
@@ -52,6 +55,7 @@ func (d *Driver) looking(n mailbox.Name, report func(mailbox.Finding) error) (in
 type inspection struct {
 	*inspect.File
 	d       *Driver
+	told    bool // that the file is of the format need not be seen
 	pending bool // an interrupted change has to be finished
 	seq     uint32
 	take    func(p *piece) error // gets each piece, may be nil
@@ -69,8 +73,11 @@ func (i *inspection) run() error {
 	i.pending = i.Sides(i.d.env, i.d.files().Journal(), i.d.Name(), 0)
 	for !i.Stopped() {
 		p, ok, err := w.step()
-		if err != nil || !ok {
+		if err != nil {
 			return err
+		}
+		if !ok {
+			break
 		}
 		if err := i.piece(&p); err != nil {
 			return err
@@ -81,6 +88,9 @@ func (i *inspection) run() error {
 			}
 		}
 	}
+	if i.told && i.seq == 0 && i.Err == nil {
+		return mailbox.ErrFormat
+	}
 	return i.Err
 }
 
@@ -90,7 +100,7 @@ func (i *inspection) recognise(w *walker) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if foreign(b) {
+	if foreign(b) && !i.told {
 		return false, nil
 	}
 	if i.d.format.moreCRs(b) {
@@ -98,10 +108,29 @@ func (i *inspection) recognise(w *walker) (bool, error) {
 		return true, nil
 	}
 	_, ok, err := w.lineAt(0)
-	if err != nil || i.Size > 0 && (ok || i.d.format.owns(b) || flocked.WasLine(b) && i.d.format.tailed(b)) {
-		return err == nil, err
+	if err != nil || i.told {
+		return err == nil && i.Size > 0, err
+	}
+	if i.Size > 0 && (ok || i.d.format.owns(b) || flocked.WasLine(b) && i.d.format.tailed(b)) {
+		return i.mostly(w)
 	}
 	return i.chained(w)
+}
+
+// known is how much of a file is looked at to know its format.
+const known = 1 << 20
+
+// mostly reports whether no more internal lines end as those of the other format
+// do: a first line that an editor saved says nothing of the others.
+func (i *inspection) mostly(w *walker) (bool, error) {
+	own, err := w.count(known)
+	if err != nil {
+		return false, err
+	}
+	other := *w.s
+	other.format = i.d.format.other()
+	n, err := (&walker{s: &other}).count(known)
+	return n <= own, err
 }
 
 // tailed reports whether the first line of b ends as an internal line does, or
@@ -118,9 +147,9 @@ func (f *Format) tailed(b []byte) bool {
 // chained reports whether records follow each other near the beginning of the
 // file: so many, or up to its end, are no text.
 func (i *inspection) chained(w *walker) (bool, error) {
-	const far, enough = 1 << 20, 4
-	for from := int64(0); from < min(i.Size, far); {
-		at, err := w.find(from, min(i.Size, far))
+	const enough = 3
+	for from := int64(0); from < min(i.Size, known); {
+		at, err := w.find(from, min(i.Size, known))
 		if err != nil || at < 0 {
 			return false, err
 		}
@@ -153,7 +182,7 @@ func (f *Format) moreCRs(b []byte) bool {
 // foreign reports whether b begins as another format does, or with the line of
 // an mbx file.
 func foreign(b []byte) bool {
-	for _, begin := range []string{"From ", "\x01\x01\x01\x01\n", "*mbx*"} {
+	for _, begin := range []string{"\x01\x01\x01\x01\n", "*mbx*"} {
 		if bytes.HasPrefix(b, []byte(begin)) {
 			return true
 		}

@@ -339,6 +339,16 @@ func (w *walker) find(from, to int64) (int64, error) {
 	return -1, nil
 }
 
+// count returns how many lines find finds in the first octets of the file.
+func (w *walker) count(octets int64) (n int, err error) {
+	for at := int64(-1); err == nil; n++ {
+		if at, err = w.find(at+1, min(octets, w.s.size)); at < 0 {
+			return n, err
+		}
+	}
+	return n, err
+}
+
 // tailLen is the length of ";", keywords and flags.
 const tailLen = 1 + flagsLen
 
