@@ -23,13 +23,10 @@ func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 		return mailbox.Inspection{}, d.fail("check", n, err)
 	}
 	in, err := inspect.Run(ctx, look, func(f *inspect.File) error {
-		return (&inspection{File: f, d: d, told: d.isTold(n)}).run()
+		return (&inspection{File: f, d: d, told: n.Format == d.Name()}).run()
 	})
 	return in, d.fail("check", n, err)
 }
-
-// isTold reports whether somebody says that n is, or was, in this format.
-func (d *Driver) isTold(n mailbox.Name) bool { return n.Format == d.Name() }
 
 // looking says how n is looked at.
 func (d *Driver) looking(n mailbox.Name, report func(mailbox.Finding) error) (inspect.Look, error) {
@@ -107,30 +104,49 @@ func (i *inspection) recognise(w *walker) (bool, error) {
 		i.damage("line-ends", 0, 0, "lines end in CR CR LF: the file was converted as text")
 		return true, nil
 	}
-	_, ok, err := w.lineAt(0)
-	if err != nil || i.told {
-		return err == nil && i.Size > 0, err
+	if i.told {
+		return i.Size > 0, nil
 	}
-	if i.Size > 0 && (ok || i.d.format.owns(b) || flocked.WasLine(b) && i.d.format.tailed(b)) {
-		return i.mostly(w)
+	return i.fits(w, b)
+}
+
+// fits reports whether the file, which begins with b, is of this format and not
+// of the one that differs from it in the line ends only.
+func (i *inspection) fits(w *walker, b []byte) (bool, error) {
+	first, err := i.begins(w, b)
+	if err != nil {
+		return false, err
 	}
-	return i.chained(w)
+	s := *w.s
+	s.format = i.d.format.other()
+	other := &walker{s: &s}
+	otherFirst, err := i.begins(other, b)
+	if err != nil {
+		return false, err
+	}
+	if !first && !otherFirst {
+		return i.chained(w)
+	}
+	own, err := w.weight(known)
+	if err != nil {
+		return false, err
+	}
+	n, err := other.weight(known)
+	return own > n || own == n && first, err
 }
 
 // known is how much of a file is looked at to know its format.
 const known = 1 << 20
 
-// mostly reports whether no more internal lines end as those of the other format
-// do: a first line that an editor saved says nothing of the others.
-func (i *inspection) mostly(w *walker) (bool, error) {
-	own, err := w.count(known)
-	if err != nil {
-		return false, err
+// begins reports whether b, with which the file begins, is an internal line in
+// the format of w, or was.
+func (i *inspection) begins(w *walker, b []byte) (bool, error) {
+	if i.Size == 0 {
+		return false, nil
 	}
-	other := *w.s
-	other.format = i.d.format.other()
-	n, err := (&walker{s: &other}).count(known)
-	return n <= own, err
+	_, ok, err := w.lineAt(0)
+	f := w.s.format
+	return ok || f.owns(b) || flocked.WasLine(b) && f.tailed(b), err
 }
 
 // tailed reports whether the first line of b ends as an internal line does, or
