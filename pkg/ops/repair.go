@@ -75,6 +75,9 @@ func (s *Session) planRepair(ctx context.Context, name string, o RepairOptions, 
 	}
 	if o.Format == "" {
 		err = s.anyFormat(ctx, "repair", name, ask)
+		if errors.Is(err, mailbox.ErrFormat) || errors.Is(err, mailbox.ErrNotMailbox) {
+			err = mailbox.Sayf(mailbox.ErrFormat, "Can't repair mailbox %s: nothing in it is known; if it was a mailbox, say of which format: --format mbx, or another", name)
+		}
 		return r, err
 	}
 	n, err := s.Env.Resolve(name)
@@ -126,7 +129,7 @@ func (s *Session) anyFormat(ctx context.Context, op, name string, ask func(mailb
 	case first != nil:
 		return first
 	case formatless(d):
-		return mailbox.Sayf(mailbox.ErrUnsupported, "Can't %s mailbox %s: nothing in it is known; if it was a mailbox, say of which format: --format mbx, or another", op, name)
+		return fail(op, name, mailbox.ErrFormat)
 	}
 	return fail(op, name, mailbox.ErrUnsupported)
 }
