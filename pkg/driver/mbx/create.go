@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
@@ -26,21 +25,11 @@ func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 
 // createNew begins the file of a new mailbox.
 func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (*fsx.NewFile, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	path, err := d.Place(n)
 	if err != nil {
 		return nil, err
 	}
-	if path[len(path)-1] == '/' {
-		return nil, mailbox.ErrName
-	}
-	f, err := fsx.CreateNew(d.FS, path, d.env.Config.MailboxMode, d.env.Config.DirMode)
-	if err != nil && !errors.Is(err, fsx.ErrInUse) {
-		err = mailbox.Sayf(flocked.Classify(err), "Can't create mailbox node %s: %s", path, node.Reason(err))
-	}
-	return f, err
+	return d.files().CreateNew(ctx, path)
 }
 
 // newBlock is the block of a new mailbox.

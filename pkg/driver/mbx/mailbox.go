@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"io"
 	"iter"
 	"os"
 	"time"
@@ -256,28 +255,7 @@ var seed = maphash.MakeSeed()
 
 // Prove digests the octets that were there when the mailbox was opened.
 func (b *box) Prove() (mailbox.Proof, error) {
-	proof, err := b.prove()
+	proof, err := flocked.Prove(b.f, b.first, seed)
 	return proof, b.d.fail("read", b.name, err)
 }
 
-func (b *box) prove() (mailbox.Proof, error) {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	buf := b.win.take()
-	for off := int64(0); off < b.first; {
-		n, err := b.f.ReadAt(buf[:min(int64(len(buf)), b.first-off)], off)
-		if n == 0 && err == io.EOF {
-			return mailbox.Proof{}, mailbox.ErrChanged
-		}
-		if err != nil && err != io.EOF {
-			return mailbox.Proof{}, err
-		}
-		h.Write(buf[:n])
-		off += int64(n)
-	}
-	fi, err := b.f.Stat()
-	if err != nil {
-		return mailbox.Proof{}, err
-	}
-	return mailbox.Proof{Size: b.first, Digest: h.Sum64(), Now: fi.Size()}, nil
-}

@@ -96,6 +96,15 @@ func (d *Driver) owns(f fsx.File, empty bool) (bool, error) {
 	return d.format.owns(b[:n]) || n == 0 && empty, nil
 }
 
+// check is owns with an error about n; an empty file is ours.
+func (d *Driver) check(f fsx.File, n mailbox.Name) error {
+	ours, err := d.owns(f, true)
+	if err == nil && !ours {
+		err = d.format.notOurs(n)
+	}
+	return err
+}
+
 // names returns the names of the keyword bits, those of the configuration.
 func (d *Driver) names() []string {
 	names := d.env.Config.Keywords
@@ -126,21 +135,11 @@ func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 
 // createNew begins the file of a new mailbox.
 func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (*fsx.NewFile, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	path, err := d.Place(n)
 	if err != nil {
 		return nil, err
 	}
-	if strings.HasSuffix(path, "/") {
-		return nil, mailbox.ErrName
-	}
-	f, err := fsx.CreateNew(d.FS, path, d.env.Config.MailboxMode, d.env.Config.DirMode)
-	if err != nil && !errors.Is(err, fsx.ErrInUse) {
-		err = mailbox.Sayf(flocked.Classify(err), "Can't create mailbox node %s: %s", path, node.Reason(err))
-	}
-	return f, err
+	return d.files().CreateNew(ctx, path)
 }
 
 // Delete removes n. Nobody else may have it open.
@@ -187,18 +186,7 @@ func (d *Driver) alone(ctx context.Context, n mailbox.Name, do func(path string)
 // Count is Status of a mailbox opened read-only, to which INBOX adds what
 // waits in the spool as long as it has no recent mail of its own.
 func (d *Driver) Count(ctx context.Context, n mailbox.Name) (mailbox.Status, error) {
-	mb, err := d.Open(ctx, n, mailbox.ReadOnly)
-	if err != nil {
-		return mailbox.Status{}, err
-	}
-	st := mb.Status()
-	if err := mb.Close(); err != nil {
-		return st, err
-	}
-	if n.Inbox && st.Recent == 0 {
-		err = d.files().AddSpool(ctx, d.spool, st.Path, &st)
-	}
-	return st, err
+	return d.files().Count(ctx, n, d.Open, d.spool)
 }
 
 // validity is UIDVALIDITY of a session that begins.

@@ -31,10 +31,7 @@ func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, err
 }
 
 func (b *box) parseHeld() error {
-	ours, err := b.d.owns(b.f, true)
-	if err == nil && !ours {
-		err = b.d.format.notOurs(b.name)
-	}
+	err := b.d.check(b.f, b.name)
 	if err == nil {
 		err = b.d.heal(b.f)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"io"
 	"iter"
 	"os"
 	"time"
@@ -88,14 +87,10 @@ func (b *box) open(ctx context.Context) error {
 }
 
 func (b *box) firstLook(ctx context.Context) error {
-	ours, err := b.d.owns(b.f, true)
-	if err == nil && !ours {
-		err = b.d.format.notOurs(b.name)
+	if err := b.d.check(b.f, b.name); err != nil {
+		return err
 	}
-	if err == nil {
-		err = b.catchUp(ctx)
-	}
-	return err
+	return b.catchUp(ctx)
 }
 
 // openFile opens the file and takes the shared lock on it.
@@ -305,23 +300,7 @@ func (b *box) Witnessed() (mailbox.Proof, error) {
 
 // Prove digests the octets that were there when the mailbox was opened.
 func (b *box) Prove() (mailbox.Proof, error) {
-	proof, err := b.prove()
+	proof, err := flocked.Prove(b.f, b.first, seed)
 	return proof, b.d.fail("read", b.name, err)
 }
 
-func (b *box) prove() (mailbox.Proof, error) {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	n, err := io.Copy(&h, io.NewSectionReader(b.f, 0, b.first))
-	if err == nil && n < b.first {
-		err = mailbox.ErrChanged
-	}
-	if err != nil {
-		return mailbox.Proof{}, err
-	}
-	fi, err := b.f.Stat()
-	if err != nil {
-		return mailbox.Proof{}, err
-	}
-	return mailbox.Proof{Size: b.first, Digest: h.Sum64(), Now: fi.Size()}, nil
-}

@@ -147,11 +147,7 @@ func (b *box) snarfDue() bool {
 // and has parsed the file to its end.
 func (b *box) snarf(ctx context.Context) {
 	b.snarfed = b.d.env.Now()
-	b.d.files().Snarf(ctx, b.d.spool, b.path, b.f, func(to io.Writer) func(mailbox.Item) error {
-		rec := newRecorder(b.d, to, mailbox.AppendOptions{}, b.path)
-		return func(it mailbox.Item) error {
-			_, err := rec.add(it)
-			return err
-		}
+	b.d.files().Snarf(ctx, b.d.spool, b.path, b.f, func(to io.Writer) *flocked.Recorder {
+		return b.d.recorder(to, mailbox.AppendOptions{}, b.path)
 	})
 }
