@@ -258,4 +258,3 @@ func (b *box) Prove() (mailbox.Proof, error) {
 	proof, err := flocked.Prove(b.f, b.first, seed)
 	return proof, b.d.fail("read", b.name, err)
 }
-
