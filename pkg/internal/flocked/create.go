@@ -25,6 +25,28 @@ func (o Files) CreateNew(ctx context.Context, path string) (*fsx.NewFile, error)
 	return f, err
 }
 
+// Delete removes n, the mailbox at path. Nobody else may have it open. ours sees
+// that it is of the format.
+func (o Files) Delete(ctx context.Context, n mailbox.Name, path string, ours func(fsx.File) error) error {
+	return o.Alone(ctx, n, path, func(f fsx.File) error {
+		if err := ours(f); err != nil {
+			return err
+		}
+		return node.Delete(o.FS, n, path)
+	})
+}
+
+// Rename gives from, the mailbox at path, the name to, of which the Path is set.
+// Nobody else may have it open. ours sees that it is of the format.
+func (o Files) Rename(ctx context.Context, from, to mailbox.Name, path string, ours func(fsx.File) error) error {
+	return o.Alone(ctx, from, path, func(f fsx.File) error {
+		if err := ours(f); err != nil {
+			return err
+		}
+		return node.Rename(o.FS, from, to, path, o.Env.Config)
+	})
+}
+
 // A NewDelivery fills a mailbox that nobody sees before Commit.
 type NewDelivery struct {
 	Files  Files

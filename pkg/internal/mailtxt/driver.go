@@ -9,7 +9,6 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
-	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
 
@@ -144,43 +143,36 @@ func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (*fsx.NewFile, e
 
 // Delete removes n. Nobody else may have it open.
 func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
-	err := d.alone(ctx, n, func(path string) error { return node.Delete(d.FS, n, path) })
+	path, err := d.Place(n)
+	if err == nil {
+		err = d.files().Delete(ctx, n, path, d.ours)
+	}
 	return d.fail("delete", n, err)
 }
 
 // Rename gives from the name to. Nobody else may have it open. Where INBOX
 // goes away a new one is made.
 func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
-	err := d.alone(ctx, from, func(path string) error {
-		target, err := d.Place(to)
-		if err != nil {
-			return err
-		}
-		to.Path = target
-		return node.Rename(d.FS, from, to, path, d.env.Config)
-	})
+	path, err := d.Place(from)
+	if err == nil {
+		to.Path, err = d.Place(to)
+	}
+	if err == nil {
+		err = d.files().Rename(ctx, from, to, path, d.ours)
+	}
 	if err == nil && from.Inbox {
 		err = d.Create(ctx, from)
 	}
 	return d.fail("rename", from, err)
 }
 
-// alone calls do while nobody else has the mailbox open.
-func (d *Driver) alone(ctx context.Context, n mailbox.Name, do func(path string) error) error {
-	path, err := d.Place(n)
-	if err != nil {
-		return err
+// ours returns an error where f is not of the format. An empty file is.
+func (d *Driver) ours(f fsx.File) error {
+	ok, err := d.owns(f, true)
+	if err == nil && !ok {
+		err = mailbox.ErrFormat
 	}
-	return d.files().Alone(ctx, n, path, func(f fsx.File) error {
-		ours, err := d.owns(f, true)
-		if err == nil && !ours {
-			err = mailbox.ErrFormat
-		}
-		if err == nil {
-			err = do(path)
-		}
-		return err
-	})
+	return err
 }
 
 // Count is Status of a mailbox opened read-only, to which INBOX adds what
