@@ -164,6 +164,11 @@ func (r *repair) step(action string, off, n int64, format string, args ...any) {
 
 // take plans what becomes of a piece.
 func (r *repair) take(p *piece) error {
+	if p.junk {
+		if done, err := r.letters(p); done || err != nil {
+			return err
+		}
+	}
 	if p.junk || p.copied || p.text == p.end {
 		return r.setAside(p)
 	}
