@@ -33,7 +33,7 @@ func (p *planner) letters(c *piece) (done bool, err error) {
 		} else {
 			p.acc.Intact++
 		}
-		p.step("take-in", l.Off, l.End-l.Off, uint32(len(p.msgs)), mend.TakenIn)
+		p.step(mailbox.TakeIn, l.Off, l.End-l.Off, uint32(len(p.msgs)), mend.TakenIn)
 	}
 	return len(all) > 0, nil
 }

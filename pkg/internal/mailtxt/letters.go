@@ -26,7 +26,7 @@ func (r *repair) letters(p *piece) (done bool, err error) {
 			r.acc.Partial++
 		}
 		r.acc.Messages++
-		r.step("take-in", l.Off, l.End-l.Off, mend.TakenIn)
+		r.step(mailbox.TakeIn, l.Off, l.End-l.Off, mend.TakenIn)
 		r.image.Put(r.d.format.appendLine(nil, l.Date, false, l.Size, 0, sysbits.Bits[uint8](l.System)))
 		r.image.Scratch(r.scratch)
 		r.image.KeepScratch(l.At, l.Size)
