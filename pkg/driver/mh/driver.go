@@ -32,9 +32,10 @@ type Driver struct {
 	numbered.Sessions
 	FS fsx.FS // the file calls of writers
 
-	env     *mailbox.Env
-	profile func() profile // read once
-	warned  sync.Once
+	env    *mailbox.Env
+	read   sync.Once // of known
+	known  profile
+	warned sync.Once
 }
 
 var (
@@ -46,6 +47,7 @@ var (
 	_ mailbox.Placer    = (*Driver)(nil)
 	_ mailbox.Lister    = (*Driver)(nil)
 	_ mailbox.Checker   = (*Driver)(nil)
+	_ mailbox.Repairer  = (*Driver)(nil)
 	_ mailbox.Parent    = (*Driver)(nil)
 	_ mailbox.Holder    = (*Driver)(nil)
 	_ mailbox.Forgetter = (*Driver)(nil)
@@ -55,7 +57,6 @@ var (
 func New(env *mailbox.Env) *Driver {
 	d := &Driver{FS: fsx.OS{}, env: env}
 	d.Of = d.format
-	d.profile = sync.OnceValue(d.readProfile)
 	return d
 }
 
@@ -121,6 +122,12 @@ func (p *profile) read(r io.Reader) error {
 		p.unseen = unseen
 	}
 	return lines.Err()
+}
+
+// profile returns the profile, which is read once.
+func (d *Driver) profile() *profile {
+	d.read.Do(func() { d.known = d.readProfile() })
+	return &d.known
 }
 
 // unseen is the name of the sequence of messages that are not seen.
@@ -253,7 +260,7 @@ func (d *Driver) newPath(n mailbox.Name) (string, error) {
 func (d *Driver) format() *numbered.Format {
 	return &numbered.Format{
 		Files: d.files(), StateFile: sequencesName, Lock: lock.Fcntl(d.files().Locks()), LF: true, Reuses: true,
-		Place: d.mailboxPath, OpenState: d.openSequences, Fresh: d.createNew, Suspect: d.suspect, Examine: d.examine, Mend: d.mend,
+		Place: d.mailboxPath, OpenState: d.openSequences, Fresh: d.createNew,
 		Kept: func(s *numbered.State) numbered.Kept { return &state{State: s, d: d} },
 	}
 }
