@@ -2,11 +2,145 @@ package fsx
 
 import (
 	"errors"
+	"os"
 	"sync"
+	"syscall"
 )
 
 // waiters is how many files are waited for at a time.
 const waiters = 16
+
+// inFlight is how many files are kept open to be made durable together. It is
+// less in tests.
+var inFlight = 128
+
+// A Together makes any number of files durable that are written one after the
+// other. The first ones are waited for, each. Where there are more, those that
+// follow are left to one Sync of their whole file system, as long as it has
+// little else to write: thousands of small files cost little more than their
+// octets then.
+type Together struct {
+	FS  FS
+	Dir string // that the files are in, or a directory above it
+
+	files   []togetherFile
+	whole   WholeFS    // opened before the first of those that are left to it was written
+	alone   bool       // whole cannot be had
+	left    bool       // files are left to whole
+	leaving chan error // gives one error, when those that are left are closed; nil for none
+}
+
+// A togetherFile is open, or has a path.
+type togetherFile struct {
+	open File
+	path string
+}
+
+// Add takes a file that is written, and closes it, at the latest in Sync or
+// Close. It may be made durable at once, or not before Sync.
+func (t *Together) Add(f File) error { return t.add(togetherFile{open: f}) }
+
+// AddPath is Add for a file that is not open.
+func (t *Together) AddPath(path string) error { return t.add(togetherFile{path: path}) }
+
+func (t *Together) add(f togetherFile) error {
+	t.files = append(t.files, f)
+	if len(t.files) < inFlight {
+		return nil
+	}
+	if t.whole != nil && !t.whole.Crowded() {
+		return t.leave()
+	}
+	if err := t.each(); err != nil || t.whole != nil || t.alone {
+		return err
+	}
+	var err error
+	t.whole, err = t.FS.OpenFS(t.Dir)
+	t.alone = err != nil // the files can be waited for
+	return nil
+}
+
+// leave leaves the files to whole. The disk begins with them while the next ones
+// are written.
+func (t *Together) leave() error {
+	err := t.haveLeft()
+	files, left := t.files, make(chan error, 1)
+	t.files, t.left, t.leaving = nil, true, left
+	go func() {
+		for _, f := range files {
+			if f.open != nil {
+				startWriteback(f.open, 0, 0)
+			}
+		}
+		left <- closeAll(files)
+	}()
+	return err
+}
+
+// haveLeft waits until the files are closed that are left to whole.
+func (t *Together) haveLeft() (err error) {
+	if t.leaving != nil {
+		err = <-t.leaving
+		t.leaving = nil
+	}
+	return err
+}
+
+// each waits for each of the files.
+func (t *Together) each() error {
+	for i := range t.files {
+		f := &t.files[i]
+		if f.open != nil {
+			continue
+		}
+		var err error
+		if f.open, err = t.FS.OpenFile(f.path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
+			return errors.Join(err, t.closeFiles())
+		}
+	}
+	files := make([]File, len(t.files))
+	for i, f := range t.files {
+		files[i] = f.open
+	}
+	err := SyncAll(files)
+	return errors.Join(err, t.closeFiles())
+}
+
+func (t *Together) closeFiles() error {
+	err := closeAll(t.files)
+	t.files = t.files[:0]
+	return err
+}
+
+func closeAll(files []togetherFile) error {
+	var errs []error
+	for _, f := range files {
+		if f.open != nil {
+			errs = append(errs, f.open.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Sync makes all files durable that were added.
+func (t *Together) Sync() error {
+	if !t.left {
+		return t.each()
+	}
+	t.left = false
+	err := errors.Join(t.haveLeft(), t.closeFiles())
+	return errors.Join(err, t.whole.Sync())
+}
+
+// Close closes what is open; safe at any time.
+func (t *Together) Close() error {
+	err := errors.Join(t.haveLeft(), t.closeFiles())
+	if t.whole != nil {
+		err = errors.Join(err, t.whole.Close())
+		t.whole = nil
+	}
+	return err
+}
 
 // SyncAll makes files durable. The disk is told of all of them before the first
 // is waited for, and several are waited for at a time, so that their flushes of
