@@ -15,16 +15,15 @@ const waiters = 16
 var inFlight = 128
 
 // A Together makes any number of files durable that are written one after the
-// other. The first ones are waited for, each. Where there are more, those that
-// follow are left to one Sync of their whole file system, as long as it has
-// little else to write: thousands of small files cost little more than their
-// octets then.
+// other. A few are waited for, each. Where there are more, those that follow are
+// left to one Sync of their whole file system, as long as it has little else to
+// write: thousands of small files cost little more than their octets then.
 type Together struct {
 	FS  FS
 	Dir string // that the files are in, or a directory above it
 
 	files   []togetherFile
-	whole   WholeFS    // opened before the first of those that are left to it was written
+	whole   WholeFS    // opened before those were written that are left to it
 	alone   bool       // whole cannot be had
 	left    bool       // files are left to whole
 	leaving chan error // gives one error, when those that are left are closed; nil for none
@@ -40,7 +39,7 @@ type togetherFile struct {
 // Close. It may be made durable at once, or not before Sync.
 func (t *Together) Add(f File) error { return t.add(togetherFile{open: f}) }
 
-// AddPath is Add for a file that is not open.
+// AddPath is Add for a file that somebody else wrote.
 func (t *Together) AddPath(path string) error { return t.add(togetherFile{path: path}) }
 
 func (t *Together) add(f togetherFile) error {
@@ -48,16 +47,21 @@ func (t *Together) add(f togetherFile) error {
 	if len(t.files) < inFlight {
 		return nil
 	}
-	if t.whole != nil && !t.whole.Crowded() {
-		return t.leave()
+	late := t.whole == nil
+	if late && !t.alone {
+		var err error
+		t.whole, err = t.FS.OpenFS(t.Dir)
+		t.alone = err != nil // then the files are waited for
 	}
-	if err := t.each(); err != nil || t.whole != nil || t.alone {
-		return err
+	if t.whole == nil || t.whole.Crowded() {
+		return t.each()
 	}
-	var err error
-	t.whole, err = t.FS.OpenFS(t.Dir)
-	t.alone = err != nil // the files can be waited for
-	return nil
+	if late { // for what was written before
+		if err := SyncAll(t.opened()); err != nil {
+			return err
+		}
+	}
+	return t.leave()
 }
 
 // leave leaves the files to whole. The disk begins with them while the next ones
@@ -98,12 +102,17 @@ func (t *Together) each() error {
 			return errors.Join(err, t.closeFiles())
 		}
 	}
-	files := make([]File, len(t.files))
-	for i, f := range t.files {
-		files[i] = f.open
-	}
-	err := SyncAll(files)
+	err := SyncAll(t.opened())
 	return errors.Join(err, t.closeFiles())
+}
+
+func (t *Together) opened() (files []File) {
+	for _, f := range t.files {
+		if f.open != nil {
+			files = append(files, f.open)
+		}
+	}
+	return files
 }
 
 func (t *Together) closeFiles() error {
