@@ -19,7 +19,8 @@ type Texts struct {
 	Dir  Dir
 	CRLF bool // the lines on disk end in LF
 
-	// Same reports whether a file still is the message n; nil says always.
+	// Same reports whether a file still is the message n; nil says always: nobody
+	// writes to one.
 	Same func(n uint32, fi fs.FileInfo) bool
 
 	// At returns the number of message i, which ascends from 0 on, and 0 behind
@@ -84,7 +85,7 @@ func (t *Texts) open(n uint32) error {
 
 // use makes the file that of message n.
 func (t *Texts) use(n uint32) error {
-	if f, fi, ok := t.wasRead(n); ok && (t.Same == nil || t.Same(n, fi)) {
+	if f, ok := t.wasRead(n); ok {
 		t.file.UseRead(f.Text, f.MTime)
 		return nil
 	}
@@ -102,11 +103,10 @@ func (t *Texts) use(n uint32) error {
 	return nil
 }
 
-// wasRead gives message n where it was read ahead, and is the same still:
-// programs for mh write to messages.
-func (t *Texts) wasRead(n uint32) (f readahead.File, fi fs.FileInfo, ok bool) {
+// wasRead gives message n where it was read ahead, and is the same still.
+func (t *Texts) wasRead(n uint32) (f readahead.File, ok bool) {
 	if t.At == nil {
-		return f, nil, false
+		return f, false
 	}
 	if t.ahead == nil {
 		t.ahead = readahead.New(func(i int) string {
@@ -121,14 +121,14 @@ func (t *Texts) wasRead(n uint32) (f readahead.File, fi fs.FileInfo, ok bool) {
 		i = sort.Search(math.MaxInt32, func(i int) bool { at := t.At(i); return at == 0 || at >= n })
 	}
 	if t.At(i) != n {
-		return f, nil, false
+		return f, false
 	}
 	t.last = i
-	if f, ok = t.ahead.Take(i); !ok {
-		return f, nil, false
+	if f, ok = t.ahead.Take(i); !ok || t.Same == nil {
+		return f, ok
 	}
 	fi, err := t.Dir.FS.Stat(t.Dir.File(n))
-	return f, fi, err == nil && f.Is(fi)
+	return f, err == nil && f.Is(fi) && t.Same(n, fi)
 }
 
 // Forget forgets what was read ahead.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"testing"
 
@@ -17,7 +18,8 @@ import (
 func TestTextsAhead(t *testing.T) {
 	const count, step = 40, 3 // numbers are 3, 6, 9 ...
 	d := numbered.Dir{FS: fsx.OS{}, Path: t.TempDir()}
-	texts := numbered.Texts{Dir: d, At: func(i int) uint32 {
+	same := func(uint32, fs.FileInfo) bool { return true }
+	texts := numbered.Texts{Dir: d, Same: same, At: func(i int) uint32 {
 		if i >= count {
 			return 0
 		}
