@@ -13,7 +13,10 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
-const bufferSize = 64 << 10 // how much of a text is read and written at once
+const (
+	bufferSize = 64 << 10 // how much of a text is read and written at once
+	onTheirWay = 16       // texts that were read and are not yet written
+)
 
 // Internal dates that are kept: file systems have others, but not all of them.
 const (
@@ -46,13 +49,18 @@ type stage struct {
 	failed error
 
 	in, out []byte
-	lf      crlf.ToLF // of the text under way
-	read    int64     // octets of it
+	free    chan []byte // what out was, and is written
+	lf      crlf.ToLF   // of the text under way
+	read    int64       // octets of it
 }
 
 func (d *Driver) newStage(dir string) *stage {
 	s := &stage{d: d, dir: dir, names: newNamer(d.env.Host), texts: fsx.Together{FS: d.fs, Dir: dir}}
 	s.prefix = s.names.next(d.env.Now())
+	s.free = make(chan []byte, onTheirWay)
+	for range onTheirWay {
+		s.free <- nil
+	}
 	return s
 }
 
@@ -71,12 +79,19 @@ func (s *stage) take(it mailbox.Item, w *wish) (a mailbox.Altered, err error) {
 	return a, s.failed
 }
 
-// add writes one message.
+// add writes one message. A small one is written while the next is read.
 func (s *stage) add(it mailbox.Item, st staged, w *wish) (a mailbox.Altered, err error) {
 	s.lf, s.read = crlf.ToLF{}, 0
 	whole, err := s.next(it.Text)
+	if err == nil && whole {
+		err = s.count(it, &st)
+	}
 	if err != nil {
 		return a, err
+	}
+	date, ok := storable(it.Date, s.d.env.Now)
+	if !ok {
+		a.Dates++
 	}
 	file := s.tmp(len(s.items))
 	unique := ""
@@ -84,30 +99,67 @@ func (s *stage) add(it mailbox.Item, st staged, w *wish) (a mailbox.Altered, err
 		unique = s.names.next(s.d.env.Now())
 	}
 	if s.direct && whole {
-		st.disk, st.crlf = int64(len(s.out)), s.read+int64(s.lf.Bare)
-		file = st.named(unique, w.letters)
+		st.disk = int64(len(s.out))
+		st.file = st.named(unique, w.letters)
+		file = st.file
 	}
-	f, err := s.d.fs.OpenFile(s.dir+"/"+file, os.O_RDWR|os.O_CREATE|os.O_EXCL, s.d.env.Config.MailboxMode)
+	path := s.dir + "/" + file
+	f, err := s.create(path)
 	if err != nil {
 		return a, err
 	}
 	s.items = append(s.items, st)
 	last := &s.items[len(s.items)-1]
-	if err = s.text(f, it, whole, last); err == nil {
-		err = s.finish(f, s.dir+"/"+file, it.Date, &a)
+	if whole {
+		last.disk = int64(len(s.out))
+		a.LineEnds += s.lf.Bare
+		return a, s.late(f, path, date, &a)
+	}
+	if err = s.text(f, it, last); err == nil {
+		err = s.d.fs.Chtimes(path, time.Now(), date)
+	}
+	if err == nil {
+		err = checkDate(f, date, &a)
 	}
 	if err != nil {
 		return a, errors.Join(err, f.Close())
 	}
 	a.LineEnds += s.lf.Bare
-	if err := s.texts.Add(f); err != nil || !s.direct {
-		return a, err
+	if s.direct {
+		last.file = last.named(unique, w.letters)
+		if err := s.d.fs.Rename(path, s.dir+"/"+last.file); err != nil {
+			return a, errors.Join(err, f.Close())
+		}
 	}
-	last.file = last.named(unique, w.letters)
-	if !whole {
-		err = s.d.fs.Rename(s.dir+"/"+file, s.dir+"/"+last.file)
+	return a, s.texts.Add(f)
+}
+
+// late has the text written that was read, all of it.
+func (s *stage) late(f fsx.File, path string, date time.Time, a *mailbox.Altered) error {
+	text := s.out
+	write := func() error {
+		_, err := f.WriteAt(text, 0)
+		if err == nil {
+			err = s.d.fs.Chtimes(path, time.Now(), date)
+		}
+		return err
 	}
-	return a, err
+	if !everywhere(date) {
+		err := write()
+		if err == nil {
+			err = checkDate(f, date, a)
+		}
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+		return s.texts.Add(f)
+	}
+	s.out = <-s.free
+	return s.texts.AddLate(f, func() error {
+		err := write()
+		s.free <- text
+		return err
+	})
 }
 
 // next reads what comes next of a text to out, and reports whether that is the
@@ -132,10 +184,10 @@ func (s *stage) next(text io.Reader) (end bool, err error) {
 	return false, nil
 }
 
-// text writes a text whose beginning was read, perhaps all of it, and counts it.
-func (s *stage) text(f fsx.File, it mailbox.Item, end bool, st *staged) (err error) {
+// text writes a text whose beginning was read.
+func (s *stage) text(f fsx.File, it mailbox.Item, st *staged) (err error) {
 	behind := fsx.NewBehind(f, 0)
-	for st.disk = 0; ; {
+	for end := false; ; {
 		n, err := f.WriteAt(s.out, st.disk)
 		st.disk += int64(n)
 		behind.Wrote(st.disk)
@@ -143,12 +195,16 @@ func (s *stage) text(f fsx.File, it mailbox.Item, end bool, st *staged) (err err
 			return err
 		}
 		if end {
-			break
+			return s.count(it, st)
 		}
 		if end, err = s.next(it.Text); err != nil {
 			return err
 		}
 	}
+}
+
+// count counts a text that was read to its end.
+func (s *stage) count(it mailbox.Item, st *staged) error {
 	if it.Size >= 0 && s.read != it.Size {
 		return fmt.Errorf("message has %d octets, not %d as was said", s.read, it.Size)
 	}
@@ -156,30 +212,31 @@ func (s *stage) text(f fsx.File, it mailbox.Item, end bool, st *staged) (err err
 	return nil
 }
 
-// finish gives a file its mode and its date.
-func (s *stage) finish(f fsx.File, path string, d mailbox.Date, a *mailbox.Altered) error {
-	if mode := s.d.env.Config.MailboxMode; mode&^0o700 != 0 { // others no umask takes away
+// create makes the file of a message.
+func (s *stage) create(path string) (fsx.File, error) {
+	mode := s.d.env.Config.MailboxMode
+	f, err := s.d.fs.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	if err == nil && mode&^0o700 != 0 { // others no umask takes away
 		if err := f.Chmod(mode); err != nil {
-			return err
+			return nil, errors.Join(err, f.Close(), s.d.fs.Remove(path))
 		}
 	}
-	date, ok := storable(d, s.d.env.Now)
-	if !ok {
+	return f, err
+}
+
+// everywhere reports whether all file systems keep a date.
+func everywhere(date time.Time) bool { return date.Unix() == int64(int32(date.Unix())) }
+
+// checkDate counts a date that this file system has not kept.
+func checkDate(f fsx.File, date time.Time, a *mailbox.Altered) error {
+	if everywhere(date) {
+		return nil
+	}
+	fi, err := f.Stat()
+	if err == nil && !fi.ModTime().Equal(date) {
 		a.Dates++
 	}
-	if err := s.d.fs.Chtimes(path, time.Now(), date); err != nil {
-		return err
-	}
-	if date.Unix() != int64(int32(date.Unix())) { // not all file systems keep it
-		fi, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		if !fi.ModTime().Equal(date) {
-			a.Dates++
-		}
-	}
-	return nil
+	return err
 }
 
 // storable is the time for a file: now for no date, or one that cannot be kept

@@ -22,6 +22,8 @@ type Together struct {
 	FS  FS
 	Dir string // that the files are in, or a directory above it
 
+	worker *worker // owns what is below as long as there is one
+
 	files   []togetherFile
 	whole   WholeFS    // opened before those were written that are left to it
 	alone   bool       // whole cannot be had
@@ -37,10 +39,42 @@ type togetherFile struct {
 
 // Add takes a file that is written, and closes it, at the latest in Sync or
 // Close. It may be made durable at once, or not before Sync.
-func (t *Together) Add(f File) error { return t.add(togetherFile{open: f}) }
+func (t *Together) Add(f File) error { return t.hand(job{file: togetherFile{open: f}}) }
 
 // AddPath is Add for a file that somebody else wrote.
-func (t *Together) AddPath(path string) error { return t.add(togetherFile{path: path}) }
+func (t *Together) AddPath(path string) error { return t.hand(job{file: togetherFile{path: path}}) }
+
+// AddLate is Add for a file that write will write to, perhaps while the caller
+// does something else. An error of it is that of a later call.
+func (t *Together) AddLate(f File, write func() error) error {
+	if _, real := f.(osFile); real && t.worker == nil { // tests count the calls one by one
+		t.worker = t.newWorker()
+	}
+	return t.hand(job{togetherFile{open: f}, write})
+}
+
+// A job is a file that is to be added, once it is written.
+type job struct {
+	file  togetherFile
+	write func() error // nil: it is
+}
+
+// hand has a job done.
+func (t *Together) hand(j job) error {
+	if t.worker != nil {
+		return t.worker.take(j)
+	}
+	return t.do(j)
+}
+
+func (t *Together) do(j job) error {
+	if j.write != nil {
+		if err := j.write(); err != nil {
+			return errors.Join(err, j.file.open.Close())
+		}
+	}
+	return t.add(j.file)
+}
 
 func (t *Together) add(f togetherFile) error {
 	t.files = append(t.files, f)
@@ -133,6 +167,9 @@ func closeAll(files []togetherFile) error {
 
 // Sync makes all files durable that were added.
 func (t *Together) Sync() error {
+	if err := t.worked(); err != nil {
+		return err
+	}
 	if !t.left {
 		return t.each()
 	}
@@ -143,6 +180,7 @@ func (t *Together) Sync() error {
 
 // Close closes what is open; safe at any time.
 func (t *Together) Close() error {
+	t.worked() // whose error Sync tells
 	err := errors.Join(t.haveLeft(), t.closeFiles())
 	if t.whole != nil {
 		err = errors.Join(err, t.whole.Close())

@@ -67,7 +67,7 @@ func (w wholeFS) Close() error { return w.dir.Close() }
 
 // crowd is how many octets may wait for the disks, whoever wrote them, when one
 // is still told to write all of them.
-const crowd = 256 << 20
+const crowd = 512 << 20
 
 func (wholeFS) Crowded() bool {
 	text, err := os.ReadFile("/proc/meminfo")

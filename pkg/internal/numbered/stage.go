@@ -24,8 +24,11 @@ type Stage struct {
 	tag   string
 	nums  []uint32
 	texts fsx.Together
-	buf   *bufio.Writer
+	free  chan *bufio.Writer // that are not in use
 }
+
+// writers is how many texts are on their way at a time.
+const writers = 16
 
 var changes atomic.Uint32
 
@@ -43,7 +46,10 @@ func (s *Stage) Add(n uint32, atime, mtime time.Time, write func(io.Writer) erro
 	if s.tag == "" {
 		s.tag = newTag()
 		s.texts = fsx.Together{FS: s.FS, Dir: s.Path}
-		s.buf = bufio.NewWriterSize(nil, 64<<10)
+		s.free = make(chan *bufio.Writer, writers)
+		for range writers {
+			s.free <- nil
+		}
 	}
 	path := s.hidden(s.tag, n)
 	if s.Direct {
@@ -54,21 +60,28 @@ func (s *Stage) Add(n uint32, atime, mtime time.Time, write func(io.Writer) erro
 		return 0, err
 	}
 	s.nums = append(s.nums, n)
+	buf := <-s.free
+	if buf == nil {
+		buf = bufio.NewWriterSize(nil, 64<<10)
+	}
 	out := &counter{to: io.NewOffsetWriter(f, 0), behind: fsx.NewBehind(f, 0)}
-	s.buf.Reset(out)
-	if err = write(s.buf); err == nil {
-		err = s.buf.Flush()
+	buf.Reset(out)
+	if err := write(buf); err != nil {
+		s.free <- buf
+		return 0, errors.Join(err, f.Close())
 	}
-	if err == nil && s.Mode&^0o600 != 0 {
-		err = f.Chmod(s.Mode) // whatever the umask
-	}
-	if err == nil {
-		err = s.FS.Chtimes(path, atime, mtime)
-	}
-	if err != nil {
-		return out.n, errors.Join(err, f.Close())
-	}
-	return out.n, s.texts.Add(f)
+	size = out.n + int64(buf.Buffered())
+	return size, s.texts.AddLate(f, func() error {
+		err := buf.Flush()
+		s.free <- buf
+		if err == nil && s.Mode&^0o600 != 0 {
+			err = f.Chmod(s.Mode) // whatever the umask
+		}
+		if err == nil {
+			err = s.FS.Chtimes(path, atime, mtime)
+		}
+		return err
+	})
 }
 
 // A counter counts what goes into a file.
