@@ -47,7 +47,8 @@ func (t *Together) AddPath(path string) error { return t.hand(job{file: together
 // AddLate is Add for a file that write will write to, perhaps while the caller
 // does something else. An error of it is that of a later call.
 func (t *Together) AddLate(f File, write func() error) error {
-	if _, real := f.(osFile); real && t.worker == nil { // tests count the calls one by one
+	// A single file is not worth it, and tests count the calls one by one.
+	if _, real := f.(osFile); real && t.worker == nil && len(t.files) > 0 {
 		t.worker = t.newWorker()
 	}
 	return t.hand(job{togetherFile{open: f}, write})

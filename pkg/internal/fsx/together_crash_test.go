@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -101,5 +102,51 @@ func TestTogether(t *testing.T) {
 		if names, err := filepath.Glob(dir + "/*"); len(names) != manyTexts+1 || err != nil {
 			t.Errorf("%s: got %q, %v", dir, names, err)
 		}
+	}
+}
+
+// What is written late is written, in order, and an error in it is told by a
+// later call, Sync at the latest. All files are closed.
+func TestTogetherLate(t *testing.T) {
+	broken := errors.New("broken")
+	const count = 50
+	for name, bad := range map[string]int{"none": -1, "first": 0, "one": 20, "last": count - 1} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			all := fsx.Together{FS: fsx.OS{}, Dir: dir}
+			var files []fsx.File
+			var order []int
+			var told error
+			for i := range count {
+				f, err := fsx.OS{}.OpenFile(textName(dir, i), os.O_RDWR|os.O_CREATE, 0o600)
+				if err != nil {
+					t.Fatal(err)
+				}
+				files = append(files, f)
+				told = errors.Join(told, all.AddLate(f, func() error {
+					order = append(order, i)
+					if i == bad {
+						return broken
+					}
+					_, err := f.WriteAt([]byte(text), 0)
+					return err
+				}))
+			}
+			told = errors.Join(told, all.Sync(), all.Close())
+			if want := bad >= 0; errors.Is(told, broken) != want || !want && told != nil {
+				t.Errorf("got %v", told)
+			}
+			for i, f := range files {
+				if b, err := os.ReadFile(textName(dir, i)); i != bad && string(b) != text || err != nil {
+					t.Errorf("%d: got %q, %v", i, b, err)
+				}
+				if err := f.Close(); !errors.Is(err, fs.ErrClosed) {
+					t.Errorf("%d is still open: %v", i, err)
+				}
+			}
+			if !slices.IsSorted(order) || len(order) != count {
+				t.Errorf("got order %v", order)
+			}
+		})
 	}
 }
