@@ -139,6 +139,8 @@ func dateFits(fi fs.FileInfo, d mailbox.Date, now func() time.Time) bool {
 func identity(fi fs.FileInfo) uint64 {
 	var sum maphash.Hash
 	sum.SetSeed(seed)
-	maphash.WriteComparable(&sum, stamp{inode(fi), fi.Size(), fi.ModTime()})
+	for _, n := range []uint64{inode(fi), uint64(fi.Size()), uint64(fi.ModTime().UnixNano())} {
+		maphash.WriteComparable(&sum, n)
+	}
 	return sum.Sum64()
 }

@@ -3,10 +3,10 @@ package fsx
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,10 +41,15 @@ func openFS(dir string) (WholeFS, error) {
 
 func syncfsTells() bool {
 	var u unix.Utsname
-	var major, minor int
-	if unix.Uname(&u) == nil {
-		fmt.Sscanf(string(u.Release[:]), "%d.%d", &major, &minor) // 0.0 does not tell
+	if unix.Uname(&u) != nil {
+		return false
 	}
+	parts := strings.FieldsFunc(unix.ByteSliceToString(u.Release[:]), func(c rune) bool { return c < '0' || c > '9' })
+	if len(parts) < 2 {
+		return false
+	}
+	major, _ := strconv.Atoi(parts[0])
+	minor, _ := strconv.Atoi(parts[1])
 	return major > tellsMajor || major == tellsMajor && minor >= tellsMinor
 }
 
