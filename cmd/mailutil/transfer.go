@@ -99,6 +99,10 @@ func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) 
 		c.say(listing)
 	}
 	h, err := c.session.Hierarchy(ctx, src, dst, ops.HierarchyOptions{Origin: o.Origin, ByLabel: o.byLabel})
+	var bad *mailbox.Error
+	if errors.As(err, &bad) && bad.Op == "append" {
+		return c.failed(opOpen, dst, err)
+	}
 	if err != nil {
 		return c.failed(opOpen, src, err)
 	}

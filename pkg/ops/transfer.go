@@ -168,7 +168,7 @@ func (s *Session) delimiter(ctx context.Context, dst string) (delimiter byte, kn
 	if err != nil {
 		return 0, false, err
 	}
-	if n.Space == "" {
+	if n.Remote == (mailbox.Remote{}) {
 		return '/', true, nil
 	}
 	l, ok := s.Drivers.Named(n.Space).(mailbox.Lister)

@@ -3,6 +3,7 @@ package mailtxt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -59,7 +60,7 @@ func (t *delivery) begin(o mailbox.AppendOptions) error {
 		return mailbox.Sayf(mailbox.ErrNotExist, "[TRYCREATE] Must create mailbox before append")
 	}
 	if flocked.MayNotWrite(err) {
-		return errors.Join(mailbox.ErrReadOnly, err)
+		return mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrReadOnly, err), "Can't open append mailbox: %s", node.Reason(err))
 	}
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
 
@@ -74,7 +75,7 @@ func (t *Delivery) begin() (err error) {
 		})
 	}
 	if flocked.MayNotWrite(err) {
-		err = errors.Join(mailbox.ErrReadOnly, err)
+		err = mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrReadOnly, err), "Can't open append mailbox: %s", node.Reason(err))
 	}
 	if errors.Is(err, mailbox.ErrNotExist) {
 		err = mailbox.Sayf(mailbox.ErrNotExist, "[TRYCREATE] Must create mailbox before append")
