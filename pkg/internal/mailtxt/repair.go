@@ -47,7 +47,7 @@ func (d *Driver) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.Repai
 func (r *repair) plan(f *inspect.File) error {
 	r.f, r.image = f, mend.NewImage(f, f.Size)
 	r.size, r.keep = f.Size, r.image.Keep
-	i := &inspection{File: f, d: r.d, take: r.take}
+	i := &inspection{File: f, d: r.d, told: r.name.Format == r.d.Name(), take: r.take}
 	b := make([]byte, min(f.Size, maxLine))
 	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
 		return err
