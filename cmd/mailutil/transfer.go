@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -111,6 +112,9 @@ func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) 
 	}
 	for _, err := range h.Unread {
 		c.fail(opOpen, src, err)
+	}
+	if len(h.Transfers)+len(h.Unread) == 0 && !c.opt.json && !c.opt.quiet {
+		c.warn("mailutil: there is no mailbox whose name begins with " + strconv.Quote(src))
 	}
 	c.sayFolders(h)
 	return c.transferred(c.transferAll(ctx, "transfer", src, dst, h, o))
