@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/msgtext"
@@ -28,6 +29,7 @@ type box struct {
 	hole  bool // data files have octets that nobody needs
 
 	recent, unseen uint32
+	taken          time.Time // when the spool was looked at last
 
 	data data
 
@@ -67,6 +69,7 @@ func (d *Driver) openBox(ctx context.Context, n mailbox.Name, m mailbox.Mode) (*
 	}
 	b := &box{hold: h, name: n, said: map[string]bool{}}
 	b.data.h = h
+	b.takeIn(ctx)
 	if err := b.look(ctx); err != nil {
 		return nil, errors.Join(err, h.f.Close())
 	}
@@ -74,6 +77,22 @@ func (d *Driver) openBox(ctx context.Context, n mailbox.Name, m mailbox.Mode) (*
 		d.info("Mailbox is empty")
 	}
 	return b, nil
+}
+
+// spoolPause is how long an open INBOX leaves the spool alone.
+const spoolPause = 60 * time.Second
+
+// takeIn moves new mail from the spool to an INBOX that is open for writing,
+// before anything of it is locked.
+func (b *box) takeIn(ctx context.Context) {
+	now := b.d.env.Now()
+	if b.hold == nil || b.readOnly || !b.name.Inbox || b.d.spool == nil || b.held != nil || now.Sub(b.taken) < spoolPause {
+		return
+	}
+	b.taken = now
+	b.d.files().TakeIn(ctx, b.d.spool, b.dir, func() (mailbox.Delivery, error) {
+		return b.d.Append(ctx, b.name, mailbox.AppendOptions{})
+	})
 }
 
 // warn says a warning of reading, once in a session.
@@ -255,6 +274,7 @@ func (b *box) seqs(set mailbox.Set) iter.Seq[uint32] {
 // Ping looks for what others did.
 func (b *box) Ping() (bool, error) {
 	was, meta := b.view, b.meta
+	b.takeIn(bg)
 	if err := b.look(bg); err != nil {
 		return false, b.d.fail("ping", b.name, err)
 	}
