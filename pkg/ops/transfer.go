@@ -45,21 +45,21 @@ func (s *Session) Hierarchy(ctx context.Context, src, dst string, o HierarchyOpt
 	if err != nil {
 		return h, err
 	}
-	all, unread, err := s.Mailboxes(ctx, src[:literal(src)])
+	prefix := src[:literal(src)]
+	all, unread, err := s.Mailboxes(ctx, prefix)
 	if err != nil {
 		return h, err
 	}
-	all = slices.DeleteFunc(all, func(e mailbox.Entry) bool { return !ofPattern(e.Name, src+"*", e.Delimiter) })
+	if prefix != src {
+		all = slices.DeleteFunc(all, func(e mailbox.Entry) bool { return !ofPattern(atHost(e.Name), atHost(src)+"*", e.Delimiter) })
+	}
 	h.Flat, h.Unread = !known, unread
 	if o.Origin == Thunderbird {
 		all, h.LeftOut = s.thunderbirdFolders(all)
 	}
 	for _, e := range all {
-		name := e.Name
-		if i := strings.IndexByte(name, '}'); name[0] == '{' && i > 0 {
-			name = name[i+1:]
-		}
-		if name = o.Origin.Nested(name); known {
+		name := o.Origin.Nested(atHost(e.Name))
+		if known {
 			name = translate(name, e.Delimiter, to)
 		}
 		h.Transfers = append(h.Transfers, Transfer{Source: e.Name, Target: dst + name})
@@ -75,13 +75,18 @@ func (s *Session) Hierarchy(ctx context.Context, src, dst string, o HierarchyOpt
 	return h, err
 }
 
+// atHost is a name without its {host}.
+func atHost(name string) string {
+	if strings.HasPrefix(name, "{") {
+		return name[strings.IndexByte(name, '}')+1:]
+	}
+	return name
+}
+
 // literal is how many octets of a pattern come before its first wildcard. There
 // is none in the name of a host.
 func literal(pattern string) int {
-	host := 0
-	if strings.HasPrefix(pattern, "{") {
-		host = strings.IndexByte(pattern, '}') + 1
-	}
+	host := len(pattern) - len(atHost(pattern))
 	if i := strings.IndexAny(pattern[host:], "*%"); i >= 0 {
 		return host + i
 	}
