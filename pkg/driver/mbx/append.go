@@ -2,10 +2,12 @@ package mbx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
 )
@@ -14,64 +16,60 @@ import (
 // must not.
 func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
 	if o.New {
-		t, err := d.appendNew(ctx, n, o)
-		if err != nil {
-			return nil, d.fail("append", n, err)
-		}
-		return t, nil
+		return d.appendNew(ctx, n, o)
 	}
 	path, err := d.Place(n)
 	if err != nil {
 		return nil, d.fail("append", n, err)
 	}
-	t, err := d.files().Append(ctx, n, path, &intake{d: d, n: n, o: o})
+	t, err := d.files().Append(ctx, n, path, &target{d: d, n: n, o: o})
 	if err != nil {
-		return nil, d.fail("append", n, err)
+		return nil, err
 	}
 	return t, nil
 }
 
-// An intake is what a delivery must know of the format. Messages get their UIDs
-// when the mailbox is opened for writing next.
-type intake struct {
-	*recorder
-	d     *Driver
-	n     mailbox.Name
-	o     mailbox.AppendOptions
-	old   block    // as the file has it
-	was   []string // its keywords, when the delivery began
-	block block    // with the keywords that are to be created
+// A target is a mailbox that exists and gets mail.
+type target struct {
+	d *Driver
+	n mailbox.Name
+	o mailbox.AppendOptions
+
+	now   block // as it is on disk
+	was   block // as Append found it
+	block block // with the keywords that are to be created
 }
 
 // Check reads the file block.
-func (t *intake) Check(f fsx.File) error {
+func (t *target) Check(f fsx.File) error {
 	k, ok, err := readBlock(f)
 	if err == nil && !ok {
 		err = mailbox.Sayf(mailbox.ErrFormat, "Not a MBX-format mailbox: %.80s", t.n.Text)
 	}
-	t.old = k
+	t.now = k
 	return err
 }
 
-// Begin creates keywords, in memory.
-func (t *intake) Begin(out io.Writer, path string) {
-	t.was, t.block = t.old.lines, t.old
-	t.block.lines = slices.Clone(t.old.lines)
-	t.recorder = newRecorder(t.d, out, &t.block, t.o, path)
+// Recorder creates keywords in memory.
+func (t *target) Recorder(to io.Writer, path string) *flocked.Recorder {
+	t.was, t.block = t.now, t.now
+	t.block.lines = slices.Clone(t.was.lines)
+	return newRecorder(t.d, to, &t.block, t.o, path).Recorder
 }
 
-// Empty reports whether there are neither messages nor keywords.
-func (t *intake) Empty() bool { return t.count == 0 && slices.Equal(t.was, t.block.lines) }
+// Changed reports whether there are new keywords.
+func (t *target) Changed() bool { return !slices.Equal(t.was.lines, t.block.lines) }
 
-// Prepare heals the file, and makes new keywords durable. It is a patch.
-func (t *intake) Prepare(f fsx.File) error {
-	if err := t.d.heal(f); err != nil || slices.Equal(t.was, t.block.lines) {
+// Prepare makes new keywords durable, before messages bear them: a power cut in
+// between leaves keywords that nothing bears. It is a patch.
+func (t *target) Prepare(f fsx.File) error {
+	if err := t.d.heal(f); err != nil || !t.Changed() {
 		return err
 	}
-	if !slices.Equal(t.was, t.old.lines) {
+	if !slices.Equal(t.was.lines, t.now.lines) {
 		return fmt.Errorf("%w: another process created keywords at the same time", mailbox.ErrTemporary)
 	}
-	k := t.old
+	k := t.now
 	k.lines = t.block.lines
 	if err := writeBlock(f, &k); err != nil {
 		return err
@@ -79,19 +77,35 @@ func (t *intake) Prepare(f fsx.File) error {
 	return f.Sync()
 }
 
+// appendNew begins to fill a mailbox that does not exist.
+func (d *Driver) appendNew(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
+	f, err := d.createNew(ctx, n)
+	if err != nil {
+		return nil, d.fail("append", n, err)
+	}
+	k := d.newBlock()
+	if o.UIDValidity != 0 {
+		k.validity = o.UIDValidity
+	}
+	// Room for the block, of which the keywords come last.
+	out := fsx.NewWriter(f)
+	if _, err := out.Write(make([]byte, blockSize)); err != nil {
+		return nil, d.fail("append", n, errors.Join(err, f.Abort()))
+	}
+	rec := newRecorder(d, out, &k, o, f.Name())
+	finish := func() (mailbox.UIDs, error) {
+		k.uidLast = max(k.uidLast, rec.last, max(o.UIDNext, 1)-1)
+		uids := mailbox.UIDs{Validity: k.validity, First: rec.first, Last: rec.last}
+		if rec.first == 0 {
+			uids = mailbox.UIDs{}
+		}
+		return uids, writeBlock(f, &k)
+	}
+	return &flocked.NewDelivery{Files: d.files(), Name: n, File: f, Out: out, Record: rec.Recorder, Finish: finish}, nil
+}
+
 // Count is Status of a mailbox opened read-only, to which INBOX adds what
 // waits in the spool as long as it has no recent mail of its own.
 func (d *Driver) Count(ctx context.Context, n mailbox.Name) (mailbox.Status, error) {
-	mb, err := d.Open(ctx, n, mailbox.ReadOnly)
-	if err != nil {
-		return mailbox.Status{}, err
-	}
-	st := mb.Status()
-	if err := mb.Close(); err != nil {
-		return st, err
-	}
-	if n.Inbox && st.Recent == 0 {
-		err = d.files().AddSpool(ctx, d.spool, st.Path, &st)
-	}
-	return st, err
+	return d.files().Count(ctx, n, d.Open, d.spool)
 }

@@ -55,7 +55,7 @@ type repair struct {
 
 // plan looks at the file and plans.
 func (r *repair) plan(f *inspect.File) error {
-	i := &inspection{File: f, d: r.d}
+	i := &inspection{File: f, d: r.d, told: r.name.Format == r.d.Name()}
 	i.plan = &planner{r: r, file: f, from: f}
 	r.p = i.plan
 	if err := i.run(); err != nil {

@@ -33,7 +33,8 @@ type Driver struct {
 	FS fsx.FS // the file calls of writers
 
 	env    *mailbox.Env
-	read   sync.Once // of known
+	spool  mailbox.Driver // reads the system INBOX, nil for none
+	read   sync.Once      // of known
 	known  profile
 	warned sync.Once
 }
@@ -53,9 +54,10 @@ var (
 	_ mailbox.Forgetter = (*Driver)(nil)
 )
 
-// New returns the driver.
-func New(env *mailbox.Env) *Driver {
-	d := &Driver{FS: fsx.OS{}, env: env}
+// New returns the driver. spool reads the system INBOX, from which new mail moves
+// to #mhinbox; it may be nil.
+func New(env *mailbox.Env, spool mailbox.Driver) *Driver {
+	d := &Driver{FS: fsx.OS{}, env: env, spool: spool}
 	d.Of = d.format
 	return d
 }
@@ -137,6 +139,20 @@ func (d *Driver) unseen() string { return d.profile().unseen }
 func (d *Driver) root() (string, error) {
 	p := d.profile()
 	return p.path, p.err
+}
+
+// Open opens n. Where that is #mhinbox, for writing, new mail is moved in from the
+// system INBOX first; a session that lasts does not look for more.
+func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
+	if m == mailbox.ReadWrite && d.spool != nil && (n.Inbox || strings.EqualFold(n.Text, "#mhinbox")) {
+		path, err := d.place(n)
+		if is, unknown := d.Probe(n); err == nil && is && unknown == nil {
+			d.files().TakeIn(ctx, d.spool, path, func() (mailbox.Delivery, error) {
+				return d.Append(ctx, n, mailbox.AppendOptions{})
+			})
+		}
+	}
+	return d.Sessions.Open(ctx, n, m)
 }
 
 // Place returns the directory of n.

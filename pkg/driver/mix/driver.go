@@ -19,7 +19,8 @@ import (
 type Driver struct {
 	FS fsx.FS // the file calls of writers
 
-	env *mailbox.Env
+	env   *mailbox.Env
+	spool mailbox.Driver // reads the system INBOX, nil for none
 }
 
 var (
@@ -32,8 +33,11 @@ var (
 	_ mailbox.Checker  = (*Driver)(nil)
 )
 
-// New returns the driver.
-func New(env *mailbox.Env) *Driver { return &Driver{FS: fsx.OS{}, env: env} }
+// New returns the driver. spool reads the system INBOX, from which new mail moves
+// to an INBOX of this format; it may be nil.
+func New(env *mailbox.Env, spool mailbox.Driver) *Driver {
+	return &Driver{FS: fsx.OS{}, env: env, spool: spool}
+}
 
 // Name returns "mix".
 func (d *Driver) Name() string { return "mix" }

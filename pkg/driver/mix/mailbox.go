@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/internal/sysbits"
@@ -21,6 +22,7 @@ type box struct {
 	hole bool      // data files have octets that nobody needs
 
 	recent, unseen uint32
+	taken          time.Time // when the spool was looked at last
 
 	text   msgtext.Text
 	opened message // that text is of
@@ -57,6 +59,7 @@ func (d *Driver) openBox(ctx context.Context, n mailbox.Name, m mailbox.Mode) (*
 		d.warn("Can't get write access to mailbox, access is readonly")
 	}
 	b := &box{files: newFiles(h, n)}
+	b.takeIn(ctx)
 	if err := b.look(ctx); err != nil {
 		return nil, errors.Join(err, h.f.Close())
 	}
@@ -64,6 +67,22 @@ func (d *Driver) openBox(ctx context.Context, n mailbox.Name, m mailbox.Mode) (*
 		d.info("Mailbox is empty")
 	}
 	return b, nil
+}
+
+// spoolPause is how long an open INBOX leaves the spool alone.
+const spoolPause = 60 * time.Second
+
+// takeIn moves new mail from the spool to an INBOX that is open for writing,
+// before anything of it is locked.
+func (b *box) takeIn(ctx context.Context) {
+	now := b.d.env.Now()
+	if b.hold == nil || b.readOnly || !b.name.Inbox || b.d.spool == nil || b.held != nil || now.Sub(b.taken) < spoolPause {
+		return
+	}
+	b.taken = now
+	b.d.files().TakeIn(ctx, b.d.spool, b.dir, func() (mailbox.Delivery, error) {
+		return b.d.Append(ctx, b.name, mailbox.AppendOptions{})
+	})
 }
 
 // look brings the session up to date, and does what is due: UIDLAST is put
@@ -167,6 +186,7 @@ func (b *box) seqs(set mailbox.Set) iter.Seq[uint32] {
 // Ping looks for what others did.
 func (b *box) Ping() (bool, error) {
 	was, meta := b.view, b.meta
+	b.takeIn(bg)
 	if err := b.look(bg); err != nil {
 		return false, b.d.fail("ping", b.name, err)
 	}

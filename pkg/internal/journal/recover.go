@@ -56,7 +56,7 @@ func find(path string, o Options) (string, error) {
 		if err == nil {
 			return name, nil
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENAMETOOLONG) {
 			return "", err
 		}
 	}

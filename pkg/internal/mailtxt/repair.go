@@ -47,7 +47,7 @@ func (d *Driver) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.Repai
 func (r *repair) plan(f *inspect.File) error {
 	r.f, r.image = f, mend.NewImage(f, f.Size)
 	r.size, r.keep = f.Size, r.image.Keep
-	i := &inspection{File: f, d: r.d, take: r.take}
+	i := &inspection{File: f, d: r.d, told: r.name.Format == r.d.Name(), take: r.take}
 	b := make([]byte, min(f.Size, maxLine))
 	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
 		return err
@@ -164,6 +164,11 @@ func (r *repair) step(action string, off, n int64, format string, args ...any) {
 
 // take plans what becomes of a piece.
 func (r *repair) take(p *piece) error {
+	if p.junk {
+		if done, err := r.letters(p); done || err != nil {
+			return err
+		}
+	}
 	if p.junk || p.copied || p.text == p.end {
 		return r.setAside(p)
 	}

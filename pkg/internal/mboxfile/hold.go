@@ -42,7 +42,7 @@ func (b *box) hold() (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	session, err := lock.TakeSession(b.ctx, b.f.OS(), true, b.d.locks())
+	session, err := lock.TakeSilent(b.ctx, b.f.OS(), b.d.locks())
 	if errors.Is(err, lock.ErrBusy) {
 		return false, b.d.fail("lock", b.name.Text, fmt.Errorf("%w: %w", mailbox.ErrBusy, err))
 	}

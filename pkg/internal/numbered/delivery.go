@@ -12,6 +12,7 @@ import (
 	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
 
@@ -75,7 +76,7 @@ func (t *Delivery) begin() (err error) {
 		})
 	}
 	if flocked.MayNotWrite(err) {
-		err = errors.Join(mailbox.ErrReadOnly, err)
+		err = mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrReadOnly, err), "Can't open append mailbox: %s", node.Reason(err))
 	}
 	if errors.Is(err, mailbox.ErrNotExist) {
 		err = mailbox.Sayf(mailbox.ErrNotExist, "[TRYCREATE] Must create mailbox before append")
