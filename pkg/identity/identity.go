@@ -3,7 +3,6 @@
 package identity
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -134,8 +133,8 @@ func groupsInFiles(path string) bool {
 		return false
 	}
 	found := false
-	for line := range bytes.Lines(conf) {
-		text, _, _ := strings.Cut(string(line), "#")
+	for line := range strings.Lines(string(conf)) {
+		text, _, _ := strings.Cut(line, "#")
 		db, sources, ok := strings.Cut(text, ":")
 		db = strings.TrimSpace(db)
 		if !ok || db != "group" && db != "initgroups" {

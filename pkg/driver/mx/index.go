@@ -240,7 +240,8 @@ func (p *parser) order() {
 			at[i] = i
 		}
 		sort.Slice(at, func(i, k int) bool {
-			return cmp.Or(cmp.Compare(p.raw[at[i]].uid, p.raw[at[k]].uid), cmp.Compare(at[i], at[k])) < 0
+			a, b := p.raw[at[i]].uid, p.raw[at[k]].uid
+			return a < b || a == b && at[i] < at[k]
 		})
 		for i := range rs {
 			rs[i] = p.raw[at[i]]
