@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -99,6 +100,10 @@ func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) 
 		c.say(listing)
 	}
 	h, err := c.session.Hierarchy(ctx, src, dst, ops.HierarchyOptions{Origin: o.Origin, ByLabel: o.byLabel})
+	var bad *mailbox.Error
+	if errors.As(err, &bad) && bad.Op == "append" {
+		return c.failed(opOpen, dst, err)
+	}
 	if err != nil {
 		return c.failed(opOpen, src, err)
 	}
@@ -107,6 +112,9 @@ func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) 
 	}
 	for _, err := range h.Unread {
 		c.fail(opOpen, src, err)
+	}
+	if len(h.Transfers)+len(h.Unread) == 0 && !c.opt.json && !c.opt.quiet {
+		c.warn("mailutil: there is no mailbox whose name begins with " + strconv.Quote(src))
 	}
 	c.sayFolders(h)
 	return c.transferred(c.transferAll(ctx, "transfer", src, dst, h, o))

@@ -37,7 +37,8 @@ type ConvertOptions struct {
 type Conversion struct {
 	Account          // its Target is the name, its Source the path
 	From, To  string // formats
-	Already   bool   // it had the format
+	Already   bool   // it had the format, or Belongs
+	Belongs   bool   // it is part of another mailbox, or was kept of one: there is nothing to do
 	Kept      string // path of the original, "" where it was not kept
 	Recovered string // what an interrupted conversion had left, and what was done about it
 	UIDsNew   bool   // the format that it had keeps no UIDs
@@ -47,6 +48,7 @@ type Conversion struct {
 // Why a mailbox is not converted.
 var (
 	errOwnPlace = errors.New(`INBOX has another place in each format: use move --keep-uids INBOX "#driver.FORMAT/INBOX"`)
+	errSpool    = errors.New(`a system mailbox stays in unix or mmdf format, in which mail is delivered: its user can move INBOX to "#driver.FORMAT/INBOX"`)
 	errNoHold   = errors.New("deliveries cannot be kept out of mailboxes of this format: use copy or transfer")
 	errLinked   = errors.New("it has other names (hard links), which would stay with the original")
 	errChildren = errors.New("there are other mailboxes in its directory, which would stay with the original: use transfer, or move these first")
@@ -77,11 +79,28 @@ func (s *Session) Convert(ctx context.Context, name string, o ConvertOptions) (c
 	}
 	n.Path = strings.TrimRight(n.Path, "/")
 	c.Source = n.Path
+	switch {
+	case s.belongs(n.Path):
+		c.Belongs, c.Already = true, true
+		return c, nil
+	case s.inSpool(n.Path) && o.To != "unix" && o.To != "mmdf":
+		return c, unsupported(name, errSpool)
+	}
 	cv := &converter{s: s, o: o, n: n, c: &c}
 	if s.DryRun {
 		return c, cv.pretend(ctx)
 	}
 	return c, cv.run(ctx)
+}
+
+// inSpool reports whether a file is one of the system mailboxes, where these have a
+// directory that is not below the home directory.
+func (s *Session) inSpool(path string) bool {
+	dir := filepath.Dir(s.Env.Spool)
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return filepath.Dir(path) == dir && s.Env.BlackBox == "" && !strings.HasPrefix(dir+"/", strings.TrimRight(s.Env.Home, "/")+"/")
 }
 
 func unsupported(name string, why error) error {
@@ -199,7 +218,10 @@ func (v *converter) formats() (err error) {
 	if err != nil {
 		return err
 	}
-	if v.from.Name() == anyFile || v.from.Name() == "dummy" && fi.IsDir() {
+	switch {
+	case v.from.Name() == anyFile:
+		return fail("convert", v.n.Text, mailbox.ErrFormat)
+	case v.from.Name() == "dummy" && fi.IsDir():
 		return fail("convert", v.n.Text, mailbox.ErrNotMailbox)
 	}
 	var ok bool

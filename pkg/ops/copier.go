@@ -105,7 +105,7 @@ func (c *copier) resolveTarget(dst string) (mailbox.Name, error) {
 	return c.s.Env.ResolveTarget(dst)
 }
 
-// stream is the format of standard output.
+// stream is the format of standard input and output, and of archives.
 const stream = "stream"
 
 // targetKeywords are the names that the target is to have, with those that the

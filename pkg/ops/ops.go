@@ -107,6 +107,9 @@ func (s *Session) Rename(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
+	if target.Format != "" { // renaming converts nothing
+		return mailbox.Sayf(mailbox.ErrName, "Can't rename %s to %s: invalid name", from, to)
+	}
 	if n.Space != target.Space {
 		return mailbox.Sayf(mailbox.ErrUnsupported, "Can't rename %s to %s: they are not in the same place; move it", from, to)
 	}

@@ -108,18 +108,14 @@ func (a *addition) learn(names []string) error {
 	return err
 }
 
-// adopt gives letters to the keywords that Courier has kept, for Dovecot's file
-// of keywords takes their place.
+// adopt gives letters to the keywords of Courier's. Where there are none nobody
+// has to wait.
 func (a *addition) adopt() error {
 	all, err := a.d.readCourier(a.dir)
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	mb, err := a.d.open(a.ctx, a.n, mailbox.ReadWrite)
-	if err != nil {
-		return err
-	}
-	return errors.Join(mb.Store(mailbox.Set{}, mailbox.Replace, mailbox.FlagList{}), mb.Close())
+	return a.d.exclusive(a.ctx, a.dir, func(held *lock.Uidlist) error { return a.d.adopt(a.dir, held) })
 }
 
 func (d *Driver) usedLetters(dir string) (used uint32, err error) {

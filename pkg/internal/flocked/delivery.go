@@ -3,6 +3,7 @@ package flocked
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -62,7 +63,7 @@ func (t *Delivery) begin(path string) error {
 		return mailbox.Sayf(mailbox.ErrNotExist, "[TRYCREATE] Must create mailbox before append")
 	}
 	if MayNotWrite(err) {
-		return errors.Join(mailbox.ErrReadOnly, err)
+		return mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrReadOnly, err), "Can't open append mailbox: %s", node.Reason(err))
 	}
 	if err != nil {
 		return err

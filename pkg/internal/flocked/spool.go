@@ -76,10 +76,35 @@ func (o Files) AddSpool(ctx context.Context, spool mailbox.Driver, inbox string,
 // record returns what writes a message as a record. The caller holds the temp
 // lock and has read the file to its end.
 func (o Files) Snarf(ctx context.Context, spool mailbox.Driver, inbox string, f fsx.File, record func(to io.Writer) *Recorder) {
+	o.empty(ctx, spool, inbox, func(mb mailbox.Mailbox) error { return o.moveFrom(mb, f, record) })
+}
+
+// TakeIn is Snarf for an INBOX of many files, which gets mail by the delivery
+// that begin makes. The caller holds no lock that this has to wait for.
+func (o Files) TakeIn(ctx context.Context, spool mailbox.Driver, inbox string, begin func() (mailbox.Delivery, error)) {
+	o.empty(ctx, spool, inbox, func(mb mailbox.Mailbox) error {
+		t, err := begin()
+		if err != nil {
+			return err
+		}
+		moved, err := copyFrom(mb, t)
+		if err == nil && !moved.Empty() {
+			_, err = t.Commit()
+		}
+		if err = errors.Join(err, t.Abort()); err != nil || moved.Empty() {
+			return err
+		}
+		_, err = mb.Expunge(moved)
+		return err
+	})
+}
+
+// empty opens the system INBOX, if there is mail in it, for move.
+func (o Files) empty(ctx context.Context, spool mailbox.Driver, inbox string, move func(mailbox.Mailbox) error) {
 	mb, err := o.OpenSpool(ctx, spool, inbox, mailbox.ReadWrite)
 	if err == nil && mb != nil {
 		if st := mb.Status(); st.Messages > 0 && !st.ReadOnly {
-			err = o.moveFrom(mb, f, record)
+			err = move(mb)
 		}
 		err = errors.Join(err, mb.Close())
 	}
@@ -105,9 +130,14 @@ func (o Files) moveFrom(spool mailbox.Mailbox, f fsx.File, record func(to io.Wri
 	return err
 }
 
+// A taker takes messages: a Recorder, or a mailbox.Delivery.
+type taker interface {
+	Add(it mailbox.Item) (mailbox.Altered, error)
+}
+
 // copyFrom adds the messages of the spool. Keywords stay behind, as in the
 // original; so do messages without any octet.
-func copyFrom(spool mailbox.Mailbox, to *Recorder) (moved mailbox.Set, err error) {
+func copyFrom(spool mailbox.Mailbox, to taker) (moved mailbox.Set, err error) {
 	for m, err := range spool.Messages(mailbox.All) {
 		if err != nil {
 			return moved, err

@@ -21,7 +21,7 @@ var _ mailbox.Holder = (*Driver)(nil)
 // for, and under the locks for writing.
 func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, error) {
 	for {
-		b := &box{d: d, ctx: ctx, name: n}
+		b := &box{indexed: indexed{d: d, ctx: ctx, name: n}}
 		same, err := b.hold()
 		if err == nil && same {
 			return b, nil

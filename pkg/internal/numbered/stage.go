@@ -10,8 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
+	"mailutil/pkg/mailbox"
 )
 
 // A Stage takes messages that are on their way into a directory, each into a
@@ -57,7 +60,7 @@ func (s *Stage) Add(n uint32, atime, mtime time.Time, write func(io.Writer) erro
 	}
 	f, err := s.FS.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, s.Mode)
 	if err != nil {
-		return 0, err
+		return 0, mailbox.Sayf(flocked.Classify(err), "Can't create append message: %s", node.Reason(err))
 	}
 	s.nums = append(s.nums, n)
 	buf := <-s.free
