@@ -38,6 +38,9 @@ func (c *cli) transferCommand() *cobra.Command {
 		if o.Origin, err = originOf(origin); err != nil {
 			return err
 		}
+		if o.Origin == ops.Thunderbird {
+			c.readThunderbird()
+		}
 		if o.byLabel && o.Origin != ops.Takeout {
 			return usageError("--by-label goes with --from-dialect=takeout")
 		}
@@ -111,7 +114,11 @@ func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) 
 		c.remark(noDelimiter)
 	}
 	for _, err := range h.Unread {
-		c.fail(opOpen, src, err)
+		name := src
+		if errors.As(err, &bad) {
+			name = bad.Name
+		}
+		c.fail(opOpen, name, err)
 	}
 	if len(h.Transfers)+len(h.Unread) == 0 && !c.opt.json && !c.opt.quiet {
 		c.warn("mailutil: there is no mailbox whose name begins with " + strconv.Quote(src))
@@ -219,7 +226,7 @@ func (a *attempt) run(ctx context.Context, c *cli, target string) {
 	o := a.o
 	o.Started = func(source mailbox.Status) {
 		a.started = true
-		c.sayCopying(source.Path, source.Messages, target)
+		c.sayStart(a.t.Source, source, target)
 	}
 	m := c.newMeter(a.t.Source)
 	o.Progress = m.show

@@ -110,7 +110,7 @@ func (w *walker) dir(dir, text, base string, part func(entry string) bool) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		if !node.Gone(err) {
-			w.unread = append(w.unread, err)
+			w.unread = append(w.unread, fail("open", text, err))
 		}
 		return
 	}
