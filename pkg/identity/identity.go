@@ -4,15 +4,17 @@ package identity
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/user"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"mailutil/pkg/internal/spawn"
 )
 
 // An Identity is what the system calls a user.
@@ -78,11 +80,7 @@ func groupsOf(u *user.User) ([]int, error) {
 	if groupsInFiles("/etc/nsswitch.conf") {
 		ids, err = u.GroupIds()
 	} else {
-		cmd := exec.Command("/usr/bin/id", "-G", "--", u.Username)
-		cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
-		var out []byte
-		out, err = cmd.Output()
-		ids = strings.Fields(string(out))
+		ids, err = groupsByID(u.Username)
 	}
 	groups := make([]int, 0, len(ids))
 	for _, id := range ids {
@@ -94,6 +92,19 @@ func groupsOf(u *user.User) ([]int, error) {
 		return nil, fmt.Errorf("groups of user %s: %w", u.Username, err)
 	}
 	return groups, nil
+}
+
+// groupsByID asks the program id.
+func groupsByID(username string) ([]string, error) {
+	cmd := spawn.Command{
+		Path: "/usr/bin/id", Args: []string{"-G", "--", username},
+		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"},
+	}
+	out, end, err := cmd.Output(context.Background(), false)
+	if err == nil && !end.Success() {
+		err = errors.New(end.String())
+	}
+	return strings.Fields(string(out)), err
 }
 
 // groupsInFiles reports whether nsswitch.conf(5) names no source of groups but

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"mailutil/pkg/internal/spawn"
 )
 
 // maxHost is how many octets of the host's name are used.
@@ -110,7 +111,9 @@ func lookup(key string, find func(string) (*user.User, error), unknown error) (*
 	if key == "" || key[0] == '-' || strings.ContainsAny(key, ":\n\x00") {
 		return nil, unknown
 	}
-	if errors.As(err, new(user.UnknownUserError)) || errors.As(err, new(user.UnknownUserIdError)) {
+	_, noName := errors.AsType[user.UnknownUserError](err)
+	_, noID := errors.AsType[user.UnknownUserIdError](err)
+	if noName || noID {
 		return getent("/usr/bin/getent", key, unknown)
 	}
 	return nil, fmt.Errorf("%w: looking up user %s: %w", ErrTemporary, key, err)
@@ -122,19 +125,21 @@ const getentTimeout = 30 * time.Second
 // getent asks the program for a line of the password database. A system
 // without the program has no other users than those of /etc/passwd.
 func getent(program, key string, unknown error) (*user.User, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), getentTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "passwd", key)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
-	out, err := cmd.Output()
-	var exit *exec.ExitError
+	cmd := spawn.Command{
+		Path: program, Args: []string{"passwd", key},
+		Env:   []string{"PATH=/usr/bin:/bin", "LC_ALL=C"},
+		Limit: getentTimeout,
+	}
+	out, end, err := cmd.Output(context.Background(), false)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, unknown
-	case errors.As(err, &exit) && exit.ExitCode() == 2: // "one or more keys could not be found"
-		return nil, unknown
 	case err != nil:
 		return nil, fmt.Errorf("%w: looking up user %s: getent: %w", ErrTemporary, key, err)
+	case end.ExitCode() == 2: // "one or more keys could not be found"
+		return nil, unknown
+	case !end.Success():
+		return nil, fmt.Errorf("%w: looking up user %s: getent: %s", ErrTemporary, key, end)
 	}
 	return passwdLine(string(out), key)
 }

@@ -227,7 +227,7 @@ func (e *Env) underTilde(text string) (string, error) {
 		return e.under(e.Home, name), nil
 	}
 	u, err := LookupUser(who)
-	if errors.As(err, new(user.UnknownUserError)) {
+	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
 		return "", ErrName
 	}
 	if err != nil {

@@ -43,7 +43,7 @@ type Conversion struct {
 	Kept      string // path of the original, "" where it was not kept
 	Recovered string // what an interrupted conversion had left, and what was done about it
 	UIDsNew   bool   // the format that it had keeps no UIDs
-	Late      uint32 // messages that others put into the original meanwhile, moved to the new one
+	Late      uint32 // messages that others put into the original meanwhile, or into the new one in the old format
 }
 
 // Why a mailbox is not converted.
@@ -120,6 +120,7 @@ type converter struct {
 	look fs.FileInfo // of the original, once others were waited for
 	read stamps      // its times before it was read
 	swap *swap.Swap
+	wait *swap.Waiters // for the lock file that others know the mailbox by
 }
 
 // pretend looks whether the mailbox could be converted.
@@ -277,6 +278,7 @@ func (v *converter) convert(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.release()) }()
+	defer v.wait.Close()
 	st := v.held.Status()
 	v.c.Found, v.c.Failed = st.Messages, st.Messages
 	if err := v.mayLoseUIDs(); err != nil {
@@ -312,6 +314,7 @@ func (v *converter) hold(ctx context.Context) error {
 	if v.look, err = os.Stat(v.n.Path); err != nil {
 		return errors.Join(err, v.held.Close())
 	}
+	v.wait = swap.Watch(v.n.Path)
 	v.read = stamps{timesOf(fi).access, v.look.ModTime()}
 	return nil
 }
@@ -331,8 +334,14 @@ func (v *converter) release() error {
 func (v *converter) follow(ctx context.Context, next uint32) error {
 	held := v.held
 	v.held = nil
-	if err := held.Close(); err != nil {
+	made, err := os.Stat(v.n.Path)
+	if err = errors.Join(err, held.Close()); err != nil {
 		return err
+	}
+	if v.wait.Came() {
+		if err := v.settle(ctx, made); err != nil {
+			return fmt.Errorf("it is converted, but another program may have written to it in %s format: %w", v.c.From, err)
+		}
 	}
 	quiet, err := swap.Quiet(ctx, v.c.Kept, quietWait)
 	if err == nil {
@@ -540,8 +549,57 @@ func (v *converter) late(ctx context.Context, next uint32) (err error) {
 	if err := c.run(ctx, v.n.Text); err != nil {
 		return err
 	}
-	v.c.Late = acc.Copied
+	v.c.Late += acc.Copied
 	return c.verify(ctx, v.n.Text)
+}
+
+// Programs that wait for a lock file try again each second.
+const (
+	settleWait  = 1200 * time.Millisecond // for the first of them
+	settlePause = 50 * time.Millisecond   // between two looks
+)
+
+// settle waits for what those write to the new mailbox who wait for its lock file:
+// the original decides on the format before it waits. What is in mbox format then
+// becomes messages of it. made is the mailbox as it was put there.
+func (v *converter) settle(ctx context.Context, made fs.FileInfo) error {
+	if made.IsDir() { // nobody writes to that as to a file
+		return nil
+	}
+	now := made
+	for end := time.Now().Add(settleWait); time.Now().Before(end); time.Sleep(settlePause) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		fi, err := os.Stat(v.n.Path)
+		if err != nil {
+			return err
+		}
+		if fi.Size() != now.Size() { // another may wait for this one
+			now, end = fi, time.Now().Add(settleWait)
+		}
+	}
+	if now.Size() == made.Size() {
+		return nil
+	}
+	mb, err := v.s.open(ctx, v.n.Text, mailbox.ReadOnly)
+	if err == nil {
+		return mb.Close()
+	}
+	if !errors.Is(err, mailbox.ErrCorrupt) {
+		return err
+	}
+	r, err := v.s.Repair(ctx, v.n.Text, RepairOptions{}, func(mailbox.Finding) {}, func(st mailbox.Step) {
+		if st.Action == mailbox.TakeIn {
+			v.c.Late++
+		}
+	})
+	if err != nil {
+		return err
+	}
+	v.s.Env.Notify(mailbox.Warn, fmt.Sprintf("%s got mail in %s format after its conversion: %s; as it was it is %s",
+		v.n.Text, v.c.From, r.Account, r.Files.Original))
+	return nil
 }
 
 // drop removes the original where it is not wanted.

@@ -185,7 +185,7 @@ func digestOf(parts ...*io.SectionReader) (uint64, error) {
 	h.SetSeed(seed)
 	buf := make([]byte, 256<<10)
 	for _, p := range parts {
-		if _, err := io.CopyBuffer(&h, struct{ io.Reader }{p}, buf); err != nil {
+		if _, err := fsx.Copy(&h, p, buf); err != nil {
 			return 0, err
 		}
 	}

@@ -32,10 +32,11 @@ type Driver struct {
 	numbered.Sessions
 	FS fsx.FS // the file calls of writers
 
-	env     *mailbox.Env
-	spool   mailbox.Driver // reads the system INBOX, nil for none
-	profile func() profile // read once
-	warned  sync.Once
+	env    *mailbox.Env
+	spool  mailbox.Driver // reads the system INBOX, nil for none
+	read   sync.Once      // of known
+	known  profile
+	warned sync.Once
 }
 
 var (
@@ -47,6 +48,7 @@ var (
 	_ mailbox.Placer    = (*Driver)(nil)
 	_ mailbox.Lister    = (*Driver)(nil)
 	_ mailbox.Checker   = (*Driver)(nil)
+	_ mailbox.Repairer  = (*Driver)(nil)
 	_ mailbox.Parent    = (*Driver)(nil)
 	_ mailbox.Holder    = (*Driver)(nil)
 	_ mailbox.Forgetter = (*Driver)(nil)
@@ -57,7 +59,6 @@ var (
 func New(env *mailbox.Env, spool mailbox.Driver) *Driver {
 	d := &Driver{FS: fsx.OS{}, env: env, spool: spool}
 	d.Of = d.format
-	d.profile = sync.OnceValue(d.readProfile)
 	return d
 }
 
@@ -123,6 +124,12 @@ func (p *profile) read(r io.Reader) error {
 		p.unseen = unseen
 	}
 	return lines.Err()
+}
+
+// profile returns the profile, which is read once.
+func (d *Driver) profile() *profile {
+	d.read.Do(func() { d.known = d.readProfile() })
+	return &d.known
 }
 
 // unseen is the name of the sequence of messages that are not seen.
@@ -269,7 +276,7 @@ func (d *Driver) newPath(n mailbox.Name) (string, error) {
 func (d *Driver) format() *numbered.Format {
 	return &numbered.Format{
 		Files: d.files(), StateFile: sequencesName, Lock: lock.Fcntl(d.files().Locks()), LF: true, Reuses: true,
-		Place: d.mailboxPath, OpenState: d.openSequences, Fresh: d.createNew, Suspect: d.suspect, Examine: d.examine, Mend: d.mend,
+		Place: d.mailboxPath, OpenState: d.openSequences, Fresh: d.createNew,
 		Kept: func(s *numbered.State) numbered.Kept { return &state{State: s, d: d} },
 	}
 }

@@ -1,7 +1,6 @@
 package mix
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -140,11 +139,8 @@ func (d *Driver) open(path string, flag int) (fsx.File, error) {
 // entries lists what is in a directory, by name, and leaves its access time
 // alone where that is possible.
 func entries(dir string) ([]fs.DirEntry, error) {
-	f, err := fsx.OpenQuiet(fsx.OS{}, dir)
-	if err != nil {
-		return nil, err
-	}
-	all, err := f.OS().ReadDir(-1)
+	var all []fs.DirEntry
+	err := fsx.ReadDir(fsx.OS{}, dir, func(e fs.DirEntry) { all = append(all, e) })
 	sort.Slice(all, func(i, k int) bool { return all[i].Name() < all[k].Name() })
-	return all, errors.Join(err, f.Close())
+	return all, err
 }

@@ -108,7 +108,7 @@ func (t *staging) copyOf(w io.Writer, path string) error {
 		return err
 	}
 	defer from.Close() // nothing was written
-	_, err = io.Copy(w, io.NewSectionReader(from, 0, math.MaxInt64))
+	_, err = fsx.Copy(w, io.NewSectionReader(from, 0, math.MaxInt64), nil)
 	return err
 }
 
@@ -231,7 +231,7 @@ func (d *Driver) digest(path string) (size int64, sum uint64, err error) {
 	}
 	defer f.Close() // nothing was written
 	h := fnv.New64a()
-	size, err = io.Copy(h, io.NewSectionReader(f, 0, math.MaxInt64))
+	size, err = fsx.Copy(h, io.NewSectionReader(f, 0, math.MaxInt64), nil)
 	return size, h.Sum64(), err
 }
 

@@ -239,24 +239,6 @@ func (s *state) ends() bool { return s.indexSize > 0 && s.indexSize == s.indexEn
 // what it does not list was expunged.
 func (s *state) trusted() bool { return s.ends() && s.indexSeq >= s.meta.seq }
 
-// rescue saves the messages of which nobody could tell any more that they may
-// be mail, once the index has been written. The caller has locked it.
-func (b *box) rescue(s *state) error {
-	if s.trusted() {
-		return nil
-	}
-	u, err := b.survey(s, nil, nil)
-	if err != nil {
-		return err
-	}
-	for _, f := range u.files {
-		if err := b.save(f.number, f.weak, "messages that the index does not list"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // noMessage decides about octets that begin with no whole message: what a
 // killed append of the original left, or damage.
 func (j *judge) noMessage(r io.ReaderAt, f *dataFile, e extent) error {

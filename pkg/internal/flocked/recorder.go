@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"mailutil/pkg/internal/crlf"
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/mailbox"
 )
@@ -75,7 +76,7 @@ func (r *Recorder) spool(to io.Writer, it mailbox.Item) (bare int, err error) {
 }
 
 func (r *Recorder) copy(to io.Writer, text io.Reader) error {
-	_, err := io.CopyBuffer(to, text, r.buf)
+	_, err := fsx.Copy(to, text, r.buf)
 	return err
 }
 

@@ -204,7 +204,7 @@ func (j *Journal) Commit(size int64) error {
 		}
 		return err
 	}
-	if err := apply(j.f, j.side, j.old, size); err != nil {
+	if err := apply(j.f, j.side, size); err != nil {
 		return j.undo(err, size)
 	}
 	j.done = true

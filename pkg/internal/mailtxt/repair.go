@@ -164,6 +164,11 @@ func (r *repair) step(action string, off, n int64, format string, args ...any) {
 
 // take plans what becomes of a piece.
 func (r *repair) take(p *piece) error {
+	if p.junk {
+		if done, err := r.letters(p); done || err != nil {
+			return err
+		}
+	}
 	if p.junk || p.copied || p.text == p.end {
 		return r.setAside(p)
 	}
@@ -351,6 +356,6 @@ func (r *repair) verify(ctx context.Context, to io.ReaderAt, size int64) error {
 func digest(r io.ReaderAt, off, end int64) (uint64, error) {
 	var h maphash.Hash
 	h.SetSeed(seed)
-	_, err := io.CopyBuffer(&h, struct{ io.Reader }{io.NewSectionReader(r, off, end-off)}, make([]byte, 64<<10))
+	_, err := fsx.Copy(&h, io.NewSectionReader(r, off, end-off), nil)
 	return h.Sum64(), err
 }

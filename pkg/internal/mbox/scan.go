@@ -21,10 +21,19 @@ type Scanner struct {
 	Off      int64
 	ReadOnly bool      // what is made up will not be stored
 	Written  time.Time // when the file was: the date of MMDF messages without one
-	Check    *Check    // looks at all more closely; nil for none
+	Check    Watcher   // looks at all more closely; nil for none
 	imap     bool      // it has a valid X-IMAP line
 	mark     bool      // it looks like the pseudo-message
 	claimed  claim     // of the message being read
+}
+
+// A Watcher goes with a Scanner. It is an interface for the sake of programs that
+// never have one: a Check, which it always is, is as large as the Scanner.
+type Watcher interface {
+	leads(s *Scanner, n int)
+	line(s *Scanner, m *Message, ln []byte, ours bool)
+	message(s *Scanner, m *Message) error
+	lost(s *Scanner, next uint32) error
 }
 
 // Run scans from ix.end to the end of the window. The octets there must begin

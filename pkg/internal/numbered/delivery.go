@@ -11,6 +11,7 @@ import (
 
 	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
@@ -191,11 +192,11 @@ func (t *Delivery) write(i Item, mtime time.Time, it mailbox.Item) (bare int, er
 // text copies the text of a message, which has the size that was said.
 func text(to io.Writer, it mailbox.Item) error {
 	if it.Size < 0 {
-		_, err := io.Copy(to, it.Text)
+		_, err := fsx.Copy(to, it.Text, nil)
 		return err
 	}
 	return flocked.Exactly(to, it.Size, func(w io.Writer) error {
-		_, err := io.Copy(w, it.Text)
+		_, err := fsx.Copy(w, it.Text, nil)
 		return err
 	})
 }

@@ -58,7 +58,7 @@ func (f *Format) newBox(ctx context.Context, n mailbox.Name, m mailbox.Mode) (*b
 	if f.Reuses {
 		b.validity = max(uint32(f.Env.Now().Unix()), 1)
 	}
-	b.texts = Texts{Dir: Dir{FS: f.FS, Path: path}, CRLF: f.LF}
+	b.texts = Texts{Dir: Dir{FS: f.FS, Path: path}, CRLF: f.LF, At: b.number}
 	if f.Reuses {
 		b.texts.Same = b.isSame
 	}
@@ -114,6 +114,7 @@ func (b *box) take(msgs []Message, s *State) {
 			*m = was
 		}
 	}
+	b.texts.Forget()
 	b.index, b.keywords = msgs, s.Keywords
 	if b.f.Reuses {
 		b.next = max(b.next, s.Last+1)
@@ -267,6 +268,14 @@ func (b *box) Witnessed() (mailbox.Proof, error) {
 	return p, b.fail("read", err)
 }
 
+// number is that of message i, 0 behind the last one.
+func (b *box) number(i int) uint32 {
+	if i >= len(b.index) {
+		return 0
+	}
+	return b.index[i].Number
+}
+
 // numbers are those of the messages.
 func (b *box) numbers() []uint32 {
 	nums := make([]uint32, len(b.index))
@@ -282,6 +291,7 @@ func (b *box) Close() error {
 		return nil
 	}
 	b.closed = true
+	b.texts.Forget()
 	return b.fail("close", b.texts.Close())
 }
 

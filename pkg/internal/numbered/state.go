@@ -42,15 +42,6 @@ type Format struct {
 
 	// Fresh begins a new mailbox.
 	Fresh func(ctx context.Context, n mailbox.Name) (Fresh, error)
-
-	// Suspect is Place for one that may have lost its state file.
-	Suspect func(n mailbox.Name) (string, error)
-
-	// Examine reports what is wrong with the state file.
-	Examine func(s *Survey)
-
-	// Mend plans the new content of a state file that is damaged.
-	Mend func(m *Mending)
 }
 
 // A Message is what is known of one. What its file says may be found out only

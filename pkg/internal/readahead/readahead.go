@@ -5,6 +5,8 @@
 package readahead
 
 import (
+	"io/fs"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +27,15 @@ const (
 type File struct {
 	Text  []byte // all of it, valid until the next Take or Reset
 	MTime time.Time
+
+	ino uint64
+}
+
+// Is reports whether the file that fi tells of is the one that was read, and
+// nobody has written to it since.
+func (f *File) Is(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && uint64(st.Ino) == f.ino && fi.Size() == int64(len(f.Text)) && fi.ModTime().Equal(f.MTime)
 }
 
 // A Reader reads the files of a list ahead of the one who takes them in order.
@@ -143,7 +154,7 @@ func readFile(path string, buf []byte) (f File) {
 		}
 		n += k
 	}
-	return File{Text: buf[:st.Size], MTime: time.Unix(st.Mtim.Unix())}
+	return File{Text: buf[:st.Size], MTime: time.Unix(st.Mtim.Unix()), ino: uint64(st.Ino)}
 }
 
 func open(path string) (fd int, err error) {
