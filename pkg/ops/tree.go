@@ -209,11 +209,16 @@ func (s *Session) belongs(path string) bool {
 	if !has(name) {
 		return false
 	}
-	if sideFile(name, has) && !isSubfolder(dir, name, has) {
-		return true
-	}
-	above, within := filepath.Split(dir)
-	return s.isPart(dir, name) || s.isPart(filepath.Clean(above), within)
+	return sideFile(name, has) && !isSubfolder(dir, name, has) || s.within(path)
+}
+
+// within reports whether the file at path is one of those of a mailbox that is a
+// directory.
+func (s *Session) within(path string) bool {
+	dir, name := filepath.Split(path)
+	dir = filepath.Clean(dir)
+	above, base := filepath.Split(dir)
+	return s.isPart(dir, name) || s.isPart(filepath.Clean(above), base) // as cur of a Maildir
 }
 
 // isPart reports whether dir is a mailbox and has an entry of its own.
