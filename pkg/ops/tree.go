@@ -243,7 +243,7 @@ func sideFile(name string, has func(name string) bool) bool {
 	if i := strings.Index(name, ".lock."); i > 0 && has(name[:i]) { // a post of a lock
 		return true
 	}
-	if i := strings.LastIndex(name, swap.OriginalSuffix); i > 0 && has(name[:i]) && strings.Trim(name[i+len(swap.OriginalSuffix):], ".0123456789") == "" {
+	if i := strings.LastIndex(name, swap.OriginalSuffix); i > 0 && has(name[:i]) && strings.Trim(name[i+len(swap.OriginalSuffix):], "-.0123456789TZ") == "" { // of a repair with the time
 		return true
 	}
 	if !strings.HasPrefix(name, ".") {
