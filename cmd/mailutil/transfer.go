@@ -160,7 +160,11 @@ func (c *cli) sayFolders(h ops.Hierarchy) {
 		return
 	}
 	if n := len(h.LeftOut); n > 0 {
-		c.warn(fmt.Sprintf("mailutil: %d files are no mailboxes, and are left out: %s", n, strings.Join(h.LeftOut, " ")))
+		what := fmt.Sprintf("%d files are no mailboxes, and are", n)
+		if n == 1 {
+			what = "a file is no mailbox, and is"
+		}
+		c.warn(fmt.Sprintf("mailutil: %s left out: %s", what, strings.Join(h.LeftOut, " ")))
 	}
 	for _, name := range h.Apart {
 		c.warn("mailutil: " + path.Dir(name) + " has others below it, and gets the name " + name)
