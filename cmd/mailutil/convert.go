@@ -281,6 +281,11 @@ func (c *cli) sayConverted(name string, res ops.Conversion, err error) {
 	switch {
 	case err != nil:
 		return
+	case res.Belongs:
+		if !c.opt.quiet {
+			c.warn(fmt.Sprintf("mailutil: %s belongs to another mailbox, and is passed over", name))
+		}
+		return
 	case c.session.DryRun && !res.Already:
 		c.would(fmt.Sprintf("convert %s from %s to %s: %s, %d octets", name, res.From, res.To, messages(res.Copied), res.Octets))
 		return

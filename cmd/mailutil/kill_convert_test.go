@@ -279,16 +279,7 @@ func (s *site) messages(b *siteBox) map[string]int {
 // exchanged and without, a conversion leaves the old mailbox or the new one, and
 // done again ends as if nothing had happened.
 func TestKilledConversionAtEverySystemCall(t *testing.T) {
-	if testing.Short() {
-		t.Skip("slow")
-	}
-	if err := exec.Command("strace", "-o", "/dev/null", "true").Run(); err != nil {
-		t.Skipf("strace does not work here: %v", err)
-	}
-	bin := filepath.Join(t.TempDir(), "mailutil")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	bin := forStrace(t)
 	for _, inject := range []string{"", "inject=renameat2:error=EINVAL"} {
 		for _, keep := range []string{"--keep-original", "--no-keep-original"} {
 			killed := 0

@@ -61,20 +61,25 @@ func nothingLost(t *testing.T, before, after, now map[string][]string) {
 	}
 }
 
-func TestKilledAtEverySystemCall(t *testing.T) {
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("strace is not installed")
+// forStrace builds the program that is to be run under strace; the test is
+// skipped where that is slow or not possible.
+func forStrace(t *testing.T) (bin string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("slow")
 	}
 	if err := exec.Command("strace", "-o", "/dev/null", "true").Run(); err != nil {
 		t.Skipf("strace does not work here: %v", err)
 	}
-	if testing.Short() {
-		t.Skip("slow")
-	}
-	bin := filepath.Join(t.TempDir(), "mailutil")
+	bin = filepath.Join(t.TempDir(), "mailutil")
 	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	return bin
+}
+
+func TestKilledAtEverySystemCall(t *testing.T) {
+	bin := forStrace(t)
 	for _, c := range []killCase{
 		{"copy to new mbx", []string{"copy", "src", "#driver.mbx/new"}, "unix", oldOrNew},
 		{"copy to new unix", []string{"copy", "src", "new"}, "unix", oldOrNew},

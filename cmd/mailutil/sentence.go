@@ -52,7 +52,9 @@ func sentence(op operation, name string, err error) string {
 		return "mailutil: " + err.Error()
 	case errors.Is(e, mailbox.ErrNotMailbox) && op == opStatus:
 		return fmt.Sprintf("warning: Can't open %s: not a selectable mailbox", name)
-	case e.Said != "":
+	case op == opStatus && errors.Is(e, mailbox.ErrFormat) && e.Said != "":
+		return "warning: " + e.Said
+	case e.Said != "" && e.Said != mustCreate:
 		return e.Said
 	case errors.Is(e, mailbox.ErrNotMailbox) && op == opOpen:
 		return fmt.Sprintf("Can't open %s: not a selectable mailbox", name)
@@ -74,8 +76,8 @@ func badName(op operation, name string, e *mailbox.Error) string {
 		verb = "rename to"
 	}
 	switch {
-	case op == opAppend && errors.Is(e, mailbox.ErrLineBreak):
-		return "Can't append to mailbox with such a name"
+	case errors.Is(e, mailbox.ErrLineBreak) && (op != opRename || e.Op == "open"):
+		return fmt.Sprintf("Can't %s with such a name", verbs[op])
 	case errors.Is(e, mailbox.ErrLineBreak):
 		return fmt.Sprintf("Can't %s mailbox with such a name", verb)
 	case errors.Is(e, mailbox.ErrUnknownDriver), errors.Is(e, mailbox.ErrDriverSyntax), op == opRename && plain:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mailutil/pkg/exit"
+	"mailutil/pkg/internal/spawn"
 	"mailutil/pkg/mailbox"
 )
 
@@ -89,11 +89,9 @@ func (d *delivery) store(ctx context.Context, drv mailbox.Driver, n mailbox.Name
 	if err != nil {
 		return err
 	}
-	text := d.msg.open()
-	defer text.Close() // read only
 	altered, err := del.Add(mailbox.Item{
 		Message: mailbox.Message{Flags: flags, Date: mailbox.DateOf(d.env.Now()), Size: d.msg.spool.Size()},
-		Sender:  d.sender(), Text: text,
+		Sender:  d.sender(), Text: d.msg.open(),
 	})
 	if err != nil {
 		return errors.Join(err, del.Abort())
@@ -205,24 +203,26 @@ func (d *delivery) askQuota(ctx context.Context, s spot) error {
 	if command == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, quotaTime)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, command, d.who, s.path, strconv.FormatInt(d.msg.spool.Size(), 10), d.From, d.Precedence)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "HOME=" + d.env.Home}
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) } // and all that it has started
-	cmd.WaitDelay = time.Second                                                    // for what it leaves behind
-	out, err := cmd.CombinedOutput()
-	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
+	cmd := spawn.Command{
+		Path:  command,
+		Args:  []string{d.who, s.path, strconv.FormatInt(d.msg.spool.Size(), 10), d.From, d.Precedence},
+		Env:   []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "HOME=" + d.env.Home},
+		Dir:   "/",
+		Limit: quotaTime,
+	}
+	out, end, err := cmd.Output(ctx, true)
+	if err != nil {
+		return fmt.Errorf("quota command: %w", err)
+	}
+	if end.Success() {
 		return nil
 	}
 	why := strings.TrimSpace(string(out))
 	if why == "" {
-		why = err.Error()
+		why = end.String()
 	}
 	err = fmt.Errorf("quota command: %s", why)
-	if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == int(exit.CantCreate) {
+	if end.ExitCode() == int(exit.CantCreate) {
 		return exit.With(exit.CantCreate, err)
 	}
 	return err

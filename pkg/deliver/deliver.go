@@ -43,7 +43,6 @@ type Agent struct {
 
 	log  *log
 	in   io.Reader // the message
-	err  io.Writer
 	proc *process
 }
 
@@ -53,7 +52,7 @@ func New(ident string, o Options, in io.Reader, stderr io.Writer) *Agent {
 	debug.SetGCPercent(-1) // we are gone before there is anything to collect,
 	debug.SetMemoryLimit(maxMemory)
 	o.From = cutBrackets(o.From)
-	return &Agent{Options: o, log: newLog(ident, o.Debug, stderr), in: in, err: stderr, proc: newProcess()}
+	return &Agent{Options: o, log: newLog(ident, o.Debug, stderr), in: in, proc: newProcess()}
 }
 
 // maxMemory is where memory is collected after all, whatever the size of the
@@ -136,7 +135,7 @@ func checkSender(from string) error {
 // loginName returns the name of a user id, or the number where it has none.
 func loginName(uid int) (string, error) {
 	u, err := mailbox.LookupID(uid)
-	if errors.As(err, new(user.UnknownUserIdError)) {
+	if _, unknown := errors.AsType[user.UnknownUserIdError](err); unknown {
 		return strconv.Itoa(uid), nil
 	}
 	if err != nil {
@@ -152,7 +151,7 @@ func (a *Agent) toUser(recipient string) error {
 	err := a.asUser(recipient)
 	if err != nil {
 		a.fail(err)
-		_, _ = io.Copy(io.Discard, a.in)
+		_, _ = fsx.Copy(io.Discard, a.in, nil)
 	}
 	return err
 }
@@ -184,7 +183,7 @@ func (a *Agent) Dmail(recipient string) exit.Status {
 	err := a.toSelf(recipient)
 	if err != nil {
 		a.fail(err)
-		_, _ = io.Copy(io.Discard, a.in)
+		_, _ = fsx.Copy(io.Discard, a.in, nil)
 	}
 	return exit.Of(err)
 }

@@ -16,7 +16,7 @@ import (
 // NoUser only where all that know users say that there is none.
 func lookUp(name string) (*user.User, error) {
 	u, err := mailbox.LookupUser(name)
-	if errors.As(err, new(user.UnknownUserError)) {
+	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
 		return nil, exit.With(exit.NoUser, fmt.Errorf("no such user as %s", name))
 	}
 	if err == nil && u.Username != name && strings.Trim(name, "0123456789") == "" {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/spool"
 )
 
@@ -49,7 +50,7 @@ func readMessage(r io.Reader, fields string) (*message, error) {
 		_, err = to.Write(first)
 	}
 	if err == nil {
-		_, err = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{in}, make([]byte, 64<<10))
+		_, err = fsx.Copy(to, in, nil)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.spool.Close())
@@ -57,16 +58,8 @@ func readMessage(r io.Reader, fields string) (*message, error) {
 	return m, nil
 }
 
-// open returns a reader of the whole message. It may be called again when the
-// one before is not used any more.
-func (m *message) open() io.ReadCloser {
-	r, w := io.Pipe()
-	go func() {
-		_, err := m.spool.WriteTo(w)
-		w.CloseWithError(err)
-	}()
-	return r
-}
+// open returns a reader of the whole message.
+func (m *message) open() io.Reader { return io.NewSectionReader(&m.spool, 0, m.spool.Size()) }
 
 // crlf puts a CR before every LF.
 type crlf struct {

@@ -1,14 +1,16 @@
 package deliver
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 
 	"golang.org/x/sys/unix"
 
 	"mailutil/pkg/exit"
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/spawn"
 )
 
 // each runs the program again for every recipient, as an identity can be taken
@@ -37,15 +39,11 @@ func (a *Agent) each(recipients []string) exit.Status {
 
 // keep puts a message into a file without a name.
 func keep(in io.Reader) (*os.File, error) {
-	f, err := os.CreateTemp("/tmp", ".tmail-*")
+	f, err := fsx.Unnamed("/tmp")
 	if err != nil {
 		return nil, err
 	}
-	err = os.Remove(f.Name())
-	if err == nil {
-		_, err = io.Copy(f, in)
-	}
-	if err != nil {
+	if _, err := fsx.Copy(f, in, nil); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -58,17 +56,24 @@ func (a *Agent) again(recipient string, text *os.File) exit.Status {
 	if _, err := text.Seek(0, io.SeekStart); err != nil {
 		return a.fail(err)
 	}
-	cmd := exec.CommandContext(a.proc.ctx, self(), append(a.Again, "--", recipient)...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
-	cmd.Stdin, cmd.Stderr = text, a.err
-	err := cmd.Run()
-	switch {
-	case cmd.ProcessState == nil:
-		return a.fail(err)
-	case cmd.ProcessState.Exited() && cmd.ProcessState.ExitCode() >= 0:
-		return known(exit.Status(cmd.ProcessState.ExitCode()))
+	cmd := spawn.Command{
+		Path: self(), Args: append(a.Again, "--", recipient),
+		Files: []*os.File{text, nil, os.Stderr},
 	}
-	return a.fail(err) // killed
+	p, err := cmd.Start()
+	if err != nil {
+		return a.fail(err)
+	}
+	stop := context.AfterFunc(a.proc.ctx, func() { _ = p.Signal(unix.SIGTERM) })
+	defer stop()
+	end, err := p.Wait()
+	switch {
+	case err != nil:
+		return a.fail(err)
+	case end.Exited():
+		return known(exit.Status(end.ExitCode()))
+	}
+	return a.fail(errors.New(end.String())) // killed
 }
 
 // known makes TempFail of a status that is none of ours.

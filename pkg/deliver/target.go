@@ -145,7 +145,7 @@ const (
 // unsafeAt reports why path takes no mail.
 func (d *delivery) unsafeAt(path string, err error) error {
 	reason := err.Error()
-	if errors.As(err, new(unix.Errno)) {
+	if _, ok := errors.AsType[unix.Errno](err); ok {
 		reason = node.Reason(err)
 	}
 	d.log.say(levelError, "delivery to %s unsafe: %s", path, reason)

@@ -26,7 +26,7 @@ var unlikely = []string{"net/http", "github.com/spf13/cobra", "log"}
 // heavy is what a program with privileges must not have in it: too much to be
 // read by who installs it, and too slow to start.
 var heavy = append([]string{
-	"net", "crypto/tls", "crypto/sha256", "crypto/rand", "encoding/json", "regexp", "text/template", "golang.org/x/text/transform",
+	"net", "os/exec", "crypto/tls", "crypto/sha256", "crypto/rand", "encoding/json", "regexp", "text/template", "golang.org/x/text/transform",
 	"github.com/schollz/progressbar/v3",
 }, unlikely...)
 
@@ -42,7 +42,7 @@ var rules = []rule{
 	},
 	{"mailutil/cmd/tmail", []string{"mailutil/pkg/deliver", "mailutil/pkg/exit"}, heavy},
 	{"mailutil/cmd/dmail", []string{"mailutil/pkg/deliver", "mailutil/pkg/exit"}, heavy},
-	{"mailutil/cmd/mlock", []string{"golang.org/x/sys/unix"}, append([]string{"os/exec"}, heavy...)},
+	{"mailutil/cmd/mlock", []string{"golang.org/x/sys/unix"}, heavy},
 	{
 		"mailutil/pkg/deliver",
 		[]string{
@@ -51,9 +51,9 @@ var rules = []rule{
 		},
 		heavy,
 	},
-	{"mailutil/pkg/identity", nil, heavy},
+	{"mailutil/pkg/identity", []string{"mailutil/pkg/internal/spawn"}, heavy},
 	{"mailutil/pkg/exit", nil, heavy},
-	{"mailutil/pkg/mailbox", nil, append([]string{"net", "regexp"}, unlikely...)},
+	{"mailutil/pkg/mailbox", []string{"mailutil/pkg/internal/spawn"}, append([]string{"net", "regexp"}, unlikely...)},
 	{"mailutil/pkg/mailbox/mailboxtest", []string{"mailutil/pkg/mailbox"}, nil},
 	{"mailutil/pkg/rfc822", []string{"mailutil/pkg/charset"}, unlikely}, // whose tables are too large for drivers, see there
 	{"mailutil/pkg/charset", []string{"golang.org/x/text/*", "golang.org/x/text/*/*"}, unlikely},
@@ -62,7 +62,7 @@ var rules = []rule{
 		[]string{"mailutil/pkg/mailbox", "mailutil/pkg/rfc822", "mailutil/pkg/charset", "golang.org/x/text/*", "golang.org/x/text/*/*"},
 		unlikely,
 	},
-	{"mailutil/pkg/lock", []string{"golang.org/x/sys/unix"}, unlikely},
+	{"mailutil/pkg/lock", []string{"mailutil/pkg/internal/spawn", "golang.org/x/sys/unix"}, unlikely},
 	{
 		"mailutil/pkg/ops",
 		[]string{

@@ -53,11 +53,10 @@ func With(s Status, err error) error { return &Error{s, err} }
 // Of returns the status of the outcome of a delivery: OK for nil, TempFail for
 // an error that nobody has given a status.
 func Of(err error) Status {
-	var e *Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return OK
-	case errors.As(err, &e) && e.Status != OK:
+	}
+	if e, ok := errors.AsType[*Error](err); ok && e.Status != OK {
 		return e.Status
 	}
 	return TempFail

@@ -3,16 +3,17 @@
 package identity
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/user"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"mailutil/pkg/internal/spawn"
 )
 
 // An Identity is what the system calls a user.
@@ -76,13 +77,11 @@ func groupsOf(u *user.User) ([]int, error) {
 	var ids []string
 	var err error
 	if groupsInFiles("/etc/nsswitch.conf") {
-		ids, err = u.GroupIds()
+		var text []byte
+		text, err = os.ReadFile("/etc/group")
+		ids = groupsIn(string(text), u)
 	} else {
-		cmd := exec.Command("/usr/bin/id", "-G", "--", u.Username)
-		cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
-		var out []byte
-		out, err = cmd.Output()
-		ids = strings.Fields(string(out))
+		ids, err = groupsByID(u.Username)
 	}
 	groups := make([]int, 0, len(ids))
 	for _, id := range ids {
@@ -96,6 +95,36 @@ func groupsOf(u *user.User) ([]int, error) {
 	return groups, nil
 }
 
+// groupsIn lists the groups of a user by the text of /etc/group, lines
+// "name:x:gid:user,user", his own first.
+func groupsIn(text string, u *user.User) []string {
+	ids := []string{u.Gid}
+	for line := range strings.Lines(text) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), ":")
+		if len(f) != 4 || f[0] == "" || f[0][0] == '+' || f[0][0] == '-' {
+			continue // of NIS, or none
+		}
+		_, err := strconv.ParseUint(f[2], 10, 32)
+		if err == nil && f[2] != u.Gid && slices.Contains(strings.Split(f[3], ","), u.Username) {
+			ids = append(ids, f[2])
+		}
+	}
+	return ids
+}
+
+// groupsByID asks the program id.
+func groupsByID(username string) ([]string, error) {
+	cmd := spawn.Command{
+		Path: "/usr/bin/id", Args: []string{"-G", "--", username},
+		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"},
+	}
+	out, end, err := cmd.Output(context.Background(), false)
+	if err == nil && !end.Success() {
+		err = errors.New(end.String())
+	}
+	return strings.Fields(string(out)), err
+}
+
 // groupsInFiles reports whether nsswitch.conf(5) names no source of groups but
 // /etc/group. Those that systemd makes up belong to no one who gets mail.
 func groupsInFiles(path string) bool {
@@ -104,8 +133,8 @@ func groupsInFiles(path string) bool {
 		return false
 	}
 	found := false
-	for line := range bytes.Lines(conf) {
-		text, _, _ := strings.Cut(string(line), "#")
+	for line := range strings.Lines(string(conf)) {
+		text, _, _ := strings.Cut(line, "#")
 		db, sources, ok := strings.Cut(text, ":")
 		db = strings.TrimSpace(db)
 		if !ok || db != "group" && db != "initgroups" {

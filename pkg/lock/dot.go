@@ -204,8 +204,7 @@ func noLinks(err error) bool {
 
 // cause strips an error of the names that the text around it has.
 func cause(err error) error {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		return errno
 	}
 	return err

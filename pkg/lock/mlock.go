@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mailutil/pkg/internal/spawn"
 )
 
 const (
@@ -90,9 +91,10 @@ func (d dot) free(name string) (bool, error) {
 
 // mlock is the program while it has a lock for us.
 type mlock struct {
-	cmd *exec.Cmd
-	in  *os.File // it lets the lock go when it reads an octet or the end
-	out *os.File // its answer
+	path string
+	proc *os.Process
+	in   *os.File // it lets the lock go when it reads an octet or the end
+	out  *os.File // its answer
 }
 
 // runMlock asks prog for the lock. Its answer is '+' when it has it, '-' when
@@ -118,9 +120,8 @@ func (d dot) runMlock(ctx context.Context, prog string, f *os.File, name string)
 // startMlock runs "mlock FD PATH". A process group of its own keeps an
 // interrupt at the terminal from killing it with the lock in its hand.
 func startMlock(prog string, f *os.File) (*mlock, error) {
-	path, err := filepath.Abs(f.Name())
-	if err != nil {
-		return nil, err
+	if !filepath.IsAbs(f.Name()) { // names of mailboxes are
+		return nil, fmt.Errorf("%s is no absolute name", f.Name())
 	}
 	childIn, in, err := os.Pipe()
 	if err != nil {
@@ -133,20 +134,18 @@ func startMlock(prog string, f *os.File) (*mlock, error) {
 		return nil, err
 	}
 	defer childOut.Close()
-	cmd := &exec.Cmd{
-		Path:        prog,
-		Args:        []string{prog, "3", path},
-		Stdin:       childIn,
-		Stdout:      childOut,
-		ExtraFiles:  []*os.File{f}, // becomes 3
-		SysProcAttr: &unix.SysProcAttr{Setpgid: true},
+	cmd := spawn.Command{
+		Path: prog, Args: []string{"3", f.Name()},
+		Files: []*os.File{childIn, childOut, nil, f},
+		Group: true,
 	}
-	if err := cmd.Start(); err != nil {
+	p, err := cmd.Start()
+	if err != nil {
 		in.Close()
 		out.Close()
 		return nil, err
 	}
-	return &mlock{cmd, in, out}, nil
+	return &mlock{prog, p, in, out}, nil
 }
 
 // answer reads the answer, 0 when there is none in time. An end without an
@@ -171,13 +170,17 @@ func (p *mlock) release(name string) error {
 	p.in.Write([]byte("+")) // that it does not read it shows in its status
 	p.in.Close()
 	p.out.SetReadDeadline(time.Now().Add(mlockLeave))
-	if _, err := io.Copy(io.Discard, p.out); err != nil { // it may write words
+	if err := drain(p.out); err != nil { // it may write words
 		go p.leave()
-		return fmt.Errorf("%s does not give up %s", p.cmd.Path, name)
+		return fmt.Errorf("%s does not give up %s", p.path, name)
 	}
 	p.out.Close()
-	if err := p.cmd.Wait(); err != nil {
-		return fmt.Errorf("%s may have left %s behind: %w", p.cmd.Path, name, err)
+	end, err := p.proc.Wait()
+	if err == nil && !end.Success() {
+		err = errors.New(end.String())
+	}
+	if err != nil {
+		return fmt.Errorf("%s may have left %s behind: %w", p.path, name, err)
 	}
 	return nil
 }
@@ -187,7 +190,21 @@ func (p *mlock) release(name string) error {
 func (p *mlock) leave() {
 	p.in.Close()
 	p.out.SetReadDeadline(time.Time{})
-	io.Copy(io.Discard, p.out)
+	_ = drain(p.out)
 	p.out.Close()
-	p.cmd.Wait()
+	_, _ = p.proc.Wait()
+}
+
+// drain reads f to its end.
+func drain(f *os.File) error {
+	buf := make([]byte, 512)
+	for {
+		_, err := f.Read(buf)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

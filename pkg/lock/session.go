@@ -43,6 +43,28 @@ func TakeSession(ctx context.Context, f *os.File, silent bool, o Options) (*Sess
 	if err != nil {
 		return nil, err
 	}
+	return begin(t, silent)
+}
+
+// deliveryTime is how long a delivery of the original is waited for.
+const deliveryTime = 2 * time.Second
+
+// TakeSilent takes the session lock as a silent session, but waits two seconds for
+// it, or Options.Timeout when that is less and not 0: the original's deliveries have
+// it for a moment, its sessions as long as somebody reads.
+func TakeSilent(ctx context.Context, f *os.File, o Options) (*Session, error) {
+	if o.Timeout >= 0 {
+		o.Timeout = min(o.timeout(), deliveryTime)
+	}
+	t, err := takeTemp(ctx, f, Exclusive, o)
+	if err != nil {
+		return nil, err
+	}
+	return begin(t, true)
+}
+
+// begin is called with the lock taken.
+func begin(t *temp, silent bool) (*Session, error) {
 	since := asks.count()
 	if err := t.sign(silent); err != nil {
 		return nil, errors.Join(err, t.release())

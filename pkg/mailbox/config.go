@@ -126,14 +126,14 @@ func (p *configReader) line(text string) error {
 	}
 	name, value := cutWord(rest)
 	name = strings.ToLower(name)
-	set, known := options[name]
+	err := p.set(name, value)
 	switch {
-	case !known:
+	case err == errNoOption:
 		return nil
 	case value == "":
-		return fmt.Errorf("%s: no value", name)
+		err = errors.New("no value")
 	}
-	if err := set(p, value); err != nil {
+	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
@@ -148,32 +148,57 @@ func cutWord(s string) (word, rest string) {
 	return s, ""
 }
 
-// options are the names that mean something here, in lower case.
-var options = map[string]func(p *configReader, value string) error{
-	"delivery-quota-command": (*configReader).quotaCommand, // ours
-	"new-mailbox-format":     func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"new-folder-format":      func(p *configReader, v string) error { return p.format(&p.c.NewFormat, "new", v) },
-	"empty-mailbox-format":   func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"empty-folder-format":    func(p *configReader, v string) error { return p.format(&p.c.EmptyFormat, "empty", v) },
-	"mail-subdirectory":      (*configReader).subdir,
-	"system-inbox":           (*configReader).systemInbox,
-	"keywords":               (*configReader).keywords,
-	"from-widget":            (*configReader).fromWidget,
-	"mailbox-protection":     func(p *configReader, v string) error { return mode(&p.c.MailboxMode, v) },
-	"directory-protection":   func(p *configReader, v string) error { return mode(&p.c.DirMode, v) },
-	"lock-protection":        func(p *configReader, v string) error { return mode(&p.c.LockMode, v) },
-	"dot-lock-file-timeout":  (*configReader).dotLockTimeout,
-	"black-box-directory":    func(p *configReader, v string) error { return absolute(&p.c.BlackBoxDir, v) },
+var errNoOption = errors.New("it means nothing here")
 
-	"black-box-default-home-directory": func(p *configReader, v string) error { return absolute(&p.c.BlackBoxHome, v) },
-	"disable-lock-warning":             (*configReader).lockWarning,
-	"restrict-mailbox-access":          (*configReader).restrict,
-
-	"mh-path":              func(p *configReader, v string) error { p.c.MHPath = v; return nil },
-	"mh-allow-inbox":       func(p *configReader, v string) error { return yesNo(&p.c.MHAllowInbox, v) },
-	"news-active-file":     func(p *configReader, v string) error { return absolute(&p.c.NewsActive, v) },
-	"news-spool-directory": func(p *configReader, v string) error { return absolute(&p.c.NewsSpool, v) },
-	"news-state-file":      func(p *configReader, v string) error { return absolute(&p.c.NewsState, v) },
+// set takes the value of an option, of which the name is in lower case. Where the
+// value is "" it is an error whatever is returned.
+func (p *configReader) set(name, v string) error {
+	c := &p.c
+	switch name {
+	case "delivery-quota-command": // ours
+		return absolute(&c.QuotaCommand, v)
+	case "new-mailbox-format", "new-folder-format":
+		return p.format(&c.NewFormat, "new", v)
+	case "empty-mailbox-format", "empty-folder-format":
+		return p.format(&c.EmptyFormat, "empty", v)
+	case "mail-subdirectory":
+		c.Subdir = v
+	case "system-inbox":
+		return absolute(&c.SystemInbox, v)
+	case "keywords":
+		p.keywords(v)
+	case "from-widget":
+		c.FromHeaderOnly = strings.EqualFold(v, "header-only")
+	case "mailbox-protection":
+		return mode(&c.MailboxMode, v)
+	case "directory-protection":
+		return mode(&c.DirMode, v)
+	case "lock-protection":
+		return mode(&c.LockMode, v)
+	case "dot-lock-file-timeout":
+		return minutes(&c.DotLockTimeout, v)
+	case "disable-lock-warning":
+		return yesNo(&c.NoLockWarning, v)
+	case "black-box-directory":
+		return absolute(&c.BlackBoxDir, v)
+	case "black-box-default-home-directory":
+		return absolute(&c.BlackBoxHome, v)
+	case "restrict-mailbox-access":
+		return p.restrict(v)
+	case "mh-path":
+		c.MHPath = v
+	case "mh-allow-inbox":
+		return yesNo(&c.MHAllowInbox, v)
+	case "news-active-file":
+		return absolute(&c.NewsActive, v)
+	case "news-spool-directory":
+		return absolute(&c.NewsSpool, v)
+	case "news-state-file":
+		return absolute(&c.NewsState, v)
+	default:
+		return errNoOption
+	}
+	return nil
 }
 
 // format takes the name of a format.
@@ -183,38 +208,23 @@ func (p *configReader) format(to *string, which, v string) error {
 		*to = "unix"
 	case l == SameAsInbox, l == InvalidFormat && which == "empty", slices.Contains(Formats, l):
 		*to = l
-	default:
+	case l != "":
 		p.warn(fmt.Sprintf("Unknown %s mailbox format in %s: %s", which, p.file, v))
 	}
 	return nil
 }
 
-func (p *configReader) subdir(v string) error {
-	p.c.Subdir = v
-	return nil
-}
-
-func (p *configReader) systemInbox(v string) error { return absolute(&p.c.SystemInbox, v) }
-
 // absolute takes an absolute path.
 func absolute(to *string, v string) error {
-	if v[0] != '/' {
+	if !strings.HasPrefix(v, "/") {
 		return fmt.Errorf("%s is not an absolute path", v)
 	}
 	*to = v
 	return nil
 }
 
-func (p *configReader) quotaCommand(v string) error {
-	if v[0] != '/' {
-		return fmt.Errorf("%s is not an absolute path", v)
-	}
-	p.c.QuotaCommand = v
-	return nil
-}
-
 // keywords takes "K1, K2 ...".
-func (p *configReader) keywords(v string) error {
+func (p *configReader) keywords(v string) {
 	p.c.Keywords = nil
 	for _, k := range strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
 		switch {
@@ -226,12 +236,6 @@ func (p *configReader) keywords(v string) error {
 			p.c.Keywords = append(p.c.Keywords, k)
 		}
 	}
-	return nil
-}
-
-func (p *configReader) fromWidget(v string) error {
-	p.c.FromHeaderOnly = strings.EqualFold(v, "header-only")
-	return nil
 }
 
 // mode takes a file mode in decimal: 384 is 0600.
@@ -244,16 +248,14 @@ func mode(to *fs.FileMode, v string) error {
 	return nil
 }
 
-func (p *configReader) dotLockTimeout(v string) error {
+func minutes(to *time.Duration, v string) error {
 	n, err := strconv.ParseUint(v, 10, 16)
 	if err != nil {
 		return fmt.Errorf("%s is not a number of minutes", v)
 	}
-	p.c.DotLockTimeout = time.Duration(n) * time.Minute
+	*to = time.Duration(n) * time.Minute
 	return nil
 }
-
-func (p *configReader) lockWarning(v string) error { return yesNo(&p.c.NoLockWarning, v) }
 
 // yesNo takes a switch: 0 is off, any other number on.
 func yesNo(to *bool, v string) error {

@@ -255,6 +255,15 @@ type Keeper interface {
 	Kept() uint32
 }
 
+// A Linker is a Delivery that may take a message without its text being read:
+// its file gets a second name. That is for mailboxes of a file for each message,
+// which nobody ever writes to again.
+type Linker interface {
+	// Link is Add for message it.Seq of from, whose Text is not looked at. It
+	// takes nothing, and ok is false, where the text has to be read.
+	Link(from Mailbox, it Item) (a Altered, ok bool, err error)
+}
+
 // UIDs tells where a Delivery's messages went. Validity is zero where the
 // format gives UIDs only when the mailbox is opened next.
 type UIDs struct {

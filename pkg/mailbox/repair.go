@@ -60,6 +60,10 @@ type Repair interface {
 	Close() error
 }
 
+// TakeIn is the Action of a Step by which what stood between messages in mbox
+// format becomes one.
+const TakeIn = "take-in"
+
 // A Step is one thing that a Repair does.
 type Step struct {
 	Action string // stable words for programs: "write-line", "set-aside"

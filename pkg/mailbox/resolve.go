@@ -54,14 +54,14 @@ func (r *reason) Unwrap() error { return r.kind }
 //	              what a driver alone knows: Space says which, Path is ""
 //
 // Names are kept octet for octet: "d/" stays "d/". A name that no mailbox can
-// have is ErrNotExist, as in the original; what we know but cannot do, such as
+// have is ErrNotExist, as in the original, but for ErrLineBreak; what we know but cannot do, such as
 // #move, is ErrUnsupported. {host}name is what ParseRemote makes of it. With Config.Restricted the working directory,
 // other users, "..", "//", "/~" and absolute names other than Spool do not
 // exist. In a black box "~user/name" and "/user/name" are in the box of that user,
 // and the working directory, "..", "//" and "/~" do not exist.
 func (e *Env) Resolve(text string) (Name, error) {
 	n, err := e.place(text)
-	if errors.Is(err, ErrName) {
+	if errors.Is(err, ErrName) && !errors.Is(err, ErrLineBreak) {
 		err = ErrNotExist
 	}
 	return n, nameError("open", text, err)
@@ -227,7 +227,7 @@ func (e *Env) underTilde(text string) (string, error) {
 		return e.under(e.Home, name), nil
 	}
 	u, err := LookupUser(who)
-	if errors.As(err, new(user.UnknownUserError)) {
+	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
 		return "", ErrName
 	}
 	if err != nil {

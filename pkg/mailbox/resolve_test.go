@@ -51,9 +51,9 @@ func TestResolve(t *testing.T) {
 		{"empty", "", "no such mailbox"},
 		{"longest", long, "/home/alice/" + long},
 		{"too long", long + "x", "no such mailbox"},
-		{"LF", "a\nb", "no such mailbox"},
-		{"CR", "a\rb", "no such mailbox"},
-		{"NUL", "a\x00b", "no such mailbox"},
+		{"LF", "a\nb", "mailbox with such a name"},
+		{"CR", "a\rb", "mailbox with such a name"},
+		{"NUL", "a\x00b", "mailbox with such a name"},
 		{"8-bit", "a\xe9b", "/home/alice/a\xe9b"},
 		{"not UTF-7", "a&b", "/home/alice/a&b"},
 		{"driver prefix", "#driver.unix/x", "no such mailbox"},
@@ -94,7 +94,7 @@ func place(n Name, err error) string {
 	case n.Inbox && n.Path == "":
 		return "INBOX"
 	case n.Remote != (Remote{}):
-		return n.Remote.String()
+		return n.Remote.Canonical()
 	case n.Space != "":
 		return n.Space + ": " + n.Path
 	}

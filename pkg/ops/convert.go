@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"mailutil/pkg/internal/node"
@@ -37,16 +38,18 @@ type ConvertOptions struct {
 type Conversion struct {
 	Account          // its Target is the name, its Source the path
 	From, To  string // formats
-	Already   bool   // it had the format
+	Already   bool   // it had the format, or Belongs
+	Belongs   bool   // it is part of another mailbox, or was kept of one: there is nothing to do
 	Kept      string // path of the original, "" where it was not kept
 	Recovered string // what an interrupted conversion had left, and what was done about it
 	UIDsNew   bool   // the format that it had keeps no UIDs
-	Late      uint32 // messages that others put into the original meanwhile, moved to the new one
+	Late      uint32 // messages that others put into the original meanwhile, or into the new one in the old format
 }
 
 // Why a mailbox is not converted.
 var (
 	errOwnPlace = errors.New(`INBOX has another place in each format: use move --keep-uids INBOX "#driver.FORMAT/INBOX"`)
+	errSpool    = errors.New(`a system mailbox stays in unix or mmdf format, in which mail is delivered: its user can move INBOX to "#driver.FORMAT/INBOX"`)
 	errNoHold   = errors.New("deliveries cannot be kept out of mailboxes of this format: use copy or transfer")
 	errLinked   = errors.New("it has other names (hard links), which would stay with the original")
 	errChildren = errors.New("there are other mailboxes in its directory, which would stay with the original: use transfer, or move these first")
@@ -77,11 +80,28 @@ func (s *Session) Convert(ctx context.Context, name string, o ConvertOptions) (c
 	}
 	n.Path = strings.TrimRight(n.Path, "/")
 	c.Source = n.Path
+	switch {
+	case s.belongs(n.Path):
+		c.Belongs, c.Already = true, true
+		return c, nil
+	case s.inSpool(n.Path) && o.To != "unix" && o.To != "mmdf":
+		return c, unsupported(name, errSpool)
+	}
 	cv := &converter{s: s, o: o, n: n, c: &c}
 	if s.DryRun {
 		return c, cv.pretend(ctx)
 	}
 	return c, cv.run(ctx)
+}
+
+// inSpool reports whether a file is one of the system mailboxes, where these have a
+// directory that is not below the home directory.
+func (s *Session) inSpool(path string) bool {
+	dir := filepath.Dir(s.Env.Spool)
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return filepath.Dir(path) == dir && s.Env.BlackBox == "" && !strings.HasPrefix(dir+"/", strings.TrimRight(s.Env.Home, "/")+"/")
 }
 
 func unsupported(name string, why error) error {
@@ -100,6 +120,7 @@ type converter struct {
 	look fs.FileInfo // of the original, once others were waited for
 	read stamps      // its times before it was read
 	swap *swap.Swap
+	wait *swap.Waiters // for the lock file that others know the mailbox by
 }
 
 // pretend looks whether the mailbox could be converted.
@@ -135,6 +156,9 @@ func (v *converter) run(ctx context.Context) (err error) {
 	v.swap, v.c.Recovered, err = swap.Begin(v.n.Path)
 	if errors.Is(err, swap.ErrUnderWay) {
 		return fail("convert", v.n.Text, fmt.Errorf("%w: %w", mailbox.ErrBusy, err))
+	}
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // of the directory
+		return fail("convert", v.n.Text, err)
 	}
 	if err != nil {
 		return err
@@ -198,7 +222,10 @@ func (v *converter) formats() (err error) {
 	if err != nil {
 		return err
 	}
-	if v.from.Name() == anyFile || v.from.Name() == "dummy" && fi.IsDir() {
+	switch {
+	case v.from.Name() == anyFile:
+		return fail("convert", v.n.Text, mailbox.ErrFormat)
+	case v.from.Name() == "dummy" && fi.IsDir():
 		return fail("convert", v.n.Text, mailbox.ErrNotMailbox)
 	}
 	var ok bool
@@ -251,6 +278,7 @@ func (v *converter) convert(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.release()) }()
+	defer v.wait.Close()
 	st := v.held.Status()
 	v.c.Found, v.c.Failed = st.Messages, st.Messages
 	if err := v.mayLoseUIDs(); err != nil {
@@ -286,6 +314,7 @@ func (v *converter) hold(ctx context.Context) error {
 	if v.look, err = os.Stat(v.n.Path); err != nil {
 		return errors.Join(err, v.held.Close())
 	}
+	v.wait = swap.Watch(v.n.Path)
 	v.read = stamps{timesOf(fi).access, v.look.ModTime()}
 	return nil
 }
@@ -305,8 +334,14 @@ func (v *converter) release() error {
 func (v *converter) follow(ctx context.Context, next uint32) error {
 	held := v.held
 	v.held = nil
-	if err := held.Close(); err != nil {
+	made, err := os.Stat(v.n.Path)
+	if err = errors.Join(err, held.Close()); err != nil {
 		return err
+	}
+	if v.wait.Came() {
+		if err := v.settle(ctx, made); err != nil {
+			return fmt.Errorf("it is converted, but another program may have written to it in %s format: %w", v.c.From, err)
+		}
 	}
 	quiet, err := swap.Quiet(ctx, v.c.Kept, quietWait)
 	if err == nil {
@@ -514,8 +549,57 @@ func (v *converter) late(ctx context.Context, next uint32) (err error) {
 	if err := c.run(ctx, v.n.Text); err != nil {
 		return err
 	}
-	v.c.Late = acc.Copied
+	v.c.Late += acc.Copied
 	return c.verify(ctx, v.n.Text)
+}
+
+// Programs that wait for a lock file try again each second.
+const (
+	settleWait  = 1200 * time.Millisecond // for the first of them
+	settlePause = 50 * time.Millisecond   // between two looks
+)
+
+// settle waits for what those write to the new mailbox who wait for its lock file:
+// the original decides on the format before it waits. What is in mbox format then
+// becomes messages of it. made is the mailbox as it was put there.
+func (v *converter) settle(ctx context.Context, made fs.FileInfo) error {
+	if made.IsDir() { // nobody writes to that as to a file
+		return nil
+	}
+	now := made
+	for end := time.Now().Add(settleWait); time.Now().Before(end); time.Sleep(settlePause) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		fi, err := os.Stat(v.n.Path)
+		if err != nil {
+			return err
+		}
+		if fi.Size() != now.Size() { // another may wait for this one
+			now, end = fi, time.Now().Add(settleWait)
+		}
+	}
+	if now.Size() == made.Size() {
+		return nil
+	}
+	mb, err := v.s.open(ctx, v.n.Text, mailbox.ReadOnly)
+	if err == nil {
+		return mb.Close()
+	}
+	if !errors.Is(err, mailbox.ErrCorrupt) {
+		return err
+	}
+	r, err := v.s.Repair(ctx, v.n.Text, RepairOptions{}, func(mailbox.Finding) {}, func(st mailbox.Step) {
+		if st.Action == mailbox.TakeIn {
+			v.c.Late++
+		}
+	})
+	if err != nil {
+		return err
+	}
+	v.s.Env.Notify(mailbox.Warn, fmt.Sprintf("%s got mail in %s format after its conversion: %s; as it was it is %s",
+		v.n.Text, v.c.From, r.Account, r.Files.Original))
+	return nil
 }
 
 // drop removes the original where it is not wanted.

@@ -105,7 +105,7 @@ func (c *copier) resolveTarget(dst string) (mailbox.Name, error) {
 	return c.s.Env.ResolveTarget(dst)
 }
 
-// stream is the format of standard output.
+// stream is the format of standard input and output, and of archives.
 const stream = "stream"
 
 // targetKeywords are the names that the target is to have, with those that the
@@ -204,6 +204,9 @@ var seed = maphash.MakeSeed()
 
 // one copies one message.
 func (c *copier) one(m mailbox.Message) error {
+	if done, err := c.link(m); done || err != nil {
+		return err
+	}
 	it, text, err := c.item(m)
 	if err != nil {
 		return err
@@ -239,20 +242,52 @@ func (c *copier) one(m mailbox.Message) error {
 	return nil
 }
 
+// link has the target take message m with its file, where it can and nothing
+// about the text is to be looked at or changed.
+func (c *copier) link(m mailbox.Message) (done bool, err error) {
+	to, ok := c.to.(mailbox.Linker)
+	if !ok || c.o.DateFrom != DateInternal || c.o.Origin != NoOrigin || c.field(m) != "" {
+		return false, nil
+	}
+	altered, done, err := to.Link(c.from, mailbox.Item{Message: c.bare(m)})
+	if !done || err != nil {
+		return false, err
+	}
+	c.date(m, nil, &c.acc.Dates)
+	c.added(m, altered)
+	if !c.remembers() {
+		return true, nil
+	}
+	text, err := c.from.Open(m.Seq)
+	if err != nil {
+		return true, err
+	}
+	sum, err := digestOf(text)
+	if err == nil {
+		err = c.remember(m, c.bare(m), sum, altered)
+	}
+	return true, err
+}
+
+// bare is message m without the flags that the target is not to have.
+func (c *copier) bare(m mailbox.Message) mailbox.Message {
+	m.Flags.System &^= mailbox.Recent
+	m.Flags.Keywords &^= c.lost
+	if c.o.Keywords == Drop {
+		m.Flags.Keywords = 0
+	}
+	return m
+}
+
 // item is message m as the target gets it, but for its date.
 func (c *copier) item(m mailbox.Message) (it mailbox.Item, text mailbox.Content, err error) {
-	it.Message = m
-	it.Flags.System &^= mailbox.Recent
-	if c.o.Keywords == Drop {
-		it.Flags.Keywords = 0
-	}
+	it.Message = c.bare(m)
 	if e, ok := c.from.(mailbox.Enveloper); ok {
 		if it.Sender, err = e.Sender(m.Seq); err != nil {
 			return it, nil, err
 		}
 	}
 	prefix := c.field(m)
-	it.Flags.Keywords &^= c.lost
 	text, err = c.from.Open(m.Seq)
 	it.Text = text
 	if z, ok := text.(mailbox.Sizer); ok && err == nil {

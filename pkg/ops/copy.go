@@ -65,6 +65,9 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	}
 	defer from.Close() // the error of a read-only source says nothing about the copy; move closes itself
 	st := from.Status()
+	if o.Move && st.Driver == stream { // known before a copy is made that would be made again
+		return acc, mailbox.Sayf(mailbox.ErrUnsupported, "nothing can be moved out of %s: use copy or append", src)
+	}
 	acc.Source = st.Path
 
 	c := &copier{s: s, from: from, status: st, acc: &acc, o: o}
@@ -182,5 +185,9 @@ func (s *Session) openSource(ctx context.Context, src string, o CopyOptions) (ma
 	if (o.Move || o.ReadWrite) && !s.DryRun {
 		mode = mailbox.ReadWrite
 	}
-	return s.open(ctx, src, mode)
+	n, err := s.Env.Resolve(src)
+	if err != nil {
+		return nil, err
+	}
+	return s.sources().Open(ctx, n, mode)
 }

@@ -8,8 +8,9 @@ func FindOctets(text io.Reader, want string) bool {
 	return ok
 }
 
-// Translate is translate, FolderOf folderOf.
+// Translate is translate, FolderOf folderOf, OfPattern ofPattern.
 var (
 	Translate = translate
 	FolderOf  = folderOf
+	OfPattern = ofPattern
 )

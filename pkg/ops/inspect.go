@@ -10,7 +10,7 @@ import (
 // Inspect looks at every octet of a mailbox, calls report for each finding, and
 // sums up. It writes nothing.
 func (s *Session) Inspect(ctx context.Context, name string, report func(mailbox.Finding) error) (in mailbox.Inspection, err error) {
-	err = s.anyFormat("check", name, func(d mailbox.Driver, n mailbox.Name) (bool, error) {
+	err = s.anyFormat(ctx, "check", name, func(d mailbox.Driver, n mailbox.Name) (bool, error) {
 		c, ok := d.(mailbox.Checker)
 		if !ok {
 			return false, nil

@@ -2,9 +2,11 @@ package ops_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/ops"
@@ -70,4 +72,74 @@ func TestConvertLate(t *testing.T) {
 			t.Errorf("drop %v: the original: %v", drop, err)
 		}
 	}
+}
+
+// Who waits for the lock file of a mailbox writes mbox to it once it is converted,
+// if that is what it was when he looked: the new mailbox gets his messages.
+func TestConvertWaited(t *testing.T) {
+	for _, format := range []string{"mbx", "mtx"} {
+		s, home := homeSession(t)
+		makeBox(t, s, "unix", "box", 0)
+		path := filepath.Join(home, "box")
+		wrote := make(chan error, 1)
+		for i, d := range s.Drivers {
+			if d.Name() == "unix" {
+				s.Drivers[i] = &waited{d, func() { wrote <- writeLocked(path, "\n"+oneMessage) }}
+			}
+		}
+		c, err := s.Convert(t.Context(), "box", ops.ConvertOptions{To: format, DropOriginal: true, LoseUIDs: true})
+		if err != nil || c.Late != 1 || c.Copied != 3 {
+			t.Errorf("%s: got %+v, %v", format, c, err)
+		}
+		if err := <-wrote; err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, s, "box"); n != 4 {
+			t.Errorf("%s: %d messages in the new mailbox", format, n)
+		}
+	}
+}
+
+// A waited driver has somebody wait for its locks.
+type waited struct {
+	mailbox.Driver
+	wait func()
+}
+
+func (d *waited) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, error) {
+	mb, err := d.Driver.(mailbox.Holder).Hold(ctx, n)
+	if err != nil || d.wait == nil {
+		return mb, err
+	}
+	go d.wait()
+	d.wait = nil
+	return &slow{mb}, nil
+}
+
+// A slow mailbox gives him the time to try.
+type slow struct{ mailbox.Mailbox }
+
+func (m *slow) Close() error {
+	time.Sleep(100 * time.Millisecond)
+	return m.Mailbox.Close()
+}
+
+// writeLocked adds text to the end of a file, with its lock file taken: each try
+// makes a file of its own and links that.
+func writeLocked(path, text string) error {
+	try := func() error {
+		post := path + ".lock.post"
+		defer os.Remove(post)
+		return errors.Join(os.WriteFile(post, nil, 0o600), os.Link(post, path+".lock"))
+	}
+	for try() != nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	defer os.Remove(path + ".lock")
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }

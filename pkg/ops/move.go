@@ -23,6 +23,8 @@ func (c *copier) finish(ctx context.Context, dst string) error {
 		return fmt.Errorf("%w: %w", ErrUnproven, err)
 	case !c.o.Move:
 		return nil
+	case c.done.Empty():
+		return c.from.Close()
 	case c.from.Status().ReadOnly:
 		c.s.Env.Notify(mailbox.Warn, "Expunge ignored on readonly mailbox")
 		return errors.Join(fail("move", c.acc.Source, mailbox.ErrReadOnly), c.from.Close())

@@ -128,8 +128,6 @@ log_path = HOME/log
 ssl = no
 protocols =
 mail_location = maildir:HOME/out
-# a copy, not another name for the same file
-maildir_copy_with_hardlinks = no
 namespace inbox {
   inbox = yes
   separator = /

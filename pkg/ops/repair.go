@@ -29,6 +29,9 @@ const attempts = 3
 // once, for the plan that is carried out. A mailbox that is sound is left as it
 // is. In a dry run nothing is done.
 func (s *Session) Repair(ctx context.Context, name string, o RepairOptions, finding func(mailbox.Finding), step func(mailbox.Step)) (Repaired, error) {
+	if n, err := s.Env.Resolve(name); err == nil && n.Path != "" && o.Format == "" && s.within(n.Path) {
+		return Repaired{}, mailbox.Sayf(mailbox.ErrUnsupported, "Can't repair mailbox %s: it is part of another mailbox, which can be repaired", name)
+	}
 	for n := 1; ; n++ {
 		out, again, err := s.repair(ctx, name, o, finding, step)
 		if n < attempts && (again || errors.Is(err, mailbox.ErrChanged)) && ctx.Err() == nil {
@@ -74,7 +77,10 @@ func (s *Session) planRepair(ctx context.Context, name string, o RepairOptions, 
 		return true, err
 	}
 	if o.Format == "" {
-		err = s.anyFormat("repair", name, ask)
+		err = s.anyFormat(ctx, "repair", name, ask)
+		if errors.Is(err, mailbox.ErrFormat) || errors.Is(err, mailbox.ErrNotMailbox) {
+			err = mailbox.Sayf(mailbox.ErrFormat, "Can't repair mailbox %s: nothing in it is known; if it was a mailbox, say of which format: --format mbx, or another", name)
+		}
 		return r, err
 	}
 	n, err := s.Env.Resolve(name)
@@ -86,7 +92,11 @@ func (s *Session) planRepair(ctx context.Context, name string, o RepairOptions, 
 		if d.Name() != o.Format {
 			continue
 		}
-		if ok, err := ask(d, n); ok || err != nil {
+		ok, err := ask(d, n)
+		if errors.Is(err, mailbox.ErrFormat) {
+			err = mailbox.Sayf(mailbox.ErrFormat, "Can't repair mailbox %s: nothing in it is of a mailbox in %s format", name, o.Format)
+		}
+		if ok || err != nil {
 			return r, err
 		}
 	}
@@ -95,9 +105,8 @@ func (s *Session) planRepair(ctx context.Context, name string, o RepairOptions, 
 
 // anyFormat asks the format that a mailbox is in. One with a damaged beginning
 // is a file in no format, or, for an mbx mailbox without its first block, of
-// another: such files are shown to all formats, and the first that knows one
-// for a damaged one of its own takes it.
-func (s *Session) anyFormat(op, name string, ask func(mailbox.Driver, mailbox.Name) (able bool, err error)) error {
+// another: the format in which most of its messages are whole takes it.
+func (s *Session) anyFormat(ctx context.Context, op, name string, ask func(mailbox.Driver, mailbox.Name) (able bool, err error)) error {
 	n, d, err := s.find(name)
 	if err != nil {
 		return err
@@ -111,20 +120,47 @@ func (s *Session) anyFormat(op, name string, ask func(mailbox.Driver, mailbox.Na
 		first = err
 	}
 	if n.Format == "" {
-		for _, other := range s.Drivers {
-			if formatless(other) || other == d {
-				continue
-			}
-			if able, err := ask(other, n); able && !unlike(err) && !errors.Is(err, mailbox.ErrUnsupported) {
-				return err
-			}
+		if other := s.likeliest(ctx, n, d); other != nil {
+			_, err := ask(other, n)
+			return err
 		}
 	}
 	if able, err := ask(d, n); formatless(d) && able {
 		return err
 	}
-	if first != nil {
+	switch {
+	case first != nil:
 		return first
+	case formatless(d):
+		return fail(op, name, mailbox.ErrFormat)
 	}
 	return fail(op, name, mailbox.ErrUnsupported)
+}
+
+// likeliest returns the format, none of them found, that can give back most of
+// the messages of n; the first of those that are level, nil for none. One that
+// cannot be asked is returned at once: it says why.
+func (s *Session) likeliest(ctx context.Context, n mailbox.Name, found mailbox.Driver) (best mailbox.Driver) {
+	most := -1
+	for _, d := range s.Drivers {
+		p, ok := d.(mailbox.Repairer)
+		if !ok || formatless(d) || d == found {
+			continue
+		}
+		r, err := p.PlanRepair(ctx, n, mailbox.RepairOptions{}, func(mailbox.Finding) error { return ctx.Err() })
+		if unlike(err) || errors.Is(err, mailbox.ErrUnsupported) {
+			continue
+		}
+		if err != nil {
+			return d
+		}
+		intact := int(r.Account().Intact)
+		if err := r.Close(); err != nil {
+			return d
+		}
+		if intact > most {
+			best, most = d, intact
+		}
+	}
+	return best
 }

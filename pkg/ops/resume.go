@@ -51,9 +51,13 @@ func (o CopyOptions) command() string {
 	return "append"
 }
 
+// maxFileName is how many octets the name of a file may have, NAME_MAX of all
+// usual file systems.
+const maxFileName = 255
+
 // notePlaces are where the note of this copy may be: beside the target, or in
-// the state directory where that cannot be written to. None: a pipe cannot be
-// read again, and standard output not at all.
+// the state directory where that cannot be written to or the name is too long.
+// None: a pipe cannot be read again, and standard output not at all.
 func (c *copier) notePlaces(target mailbox.Name) (places []string) {
 	if c.s.DryRun || c.status.Streaming || target.Space == stream {
 		return nil
@@ -64,8 +68,9 @@ func (c *copier) notePlaces(target mailbox.Name) (places []string) {
 	}
 	sum := sha256.Sum256([]byte(c.o.command() + "\x00" + c.status.Path + "\x00" + where))
 	key := hex.EncodeToString(sum[:8])
-	if target.Path != "" {
-		places = append(places, filepath.Join(filepath.Dir(target.Path), "."+filepath.Base(target.Path)+"."+key+".copy"))
+	name := "." + filepath.Base(target.Path) + "." + key + ".copy"
+	if target.Path != "" && len(name) <= maxFileName {
+		places = append(places, filepath.Join(filepath.Dir(target.Path), name))
 	}
 	if dir := c.s.Env.StateDir; dir != "" {
 		places = append(places, filepath.Join(dir, key+".copy"))
@@ -284,6 +289,9 @@ func (c *copier) dropNotes() (err error) {
 func readNote(path string) (*note, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil
+	}
+	if _, gone := os.Lstat(path); errors.Is(gone, fs.ErrPermission) { // who makes the target will say it
 		return nil, nil
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"path"
+	"slices"
 	"strings"
 
 	"mailutil/pkg/mailbox"
@@ -34,8 +35,9 @@ type Hierarchy struct {
 	Apart     []string // targets that others are below, and that got another name, since no file is a directory
 }
 
-// Hierarchy lists the mailboxes whose names begin with src and what each is
-// called below dst: dst and the name, one behind the other, nothing in between.
+// Hierarchy lists the mailboxes whose names begin with src, in which * and % are
+// those of LIST (RFC 3501, 6.3.8), and what each is called below dst: dst and
+// the name, one behind the other, nothing in between.
 // The host of a remote name is left out. Where the two places have different
 // delimiters, each takes the place of the other.
 func (s *Session) Hierarchy(ctx context.Context, src, dst string, o HierarchyOptions) (h Hierarchy, err error) {
@@ -43,20 +45,21 @@ func (s *Session) Hierarchy(ctx context.Context, src, dst string, o HierarchyOpt
 	if err != nil {
 		return h, err
 	}
-	all, unread, err := s.Mailboxes(ctx, src)
+	prefix := src[:literal(src)]
+	all, unread, err := s.Mailboxes(ctx, prefix)
 	if err != nil {
 		return h, err
+	}
+	if prefix != src {
+		all = slices.DeleteFunc(all, func(e mailbox.Entry) bool { return !ofPattern(atHost(e.Name), atHost(src)+"*", e.Delimiter) })
 	}
 	h.Flat, h.Unread = !known, unread
 	if o.Origin == Thunderbird {
 		all, h.LeftOut = s.thunderbirdFolders(all)
 	}
 	for _, e := range all {
-		name := e.Name
-		if i := strings.IndexByte(name, '}'); name[0] == '{' && i > 0 {
-			name = name[i+1:]
-		}
-		if name = o.Origin.Nested(name); known {
+		name := o.Origin.Nested(atHost(e.Name))
+		if known {
 			name = translate(name, e.Delimiter, to)
 		}
 		h.Transfers = append(h.Transfers, Transfer{Source: e.Name, Target: dst + name})
@@ -70,6 +73,47 @@ func (s *Session) Hierarchy(ctx context.Context, src, dst string, o HierarchyOpt
 		err = s.setApart(&h)
 	}
 	return h, err
+}
+
+// atHost is a name without its {host}.
+func atHost(name string) string {
+	if strings.HasPrefix(name, "{") {
+		return name[strings.IndexByte(name, '}')+1:]
+	}
+	return name
+}
+
+// literal is how many octets of a pattern come before its first wildcard. There
+// is none in the name of a host.
+func literal(pattern string) int {
+	host := len(pattern) - len(atHost(pattern))
+	if i := strings.IndexAny(pattern[host:], "*%"); i >= 0 {
+		return host + i
+	}
+	return len(pattern)
+}
+
+// ofPattern reports whether a name is of a pattern. INBOX is in any case.
+func ofPattern(name, pattern string, delimiter byte) bool {
+	if strings.EqualFold(name, "INBOX") {
+		name, pattern = strings.ToUpper(name), strings.ToUpper(pattern)
+	}
+	n := literal(pattern)
+	if n == len(pattern) {
+		return name == pattern
+	}
+	if !strings.HasPrefix(name, pattern[:n]) {
+		return false
+	}
+	name, rest := name[n:], pattern[n+1:]
+	for i := 0; ; i++ {
+		if pattern[n] == '*' && rest == "" || ofPattern(name[i:], rest, delimiter) {
+			return true
+		}
+		if i == len(name) || pattern[n] == '%' && name[i] == delimiter {
+			return false
+		}
+	}
 }
 
 // byLabel puts transfers of folders in the place of those of whole mailboxes.
@@ -168,7 +212,7 @@ func (s *Session) delimiter(ctx context.Context, dst string) (delimiter byte, kn
 	if err != nil {
 		return 0, false, err
 	}
-	if n.Space == "" {
+	if n.Remote == (mailbox.Remote{}) {
 		return '/', true, nil
 	}
 	l, ok := s.Drivers.Named(n.Space).(mailbox.Lister)
@@ -227,10 +271,17 @@ func (c *copier) leaveOut(ctx context.Context, dst string) error {
 		there[f]++
 	}
 	var missing mailbox.Set
-	n := uint32(0)
+	n, present := uint32(0), uint32(0)
 	for m, err := range c.from.Messages(c.chosen) {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
+		}
+		if c.matcher != nil { // of a stream: who else is chosen is known
+			if is, err := matches(c.matcher, c.from, m); err != nil {
+				return err
+			} else if !is {
+				continue
+			}
 		}
 		f, err := fingerprintOf(c.from, m.Seq)
 		if err != nil {
@@ -238,13 +289,14 @@ func (c *copier) leaveOut(ctx context.Context, dst string) error {
 		}
 		if there[f] > 0 {
 			there[f]--
+			present++
 			continue
 		}
 		missing.Add(m.Seq)
 		n++
 	}
-	c.chosen = missing
-	c.acc.Present = c.acc.Found - n
+	c.chosen, c.matcher, c.status = missing, nil, c.from.Status() // a stream was read to its end
+	c.acc.Present = present
 	c.acc.Found, c.acc.Failed = n, n
 	return nil
 }

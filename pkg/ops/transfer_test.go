@@ -210,3 +210,27 @@ func TestMissing(t *testing.T) {
 		}
 	}
 }
+
+func TestPattern(t *testing.T) {
+	for _, tt := range []struct {
+		name, pattern string
+		want          bool
+	}{
+		{"a", "a*", true},
+		{"ab/c", "a*", true},
+		{"b", "a*", false},
+		{"d/b", "%/b*", true},
+		{"d/e/b", "%/b*", false},
+		{"d/e/b", "*/b*", true},
+		{"d/e", "%", false},
+		{"d", "%", true},
+		{"z*", "z**", true},
+		{"INBOX", "in*", true},
+		{"inbox", "*B*", true},
+		{"a}b", "*}b*", true},
+	} {
+		if got := ops.OfPattern(tt.name, tt.pattern, '/'); got != tt.want {
+			t.Errorf("ofPattern(%q, %q): got %v", tt.name, tt.pattern, got)
+		}
+	}
+}

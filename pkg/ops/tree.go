@@ -110,7 +110,7 @@ func (w *walker) dir(dir, text, base string, part func(entry string) bool) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		if !node.Gone(err) {
-			w.unread = append(w.unread, err)
+			w.unread = append(w.unread, fail("open", text, err))
 		}
 		return
 	}
@@ -118,12 +118,13 @@ func (w *walker) dir(dir, text, base string, part func(entry string) bool) {
 	for _, e := range entries {
 		names[e.Name()] = true
 	}
+	has := func(name string) bool { return names[name] }
 	for _, e := range entries {
 		name := e.Name()
 		if of, ok := swap.Of(name); ok && w.left && !names[of] {
 			w.add(text + of)
 		}
-		if strings.HasPrefix(name, base) && (!sideFile(name, names) || isSubfolder(dir, name, names)) && (part == nil || !part(name)) {
+		if strings.HasPrefix(name, base) && (!sideFile(name, has) || isSubfolder(dir, name, has)) && (part == nil || !part(name)) {
 			w.entry(filepath.Join(dir, name), text+name, part != nil)
 		}
 	}
@@ -199,19 +200,50 @@ func filesOf(dir string) func(entry string) bool {
 	}
 }
 
-// sideFile reports whether a name in a directory that has these names belongs
-// to another mailbox: its lock, what was saved of it, what is being made of it,
-// what is left of it.
-func sideFile(name string, names map[string]bool) bool {
+// belongs reports whether the file or directory at path belongs to a mailbox of
+// another name.
+func (s *Session) belongs(path string) bool {
+	dir, name := filepath.Split(path)
+	dir = filepath.Clean(dir)
+	has := func(name string) bool { return exists(filepath.Join(dir, name)) }
+	if !has(name) {
+		return false
+	}
+	return sideFile(name, has) && !isSubfolder(dir, name, has) || s.within(path)
+}
+
+// within reports whether the file at path is one of those of a mailbox that is a
+// directory.
+func (s *Session) within(path string) bool {
+	dir, name := filepath.Split(path)
+	dir = filepath.Clean(dir)
+	above, base := filepath.Split(dir)
+	return s.isPart(dir, name) || s.isPart(filepath.Clean(above), base) // as cur of a Maildir
+}
+
+// isPart reports whether dir is a mailbox and has an entry of its own.
+func (s *Session) isPart(dir, entry string) bool {
+	d, err := s.Drivers.Find(mailbox.Name{Text: dir, Path: dir})
+	if err != nil || formatless(d) {
+		return false
+	}
+	p, ok := d.(mailbox.Parent)
+	return ok && p.Part(entry)
+}
+
+// sideFile reports whether a name in a directory that has others belongs to
+// another mailbox: its lock, what was saved of it, what is being made of it, what
+// is left of it.
+func sideFile(name string, has func(name string) bool) bool {
 	for _, suffix := range []string{".lock", ".lost"} {
-		if of, ok := strings.CutSuffix(name, suffix); ok && names[of] {
+		if of, ok := strings.CutSuffix(name, suffix); ok && has(of) {
 			return true
 		}
 	}
-	if i := strings.Index(name, ".lock."); i > 0 && names[name[:i]] { // a post of a lock
+	if i := strings.Index(name, ".lock."); i > 0 && has(name[:i]) { // a post of a lock
 		return true
 	}
-	if i := strings.LastIndex(name, swap.OriginalSuffix); i > 0 && names[name[:i]] && strings.Trim(name[i+len(swap.OriginalSuffix):], ".0123456789") == "" {
+	if i := strings.LastIndex(name, swap.OriginalSuffix); i > 0 && has(name[:i]) && strings.Trim(name[i+len(swap.OriginalSuffix):], "-.0123456789TZ") == "" { // of a repair with the time
 		return true
 	}
 	if !strings.HasPrefix(name, ".") {
@@ -228,8 +260,8 @@ var mixFile = regexp.MustCompile(`^\.mix(meta|index|status|[0-9a-f]{8})$`)
 // isSubfolder reports whether a directory that is called like a side file is a
 // subfolder of a Maildir: .A.new is A/new. What is being made of .A begins with
 // two dots, and what is made of a mailbox in its place has its record beside it.
-func isSubfolder(dir, name string, names map[string]bool) bool {
-	return !strings.HasPrefix(name, "..") && !names[swap.RecordOf(name)] && exists(filepath.Join(dir, name, "maildirfolder"))
+func isSubfolder(dir, name string, has func(name string) bool) bool {
+	return !strings.HasPrefix(name, "..") && !has(swap.RecordOf(name)) && exists(filepath.Join(dir, name, "maildirfolder"))
 }
 
 // Below lists the mailboxes that a name stands for: itself, and where it is a

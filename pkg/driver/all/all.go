@@ -27,13 +27,13 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 	var ds mailbox.Drivers
 	ds = mailbox.Drivers{
 		mbox.New(env, spool),
-		mix.New(env),
+		mix.New(env, spool),
 		mx.New(env),
 		maildir.New(env),
 		mbx.New(env, spool),
 		tenex.New(env, spool),
 		mtx.New(env, spool),
-		mh.New(env),
+		mh.New(env, spool),
 		mmdf.New(env),
 		spool,
 		news.New(env),

@@ -4,194 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
-	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/node"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
-
-const (
-	inFlight   = 128      // files that are kept open to be made durable together
-	bufferSize = 64 << 10 // how much of a text is read and written at once
-)
-
-// Internal dates that are kept: file systems have others, but not all of them.
-const (
-	firstYear = 1902
-	lastYear  = 2097
-)
-
-// A staged is a message in tmp.
-type staged struct {
-	disk, crlf int64
-	keywords   uint64 // bits of AppendOptions.Keywords
-	uid        uint32
-	system     mailbox.SystemFlags
-}
-
-// A stage writes messages into the tmp of a Maildir and gives them their names.
-type stage struct {
-	d      *Driver
-	dir    string
-	names  *namer
-	prefix string
-	items  []staged
-	open   []fsx.File
-	in     []byte
-	out    []byte
-	failed error
-}
-
-func (d *Driver) newStage(dir string) *stage {
-	s := &stage{d: d, dir: dir, names: newNamer(d.env.Host)}
-	s.prefix = s.names.next(d.env.Now())
-	return s
-}
-
-// tmp is the file of message i before it has its name.
-func (s *stage) tmp(i int) string { return fmt.Sprintf("tmp/%s.%d", s.prefix, i) }
-
-// add writes one message.
-func (s *stage) add(it mailbox.Item, st staged) (a mailbox.Altered, err error) {
-	path := s.dir + "/" + s.tmp(len(s.items))
-	f, err := s.d.fs.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, s.d.env.Config.MailboxMode)
-	if err != nil {
-		return a, err
-	}
-	s.items = append(s.items, st)
-	s.open = append(s.open, f)
-	last := &s.items[len(s.items)-1]
-	if err := s.text(f, it, last, &a); err != nil {
-		return a, err
-	}
-	if mode := s.d.env.Config.MailboxMode; mode&^0o700 != 0 { // others no umask takes away
-		if err := f.Chmod(mode); err != nil {
-			return a, err
-		}
-	}
-	date, ok := storable(it.Date, s.d.env.Now)
-	if !ok {
-		a.Dates++
-	}
-	if err := s.d.fs.Chtimes(path, time.Now(), date); err != nil {
-		return a, err
-	}
-	if date.Unix() != int64(int32(date.Unix())) { // not all file systems keep it
-		fi, err := f.Stat()
-		if err != nil {
-			return a, err
-		}
-		if !fi.ModTime().Equal(date) {
-			a.Dates++
-		}
-	}
-	if len(s.open) == inFlight {
-		return a, s.sync()
-	}
-	return a, nil
-}
-
-// storable is the time for a file: now for no date, or one that cannot be kept
-// (ok is false then). Seconds are kept, zones are not. A file of the first
-// second of 1970 would be taken for one whose date was lost.
-func storable(d mailbox.Date, now func() time.Time) (t time.Time, ok bool) {
-	if d.IsZero() {
-		return now().Truncate(time.Second), true
-	}
-	t = d.Time()
-	if d.Year < firstYear || d.Year > lastYear || d.Month == 0 || d.Day == 0 || t.Unix() == 0 {
-		return now().Truncate(time.Second), false
-	}
-	return t, true
-}
-
-// text writes the text of a message and counts it.
-func (s *stage) text(f fsx.File, it mailbox.Item, st *staged, a *mailbox.Altered) error {
-	if s.in == nil {
-		s.in = make([]byte, bufferSize)
-	}
-	var lf crlf.ToLF
-	var read int64
-	behind := fsx.NewBehind(f, 0)
-	s.out = s.out[:0]
-	write := func() error {
-		n, err := f.WriteAt(s.out, st.disk)
-		st.disk += int64(n)
-		behind.Wrote(st.disk)
-		s.out = s.out[:0]
-		return err
-	}
-	for {
-		n, err := it.Text.Read(s.in)
-		read += int64(n)
-		s.out = lf.Append(s.out, s.in[:n])
-		if err != nil && err != io.EOF {
-			return err
-		}
-		if len(s.out) >= bufferSize {
-			if err := write(); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			break
-		}
-	}
-	s.out = lf.Flush(s.out)
-	if it.Size >= 0 && read != it.Size {
-		return fmt.Errorf("message has %d octets, not %d as was said", read, it.Size)
-	}
-	a.LineEnds += lf.Bare
-	st.crlf = read + int64(lf.Bare)
-	return write()
-}
-
-// sync makes the texts that were written durable.
-func (s *stage) sync() error {
-	err := fsx.SyncAll(s.open)
-	return errors.Join(err, s.closeAll())
-}
-
-func (s *stage) closeAll() error {
-	var errs []error
-	for _, f := range s.open {
-		errs = append(errs, f.Close())
-	}
-	s.open = s.open[:0]
-	return errors.Join(errs...)
-}
-
-// steps give the messages their names. letters are those of keyword bits.
-func (s *stage) steps(letters func(bits uint64) uint32) []step {
-	steps := make([]step, len(s.items))
-	for i, st := range s.items {
-		name := fmt.Sprintf("%s,S=%d,W=%d", s.names.next(s.d.env.Now()), st.disk, st.crlf)
-		to := "new/" + name
-		if l := letters(st.keywords); st.system != 0 || l != 0 {
-			to = "cur/" + withFlags(name, st.system, l)
-		}
-		steps[i] = step{s.tmp(i), to}
-	}
-	return steps
-}
-
-// abort removes the messages that are still in tmp.
-func (s *stage) abort() error {
-	err := s.closeAll()
-	for i := range s.items {
-		err = errors.Join(err, ignoreGone(s.d.fs.Remove(s.dir+"/"+s.tmp(i))))
-	}
-	s.items = nil
-	return err
-}
 
 // A wish is the keywords that a delivery brings.
 type wish struct {
@@ -220,7 +42,7 @@ func (w *wish) staged(it mailbox.Item) (st staged, lost int) {
 			lost++
 		}
 	}
-	return staged{keywords: it.Flags.Keywords & w.room, system: it.Flags.System &^ mailbox.Recent}, lost
+	return staged{keywords: it.Flags.Keywords & w.room, uid: it.UID, system: it.Flags.System &^ mailbox.Recent}, lost
 }
 
 // letters are those of keyword bits.
@@ -286,18 +108,14 @@ func (a *addition) learn(names []string) error {
 	return err
 }
 
-// adopt gives letters to the keywords that Courier has kept, for Dovecot's file
-// of keywords takes their place.
+// adopt gives letters to the keywords of Courier's. Where there are none nobody
+// has to wait.
 func (a *addition) adopt() error {
 	all, err := a.d.readCourier(a.dir)
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	mb, err := a.d.open(a.ctx, a.n, mailbox.ReadWrite)
-	if err != nil {
-		return err
-	}
-	return errors.Join(mb.Store(mailbox.Set{}, mailbox.Replace, mailbox.FlagList{}), mb.Close())
+	return a.d.exclusive(a.ctx, a.dir, func(held *lock.Uidlist) error { return a.d.adopt(a.dir, held) })
 }
 
 func (d *Driver) usedLetters(dir string) (used uint32, err error) {
@@ -314,18 +132,6 @@ func (a *addition) Add(it mailbox.Item) (mailbox.Altered, error) {
 		return mailbox.Altered{}, errDone
 	}
 	return a.stage.take(it, &a.wish)
-}
-
-func (s *stage) take(it mailbox.Item, w *wish) (a mailbox.Altered, err error) {
-	if s.failed != nil {
-		return a, s.failed
-	}
-	st, lost := w.staged(it)
-	st.uid = it.UID
-	a, err = s.add(it, st)
-	a.Keywords += lost
-	s.failed = overQuota(err)
-	return a, s.failed
 }
 
 // Commit gives the messages their names. A single one is there by one rename,
@@ -348,7 +154,7 @@ func (a *addition) commit() error {
 	if len(s.items) == 0 && !a.wish.fresh {
 		return nil
 	}
-	if err := s.sync(); err != nil {
+	if err := s.texts.Sync(); err != nil {
 		return err
 	}
 	if len(s.items) == 1 && !a.wish.fresh {
@@ -452,6 +258,7 @@ func (d *Driver) appendNew(ctx context.Context, n mailbox.Name, o mailbox.Append
 		b.validity = max(1, uint32(d.env.Now().Unix()))
 	}
 	b.stage = d.newStage(b.hidden)
+	b.stage.direct = true
 	b.wish = newWish(slots{}, append(append([]string{}, o.Keywords...), d.env.Config.Keywords...), 0)
 	if err := b.begin(); err != nil {
 		return nil, d.says(n, path, errors.Join(err, b.Abort()))
@@ -510,10 +317,15 @@ func (b *newBox) Add(it mailbox.Item) (mailbox.Altered, error) {
 	if b.done {
 		return mailbox.Altered{}, errDone
 	}
-	if n := len(b.stage.items); b.keep && b.stage.failed == nil && (it.UID == 0 || n > 0 && it.UID <= b.stage.items[n-1].uid) {
-		b.stage.failed = fmt.Errorf("UID %d does not ascend", it.UID)
-	}
+	b.ascends(it.UID)
 	return b.stage.take(it, &b.wish)
+}
+
+// ascends makes a UID that is to be kept, and cannot be, an error.
+func (b *newBox) ascends(uid uint32) {
+	if n := len(b.stage.items); b.keep && b.stage.failed == nil && (uid == 0 || n > 0 && uid <= b.stage.items[n-1].uid) {
+		b.stage.failed = fmt.Errorf("UID %d does not ascend", uid)
+	}
 }
 
 // Commit publishes the mailbox, in the shape "replace".
@@ -532,21 +344,15 @@ func (b *newBox) Commit() (uids mailbox.UIDs, err error) {
 
 func (b *newBox) commit() (uids mailbox.UIDs, err error) {
 	s := b.stage
-	if err := s.sync(); err != nil {
+	if err := s.texts.Sync(); err != nil {
 		return uids, err
-	}
-	steps := s.steps(b.wish.letters)
-	for _, st := range steps {
-		if err := b.d.fs.Rename(b.hidden+"/"+st.from, b.hidden+"/"+st.to); err != nil {
-			return uids, err
-		}
 	}
 	if b.wish.fresh {
 		if err := b.d.writeWhole(b.hidden+"/"+keywordsFile, os.O_EXCL, b.wish.slots.print()); err != nil {
 			return uids, err
 		}
 	}
-	uids, list := b.list(steps)
+	uids, list := b.list()
 	if err := b.d.writeWhole(b.hidden+"/"+uidlistFile, os.O_EXCL, list); err != nil {
 		return uids, err
 	}
@@ -567,12 +373,12 @@ func (b *newBox) commit() (uids mailbox.UIDs, err error) {
 
 // list is the list of UIDs. Where they are not kept, the messages get theirs
 // when the mailbox is opened next, in this order: until then they are recent.
-func (b *newBox) list(steps []step) (uids mailbox.UIDs, text []byte) {
+func (b *newBox) list() (uids mailbox.UIDs, text []byte) {
 	var lines []byte
 	if b.keep {
 		uids.Validity = b.validity
 		for i, st := range b.stage.items {
-			lines = appendRecord(lines, st.uid, []byte(baseOf(steps[i].to)))
+			lines = appendRecord(lines, st.uid, []byte(baseOf(st.file)))
 			uids.Last = st.uid
 			if i == 0 {
 				uids.First = st.uid
@@ -605,7 +411,7 @@ func (b *newBox) Abort() error {
 		return nil
 	}
 	b.done = true
-	err := b.stage.closeAll()
+	err := b.stage.texts.Close()
 	if b.hidden != "" {
 		err = errors.Join(err, b.d.removeTree(b.hidden))
 	}

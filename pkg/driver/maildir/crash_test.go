@@ -107,6 +107,8 @@ func writers() []writer {
 		{"append to Courier's", "courier", "Maildir", add(mailbox.AppendOptions{Keywords: []string{"New"}}, 2)},
 		{"new", "dovecot", "new", add(mailbox.AppendOptions{New: true, Keywords: []string{"k"}}, 3)},
 		{"new with UIDs", "dovecot", "new", add(mailbox.AppendOptions{New: true, UIDValidity: 77}, 2)},
+		{"append from a Maildir", "dovecot", "Maildir", fromUnsynced(mailbox.AppendOptions{})},
+		{"new from a Maildir", "dovecot", "new", fromUnsynced(mailbox.AppendOptions{New: true})},
 		{"create", "dovecot", "new", func(d *Driver, _, fresh mailbox.Name) error { return d.Create(context.Background(), fresh) }},
 		{"flag of one", "dovecot", "Maildir", store(mailbox.One(2), mailbox.FlagList{System: mailbox.Draft})},
 		{"flags", "dovecot", "Maildir", store(mailbox.All, mailbox.FlagList{System: mailbox.Flagged | mailbox.Answered})},

@@ -69,7 +69,18 @@
 // A message is written into tmp and synced; many are written before the first
 // is waited for. Then it gets its name, in new, or in cur where it has flags, by
 // one rename, and the directory is synced, once for the whole delivery. Only
-// after that does Commit return.
+// after that does Commit return. Messages of a new mailbox, which nobody sees,
+// have their names at once.
+//
+// A message that is copied from another Maildir is not written anew, but its file
+// gets a second name, where a new file would be the same: on one file system, with
+// the owner, the group and the mode of those that are written (of which the first
+// message of a delivery is one), with the time that is the date, with right S=,
+// neither packed nor a symbolic link, into a directory without a default access
+// control list. Where that cannot be, for whatever reason, it is written. That is
+// safe as nobody ever writes to a message, and flags are in the name: all that
+// the two have in common is the text and the date. Who delivered the message need
+// not have synced it; so we do.
 //
 // A change of several messages (a delivery, an expunge, flags) writes a list of
 // its renames and removals first. What a power cut leaves:

@@ -42,8 +42,7 @@ func (d *Driver) Name() string { return "maildir" }
 const folderFile = "maildirfolder"
 
 func (d *Driver) fail(op, name string, err error) error {
-	var e *mailbox.Error
-	if err == nil || errors.As(err, &e) {
+	if _, said := errors.AsType[*mailbox.Error](err); said || err == nil {
 		return err
 	}
 	return &mailbox.Error{Op: op, Driver: d.Name(), Name: name, Off: -1, Err: overQuota(err)}

@@ -406,7 +406,7 @@ func (c *check) tmp() {
 		}
 	}))
 	for _, sub := range []string{"new", "cur"} {
-		err = errors.Join(err, ignoreGone(c.d.readEntries(c.dir+"/"+sub, func(e fs.DirEntry) {
+		err = errors.Join(err, ignoreGone(fsx.ReadDir(c.d.fs, c.dir+"/"+sub, func(e fs.DirEntry) {
 			if !isMessage(e) && !strings.HasPrefix(e.Name(), ".nfs") { // open files that were removed
 				c.stray(sub + "/" + e.Name())
 			}

@@ -29,6 +29,7 @@ type box struct {
 	opened   uint32       // the UID of the message that source is, 0 for none
 	ahead    *readahead.Reader
 	proof    *msgtext.Digests // of what is read, nil for none
+	linked   mailbox.Set      // messages whose files another mailbox has taken, since Witness
 	closed   bool
 }
 

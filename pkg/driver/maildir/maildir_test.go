@@ -159,6 +159,29 @@ func TestCourierKeywords(t *testing.T) {
 	}
 }
 
+// A delivery with a keyword gives letters to Courier's, but looks at no mail: what
+// is new stays so, and nothing has UIDs yet.
+func TestDeliveryAdoptsKeywords(t *testing.T) {
+	env := mailboxtest.NewEnv(t)
+	put(t, env.Home+"/box", map[string]string{
+		"cur/1.a:2,S": "x\n", "new/2.b": "x\n", "new/3.c": "x\n",
+		"courierimapkeywords/:list": "One\nTwo\n\n1.a:1\n2.b:0 1\n4.gone:0\n",
+	})
+	n := under(env, "box")
+	a, err := New(env).Append(ctx, n, mailbox.AppendOptions{Keywords: []string{"Three"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Abort()
+	for file, want := range map[string]bool{
+		"cur/1.a:2,Sa": true, "cur/2.b:2,ab": true, "new/3.c": true, keywordsFile: true, pendingFile: false, uidlistFile: false,
+	} {
+		if _, err := os.Stat(n.Path + "/" + file); (err == nil) != want {
+			t.Errorf("%s: got %v, want it there: %v", file, err, want)
+		}
+	}
+}
+
 // UIDs are those of Dovecot, else of Courier, else of mbsync.
 func TestSourcesOfUIDs(t *testing.T) {
 	files := map[string]string{

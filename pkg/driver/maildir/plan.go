@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
 )
@@ -265,19 +266,33 @@ func (p *planner) keepCourier() error {
 	if !any {
 		return nil
 	}
-	b := box{d: p.d, dir: p.dir, ix: p.ix}
-	if err := b.adopt(&p.slots); err != nil {
-		return err
+	used := p.ix.used()
+	for i, bits := range p.ix.foreign {
+		for _, name := range (mailbox.Flags{Keywords: bits}).Names(p.ix.table.names) {
+			if p.slots.create(name, used) < 0 {
+				return fmt.Errorf("%w: message %d has a keyword of Courier's for which there is no letter", mailbox.ErrUnsupported, i+1)
+			}
+		}
 	}
 	p.newSlots = true
 	p.step("adopt-keywords", none, 0, "write the keywords that Courier has kept by name into %s and the names of messages", keywordsFile)
 	for i := range p.ix.all {
-		if more := b.foreignLetters(&p.slots, i); more != 0 && p.file(i) != "" {
+		if more := p.foreignLetters(i); more != 0 && p.file(i) != "" {
 			e := &p.ix.all[i]
 			p.to[i] = "cur/" + withFlags(p.file(i)[4:], e.flags&^mailbox.Recent, e.letters|more)
 		}
 	}
 	return nil
+}
+
+// foreignLetters are those of the keywords that Courier keeps for message i.
+func (p *planner) foreignLetters(i int) (mask uint32) {
+	for _, name := range (mailbox.Flags{Keywords: p.ix.foreign[i]}).Names(p.ix.table.names) {
+		if n := p.slots.find(name); n >= 0 {
+			mask |= 1 << n
+		}
+	}
+	return mask
 }
 
 // keywordNames plans the file of keywords: names for all letters that are used.
@@ -386,7 +401,7 @@ func (p *planner) takeIn(dir string) error {
 	if !slices.Contains(parts[:], dir[4:]) {
 		return nil
 	}
-	return p.d.readEntries(p.dir+"/"+dir, func(e fs.DirEntry) {
+	return fsx.ReadDir(p.d.fs, p.dir+"/"+dir, func(e fs.DirEntry) {
 		name := e.Name()
 		if !isMessage(e) || !e.Type().IsRegular() || p.first(name[:baseLen([]byte(name))]) >= 0 {
 			return

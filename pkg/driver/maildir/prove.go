@@ -7,8 +7,18 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
-// sumUp reads what was not read, and sums up texts and bases.
+// sumUp reads what was not read, and sums up texts and bases. A message that was
+// taken with its file is not read: what is there is what was taken.
 func (b *box) sumUp(d *msgtext.Digests) (mailbox.Proof, error) {
+	for seq := range b.linked.Seqs(uint32(len(b.ix.all))) {
+		if i := int(seq) - 1; !d.Knows(i) {
+			fi, err := b.stat(i)
+			if err != nil {
+				return mailbox.Proof{}, err
+			}
+			d.Know(i, fi.Size(), identity(fi))
+		}
+	}
 	base := func(i int) []byte { return b.ix.base(&b.ix.all[i]) }
 	return d.Proof(base, func(i int) error {
 		if err := b.openText(i); err != nil {
@@ -42,7 +52,9 @@ func (b *box) Prove() (mailbox.Proof, error) {
 }
 
 // Witness begins to digest what is read.
-func (b *box) Witness() { b.proof = msgtext.NewDigests(len(b.ix.all)) }
+func (b *box) Witness() {
+	b.proof, b.linked = msgtext.NewDigests(len(b.ix.all)), mailbox.Set{}
+}
 
 // Witnessed returns the digest of what was read.
 func (b *box) Witnessed() (mailbox.Proof, error) {

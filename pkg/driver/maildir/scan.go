@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"io"
 	"io/fs"
 	"math"
 	"slices"
@@ -127,31 +126,9 @@ func (ix *index) used() (letters uint32) {
 	return letters
 }
 
-// readEntries calls each for what is in a directory, in no order, and leaves
-// its access time alone.
-func (d *Driver) readEntries(dir string, each func(e fs.DirEntry)) error {
-	f, err := fsx.OpenQuiet(d.fs, dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close() // read only
-	for {
-		entries, err := f.OS().ReadDir(1024)
-		for _, e := range entries {
-			each(e)
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// readNames is readEntries for their names.
+// readNames calls each for the names in a directory.
 func (d *Driver) readNames(dir string, each func(name string)) error {
-	return d.readEntries(dir, func(e fs.DirEntry) { each(e.Name()) })
+	return fsx.ReadDir(d.fs, dir, func(e fs.DirEntry) { each(e.Name()) })
 }
 
 // isMessage reports whether an entry of new or cur is a message: a file whose
@@ -225,7 +202,7 @@ func (d *Driver) scanOnce(dir string) (*index, error) {
 // readMessages calls each for the files of all messages, "new/X" and "cur/X".
 func (d *Driver) readMessages(dir string, each func(file string)) error {
 	for _, sub := range []string{"new/", "cur/"} {
-		err := d.readEntries(dir+"/"+sub[:3], func(e fs.DirEntry) {
+		err := fsx.ReadDir(d.fs, dir+"/"+sub[:3], func(e fs.DirEntry) {
 			if isMessage(e) {
 				each(sub + e.Name())
 			}

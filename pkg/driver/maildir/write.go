@@ -203,6 +203,11 @@ func (b *box) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error 
 }
 
 func (b *box) store(held *lock.Uidlist, set mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
+	if b.ix.courier != nil && (len(f.Keywords) > 0 || op == mailbox.Replace) {
+		if err := b.adopt(held); err != nil {
+			return err
+		}
+	}
 	if err := b.fresh(); err != nil {
 		return err
 	}
@@ -211,12 +216,6 @@ func (b *box) store(held *lock.Uidlist, set mailbox.Set, op mailbox.FlagOp, f ma
 		return err
 	}
 	before := s
-	own := b.ix.courier != nil && (len(f.Keywords) > 0 || op == mailbox.Replace)
-	if own {
-		if err := b.adopt(&s); err != nil {
-			return err
-		}
-	}
 	mask, err := lettersOf(&s, f.Keywords, op, b.ix.used())
 	if err != nil {
 		return err
@@ -224,29 +223,18 @@ func (b *box) store(held *lock.Uidlist, set mailbox.Set, op mailbox.FlagOp, f ma
 	g := mailbox.Flags{System: f.System &^ mailbox.Recent, Keywords: uint64(mask)}
 	want := func(i int) (mailbox.SystemFlags, uint32) {
 		e := &b.ix.all[i]
-		now := mailbox.Flags{System: e.flags &^ mailbox.Recent, Keywords: uint64(e.letters)}
-		if own {
-			now.Keywords |= uint64(b.foreignLetters(&s, i))
-		}
-		if set.Contains(uint32(i + 1)) {
-			now = now.Apply(op, g)
-		}
+		was := mailbox.Flags{System: e.flags &^ mailbox.Recent, Keywords: uint64(e.letters)}
+		now := was.Apply(op, g)
 		return now.System, uint32(now.Keywords)
 	}
 	c := change{d: b.d, dir: b.dir, lock: held}
-	if own {
-		err = c.replaceSlots(&s)
-	} else if s != before {
-		err = b.d.writeSlots(b.dir, &s)
+	if s != before {
+		if err := b.d.writeSlots(b.dir, &s); err != nil {
+			return err
+		}
 	}
-	if err != nil {
+	if err := b.rename(&c, set, want); err != nil {
 		return err
-	}
-	if err := b.rename(&c, set, own, want); err != nil {
-		return err
-	}
-	if own {
-		b.ix.courier = nil
 	}
 	b.ix.setTable(s)
 	return nil
@@ -273,27 +261,13 @@ func lettersOf(s *slots, names []string, op mailbox.FlagOp, used uint32) (mask u
 	return mask, nil
 }
 
-// adopt gives letters to the keywords that Courier has kept, so that Dovecot's
-// way may take their place.
-func (b *box) adopt(s *slots) error {
-	used := b.ix.used()
-	for i, bits := range b.ix.foreign {
-		for _, name := range (mailbox.Flags{Keywords: bits}).Names(b.ix.table.names) {
-			if s.create(name, used) < 0 {
-				return fmt.Errorf("%w: message %d has a keyword of Courier's for which there is no letter", mailbox.ErrUnsupported, i+1)
-			}
-		}
+// adopt gives letters to the keywords of Courier's.
+func (b *box) adopt(held *lock.Uidlist) error {
+	if err := b.d.adopt(b.dir, held); err != nil {
+		return err
 	}
-	return nil
-}
-
-func (b *box) foreignLetters(s *slots, i int) (mask uint32) {
-	for _, name := range (mailbox.Flags{Keywords: b.ix.foreign[i]}).Names(b.ix.table.names) {
-		if n := s.find(name); n >= 0 {
-			mask |= 1 << n
-		}
-	}
-	return mask
+	b.ix.courier = nil
+	return b.relocate()
 }
 
 // fresh finds messages that other programs have renamed, so that what is
@@ -306,11 +280,8 @@ func (b *box) fresh() error {
 	return b.relocate()
 }
 
-// rename gives the messages of a set, or all, the flags that want says.
-func (b *box) rename(c *change, set mailbox.Set, all bool, want func(i int) (mailbox.SystemFlags, uint32)) error {
-	if all {
-		set = mailbox.All
-	}
+// rename gives the messages of a set the flags that want says.
+func (b *box) rename(c *change, set mailbox.Set, want func(i int) (mailbox.SystemFlags, uint32)) error {
 	which := make([]int, len(c.steps))
 	next := func(i int) (step, bool) {
 		e := &b.ix.all[i]

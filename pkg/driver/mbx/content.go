@@ -57,10 +57,10 @@ func (w *window) fill(r io.ReaderAt, off, need int64) error {
 // Open streams message seq.
 func (b *box) Open(seq uint32) (mailbox.Content, error) {
 	if seq == 0 || seq > uint32(len(b.index)) {
-		return nil, b.d.fail("read", b.name, fmt.Errorf("no message %d", seq))
+		return nil, b.Fail("read", fmt.Errorf("no message %d", seq))
 	}
-	if b.broken != nil {
-		return nil, b.d.fail("read", b.name, b.broken)
+	if b.Broken != nil {
+		return nil, b.Fail("read", b.Broken)
 	}
 	r := &b.index[seq-1]
 	b.opened = r.text()
@@ -73,8 +73,8 @@ func (b *box) Open(seq uint32) (mailbox.Content, error) {
 func (b *box) piece(off, want int64) ([]byte, error) {
 	off += b.opened
 	if len(b.win.at(off)) == 0 {
-		if err := b.win.fill(b.f, off, want); err != nil {
-			return nil, b.d.fail("read", b.name, err)
+		if err := b.win.fill(b.F, off, want); err != nil {
+			return nil, b.Fail("read", err)
 		}
 	}
 	p := b.win.at(off)

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
-	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
 
@@ -26,21 +24,11 @@ func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 
 // createNew begins the file of a new mailbox.
 func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (*fsx.NewFile, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	path, err := d.Place(n)
 	if err != nil {
 		return nil, err
 	}
-	if path[len(path)-1] == '/' {
-		return nil, mailbox.ErrName
-	}
-	f, err := fsx.CreateNew(d.FS, path, d.env.Config.MailboxMode, d.env.Config.DirMode)
-	if err != nil && !errors.Is(err, fsx.ErrInUse) {
-		err = mailbox.Sayf(flocked.Classify(err), "Can't create mailbox node %s: %s", path, node.Reason(err))
-	}
-	return f, err
+	return d.files().CreateNew(ctx, path)
 }
 
 // newBlock is the block of a new mailbox.
@@ -56,41 +44,34 @@ func (d *Driver) newBlock() block {
 
 // Delete removes n. Nobody else may have it open.
 func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
-	err := d.alone(ctx, n, func(path string) error { return node.Delete(d.FS, n, path) })
+	path, err := d.Place(n)
+	if err == nil {
+		err = d.files().Delete(ctx, n, path, d.ours)
+	}
 	return d.fail("delete", n, err)
 }
 
 // Rename gives from the name to. Nobody else may have it open. Where INBOX
 // goes away a new one is made.
 func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
-	err := d.alone(ctx, from, func(path string) error {
-		target, err := d.Place(to)
-		if err != nil {
-			return err
-		}
-		to.Path = target
-		return node.Rename(d.FS, from, to, path, d.env.Config)
-	})
+	path, err := d.Place(from)
+	if err == nil {
+		to.Path, err = d.Place(to)
+	}
+	if err == nil {
+		err = d.files().Rename(ctx, from, to, path, d.ours)
+	}
 	if err == nil && from.Inbox {
 		err = d.Create(ctx, from)
 	}
 	return d.fail("rename", from, err)
 }
 
-// alone calls do while nobody else has the mailbox open.
-func (d *Driver) alone(ctx context.Context, n mailbox.Name, do func(path string) error) error {
-	path, err := d.Place(n)
-	if err != nil {
-		return err
+// ours returns an error where f is not of the format.
+func (d *Driver) ours(f fsx.File) error {
+	_, ok, err := readBlock(f)
+	if err == nil && !ok {
+		err = mailbox.ErrFormat
 	}
-	return d.files().Alone(ctx, n, path, func(f fsx.File) error {
-		_, ok, err := readBlock(f)
-		if err == nil && !ok {
-			err = mailbox.ErrFormat
-		}
-		if err == nil {
-			err = do(path)
-		}
-		return err
-	})
+	return err
 }

@@ -14,8 +14,8 @@ import (
 // reclaims their space later. Both ways go through the journal: it happens as
 // a whole or not at all.
 func (b *box) Expunge(s mailbox.Set) (int, error) {
-	if b.readOnly {
-		return 0, b.d.fail("expunge", b.name, mailbox.Sayf(mailbox.ErrReadOnly, "Expunge ignored on readonly mailbox"))
+	if b.ReadOnly {
+		return 0, b.Fail("expunge", mailbox.Sayf(mailbox.ErrReadOnly, "Expunge ignored on readonly mailbox"))
 	}
 	n := 0
 	err := b.change(func() (err error) {
@@ -23,7 +23,7 @@ func (b *box) Expunge(s mailbox.Set) (int, error) {
 		return err
 	})
 	if err != nil {
-		return 0, b.d.fail("expunge", b.name, err)
+		return 0, b.Fail("expunge", err)
 	}
 	if n > 0 {
 		b.d.env.Notify(mailbox.Info, fmt.Sprintf("Expunged %d messages", n))
@@ -70,11 +70,11 @@ func (b *box) doomed(s mailbox.Set) (n int, err error) {
 // nobody else has the mailbox open. That it cannot is no reason to fail. The
 // caller holds the temp lock.
 func (b *box) reclaim() error {
-	if b.readOnly || !b.hole || b.broken != nil {
+	if b.ReadOnly || !b.hole || b.Broken != nil {
 		return nil
 	}
 	_, reclaimed, err := b.tryCompact(mailbox.Set{})
-	if err != nil && b.broken == nil {
+	if err != nil && b.Broken == nil {
 		b.d.env.Notify(mailbox.Warn, fmt.Sprintf("Can't reclaim expunged space: %v", err))
 		err = nil
 	}
@@ -90,21 +90,21 @@ func (b *box) tellReclaimed(n int64) {
 
 // tryCompact compacts the mailbox if nobody else has it open.
 func (b *box) tryCompact(s mailbox.Set) (done bool, reclaimed int64, err error) {
-	done, err = flocked.TryExclusive(b.f)
+	done, err = flocked.TryExclusive(b.F)
 	if done {
 		reclaimed, err = b.compact(s)
 	}
-	return done, reclaimed, errors.Join(err, b.d.files().Share(bg, b.f))
+	return done, reclaimed, errors.Join(err, b.Files.Share(bg, b.F))
 }
 
 // compact moves what is to stay to the start of the file: all messages but
 // those of s, and what has arrived since we looked. Expunged records go.
 func (b *box) compact(s mailbox.Set) (reclaimed int64, err error) {
-	fi, err := b.f.Stat()
+	fi, err := b.F.Stat()
 	if err != nil {
 		return 0, err
 	}
-	c := b.d.files().Compact(b.f, blockSize)
+	c := b.Files.Compact(b.F, blockSize)
 	kept := make([]record, 0, len(b.index))
 	for i := range b.index {
 		r := b.index[i]
@@ -118,31 +118,21 @@ func (b *box) compact(s mailbox.Set) (reclaimed int64, err error) {
 		r.off = at
 		kept = append(kept, r)
 	}
-	end, err := c.Keep(b.end, fi.Size()-b.end)
+	end, err := c.Keep(b.End, fi.Size()-b.End)
 	if err != nil {
 		return 0, errors.Join(err, c.Abort())
 	}
 	if err := c.Commit(); err != nil {
-		b.broken = b.moved(err, fi.Size())
+		b.Moved(err, fi.Size())
 		return 0, err
 	}
-	b.index, b.end, b.hole = kept, end, false
+	b.index, b.End, b.hole = kept, end, false
 	b.win.n = 0
 	b.count()
 	if c.End() == fi.Size() {
 		return 0, nil
 	}
-	return fi.Size() - c.End(), b.touch()
-}
-
-// moved returns the error err of a compaction if it has, or may have, begun to
-// move messages: offsets are not to be trusted any more.
-func (b *box) moved(err error, size int64) error {
-	fi, statErr := b.f.Stat()
-	if errors.Is(err, journal.ErrUnfinished) || statErr != nil || fi.Size() != size {
-		return err
-	}
-	return nil
+	return fi.Size() - c.End(), b.Touch()
 }
 
 // mark marks the messages of s as expunged, and drops them from the index.
@@ -150,11 +140,11 @@ func (b *box) mark(s mailbox.Set) error {
 	if !b.has(s) {
 		return nil
 	}
-	fi, err := b.f.Stat()
+	fi, err := b.F.Stat()
 	if err != nil {
 		return err
 	}
-	j, err := journal.New(b.f, b.d.journal())
+	j, err := journal.New(b.F, b.d.journal())
 	if err != nil {
 		return err
 	}
@@ -172,7 +162,7 @@ func (b *box) mark(s mailbox.Set) error {
 	}
 	b.index, b.hole = kept, true
 	b.count()
-	return b.alert()
+	return b.Alert()
 }
 
 // journalMarks writes the marks, and ours into the file block.

@@ -3,7 +3,6 @@ package mbx
 import (
 	"errors"
 
-	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
@@ -13,18 +12,18 @@ import (
 // but no message unreadable. What counts as the old flags is what the file
 // has: others may have changed them.
 func (b *box) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
-	return b.d.fail("store", b.name, b.change(func() error { return b.store(s, op, f) }))
+	return b.Fail("store", b.change(func() error { return b.store(s, op, f) }))
 }
 
 // change calls do with the temp lock held and the file block read.
 func (b *box) change(do func() error) error {
-	if b.broken != nil {
-		return b.broken
+	if b.Broken != nil {
+		return b.Broken
 	}
-	if b.readOnly {
+	if b.ReadOnly {
 		return mailbox.ErrReadOnly
 	}
-	held, err := b.d.tempLock(bg, b.f)
+	held, err := b.d.tempLock(bg, b.F)
 	if err != nil {
 		return err
 	}
@@ -40,16 +39,8 @@ func (b *box) look() error {
 	if err := b.finishChange(); err != nil {
 		return err
 	}
-	fi, err := b.f.Stat()
-	if err != nil {
+	if err := b.Session.Look(); err != nil {
 		return err
-	}
-	if fi.Size() < b.end {
-		return flocked.Shrank(b.end, fi.Size())
-	}
-	if !fi.ModTime().Equal(b.changed) {
-		b.sweep = true
-		b.changed = fi.ModTime()
 	}
 	return b.readBlock()
 }
@@ -76,14 +67,14 @@ func (b *box) store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error 
 			return err
 		}
 	}
-	if err := b.f.Sync(); err != nil {
+	if err := b.F.Sync(); err != nil {
 		return err
 	}
 	for _, c := range changed {
 		b.index[c.seq-1] = c.record
 	}
 	b.count()
-	return b.alert()
+	return b.Alert()
 }
 
 // toFlags looks the keywords up, and creates those that are to be set.
@@ -158,7 +149,7 @@ func (b *box) signBlock(created bool) error {
 		return err
 	}
 	if created { // before messages bear them
-		return b.f.Sync()
+		return b.F.Sync()
 	}
 	return nil
 }

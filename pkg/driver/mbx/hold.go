@@ -16,25 +16,26 @@ func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, err
 	if err != nil {
 		return nil, err
 	}
-	b := &box{d: d, name: n, path: path, readOnly: true, end: blockSize}
-	b.f, b.held, err = d.files().Hold(ctx, path)
+	b := d.newBox(n, path)
+	b.ReadOnly = true
+	b.F, b.Held, err = d.files().Hold(ctx, path)
 	if err != nil {
 		return nil, d.fail("open", n, err)
 	}
 	if err = b.parseHeld(); err != nil {
-		return nil, d.fail("open", n, errors.Join(err, b.held.Release(), b.f.Close()))
+		return nil, d.fail("open", n, errors.Join(err, b.Held.Release(), b.F.Close()))
 	}
-	b.first = b.end
+	b.First = b.End
 	return b, nil
 }
 
 func (b *box) parseHeld() error {
-	_, ok, err := readBlock(b.f)
+	_, ok, err := readBlock(b.F)
 	if err == nil && !ok {
 		err = mailbox.ErrFormat
 	}
 	if err == nil {
-		err = b.d.heal(b.f)
+		err = b.d.heal(b.F)
 	}
 	if err == nil {
 		err = b.parse()

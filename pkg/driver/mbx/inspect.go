@@ -27,14 +27,15 @@ func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 		return mailbox.Inspection{}, err
 	}
 	return inspect.Run(ctx, look, func(f *inspect.File) error {
-		return (&inspection{File: f, d: d}).run()
+		return (&inspection{File: f, d: d, told: n.Format == d.Name()}).run()
 	})
 }
 
 // An inspection looks at one file.
 type inspection struct {
 	*inspect.File
-	d *Driver
+	d    *Driver
+	told bool // that the file is of the format need not be seen
 
 	block    block
 	hasBlock bool   // what the block says is known
@@ -102,6 +103,9 @@ func (i *inspection) run() error {
 		}
 	}
 	i.uidLast()
+	if i.told && !i.hasBlock && i.seq == 0 && i.Err == nil {
+		return mailbox.ErrFormat
+	}
 	return i.Err
 }
 

@@ -16,9 +16,9 @@ const maxShift = 16
 // Nothing is reported when ok is false: the file has nothing of this format.
 func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 	shift, found := findFirst(head)
-	if found && nuls(head) >= blockSize {
-		found = false // see below
-	}
+	zeroed := len(head) > blockSize && nuls(head) >= blockSize
+	behind := zeroed && found && shift == 0
+	found = found && !zeroed
 	if found && shift < -maxShift && len(head) > blockSize && lineEnds(head[blockSize:]) > 0 && i.isAgain(head[blockSize+shift:]) {
 		i.Damage("mbx.block-stale", int64(blockSize+shift), 0, "a message stands in the first %d octets that is behind them once more: names of keywords may be lost", blockSize)
 		shift, i.badTable = 0, true // a sector of another place
@@ -64,9 +64,9 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 			n++
 		}
 		i.Damage("mbx.magic", int64(n), 0, "file does not begin with the mark of the format, *mbx*, but messages follow: no reader knows it")
-	case len(head) > blockSize && nuls(head) >= blockSize && i.hasRecords():
+	case zeroed && (behind || i.told || i.hasRecords()):
 		i.Damage("mbx.block-lost", 0, 0, "first %d octets are NULs, but messages follow: the keywords, UIDVALIDITY and UIDLAST are lost", blockSize)
-	case !foreign(head) && i.hasChain():
+	case i.told || !foreign(head) && i.hasChain():
 		i.Damage("mbx.block-lost", 0, 0, "beginning of the file is lost, with the keywords, UIDVALIDITY and UIDLAST, but messages follow")
 		return 0, true
 	default:

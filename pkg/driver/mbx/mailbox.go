@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"io"
 	"iter"
 	"os"
-	"time"
 
 	"mailutil/pkg/internal/flocked"
-	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/lock"
@@ -20,30 +17,20 @@ import (
 // A box is one open mailbox. As long as it is open it holds the shared lock on
 // the file: nobody moves messages.
 type box struct {
-	d        *Driver
-	name     mailbox.Name
-	path     string
-	f        fsx.File
-	readOnly bool
-	held     lock.Held // of Hold, nil elsewhere: nobody else gets at the file
+	flocked.Session
+	d *Driver
 
-	block   block
-	onDisk  uint32 // UIDVALIDITY of the file, 0 until it was read
-	index   []record
-	end     int64     // octets parsed
-	first   int64     // the size when it was opened
-	changed time.Time // mtime that we know
-	sweep   bool      // others may have changed flags: read them again
-	news    bool      // others changed what Ping has not told yet
-	hole    bool      // expunged records stand before others
-	snarfed time.Time // when the spool was looked at last
+	block  block
+	onDisk uint32 // UIDVALIDITY of the file, 0 until it was read
+	index  []record
+	news   bool // others changed what Ping has not told yet
+	hole   bool // expunged records stand before others
 
 	recent, unseen uint32
 
 	win    window
 	text   msgtext.Text
 	opened int64 // where the text in the file begins that is open
-	broken error // a change was interrupted: offsets are not known
 }
 
 var _ mailbox.Prover = (*box)(nil)
@@ -57,11 +44,16 @@ func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mail
 	if err != nil {
 		return nil, err
 	}
-	b := &box{d: d, name: n, path: path, readOnly: m == mailbox.ReadOnly}
+	b := d.newBox(n, path)
+	b.ReadOnly = m == mailbox.ReadOnly
 	if err := b.open(ctx); err != nil {
 		return nil, d.fail("open", n, err)
 	}
 	return b, nil
+}
+
+func (d *Driver) newBox(n mailbox.Name, path string) *box {
+	return &box{d: d, Session: flocked.Session{Files: d.files(), Name: n, Path: path, Spool: d.spool, End: blockSize}}
 }
 
 // open opens the file and reads it for the first time.
@@ -70,12 +62,11 @@ func (b *box) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.end = blockSize
 	err = b.catchUp(ctx)
 	if err := errors.Join(err, held.Release()); err != nil {
-		return errors.Join(err, b.f.Close())
+		return errors.Join(err, b.F.Close())
 	}
-	b.first = b.end
+	b.First = b.End
 	if len(b.index) == 0 {
 		b.d.env.Notify(mailbox.Info, "Mailbox is empty")
 	}
@@ -85,15 +76,15 @@ func (b *box) open(ctx context.Context) error {
 // openFile opens the file and takes its locks; the temp lock is for the caller
 // to release.
 func (b *box) openFile(ctx context.Context) (held lock.Held, err error) {
-	if !b.readOnly {
-		b.f, held, err = b.d.openLocked(ctx, b.path, os.O_RDWR)
+	if !b.ReadOnly {
+		b.F, held, err = b.d.openLocked(ctx, b.Path, os.O_RDWR)
 		if err == nil || !flocked.MayNotWrite(err) {
 			return held, err
 		}
 		b.d.env.Notify(mailbox.Warn, "Can't get write access to mailbox, access is readonly")
-		b.readOnly = true
+		b.ReadOnly = true
 	}
-	b.f, held, err = b.d.openLocked(ctx, b.path, os.O_RDONLY)
+	b.F, held, err = b.d.openLocked(ctx, b.Path, os.O_RDONLY)
 	return held, err
 }
 
@@ -106,12 +97,12 @@ func (b *box) catchUp(ctx context.Context) error {
 	if err := b.parse(); err != nil {
 		return err
 	}
-	if b.sweep {
+	if b.Sweep {
 		if err := b.readFlags(); err != nil {
 			return err
 		}
 	}
-	if b.snarfDue() {
+	if b.SnarfDue() {
 		b.snarf(ctx)
 		if err := b.finishChange(); err != nil {
 			return err
@@ -126,10 +117,10 @@ func (b *box) catchUp(ctx context.Context) error {
 // Status tells what is known.
 func (b *box) Status() mailbox.Status {
 	return mailbox.Status{
-		Driver: b.d.Name(), Path: b.path,
+		Driver: b.d.Name(), Path: b.Path,
 		Messages: uint32(len(b.index)), Recent: b.recent, Unseen: b.unseen,
 		UIDValidity: b.block.validity, UIDNext: b.block.uidLast + 1,
-		Keywords: b.block.names(), ReadOnly: b.readOnly,
+		Keywords: b.block.names(), ReadOnly: b.ReadOnly,
 	}
 }
 
@@ -172,29 +163,17 @@ func (b *box) message(seq, named uint32) mailbox.Message {
 	return m
 }
 
-// Ping looks for what others did. As in the original the file is read only
-// when its size or its modification time changed, or it is empty, or new mail
-// may be in the spool.
+// Ping looks for what others did.
 func (b *box) Ping() (bool, error) {
 	changed, err := b.ping(bg)
-	return changed, b.d.fail("ping", b.name, err)
+	return changed, b.Fail("ping", err)
 }
 
 func (b *box) ping(ctx context.Context) (bool, error) {
-	if b.held != nil || b.broken != nil {
-		return false, b.broken
-	}
-	fi, err := b.f.Stat()
-	if err != nil {
+	if news, err := b.News(len(b.index) == 0); !news || err != nil {
 		return false, err
 	}
-	if !fi.ModTime().Equal(b.changed) {
-		b.sweep = true
-	}
-	if fi.Size() == b.end && !b.sweep && len(b.index) > 0 && !b.snarfDue() {
-		return false, nil
-	}
-	held, err := b.d.tempLock(ctx, b.f)
+	held, err := b.d.tempLock(ctx, b.F)
 	if err != nil {
 		return false, err
 	}
@@ -228,23 +207,17 @@ func (b *box) summary() uint64 {
 // Close reclaims space that expunged records take, as far as nobody else has
 // the mailbox open, and gives the locks up.
 func (b *box) Close() error {
-	if b.f == nil {
+	if b.F == nil {
 		return nil
 	}
-	err := b.lastReclaim()
-	if b.held != nil {
-		err = errors.Join(err, b.held.Release())
-	}
-	err = errors.Join(err, b.f.Close())
-	b.f = nil
-	return b.d.fail("close", b.name, err)
+	return b.Fail("close", errors.Join(b.lastReclaim(), b.Session.Close()))
 }
 
 func (b *box) lastReclaim() error {
-	if !b.hole || b.readOnly || b.broken != nil {
+	if !b.hole || b.ReadOnly || b.Broken != nil {
 		return nil
 	}
-	held, err := b.d.tempLock(bg, b.f)
+	held, err := b.d.tempLock(bg, b.F)
 	if err != nil {
 		return err
 	}
@@ -256,28 +229,5 @@ var seed = maphash.MakeSeed()
 
 // Prove digests the octets that were there when the mailbox was opened.
 func (b *box) Prove() (mailbox.Proof, error) {
-	proof, err := b.prove()
-	return proof, b.d.fail("read", b.name, err)
-}
-
-func (b *box) prove() (mailbox.Proof, error) {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	buf := b.win.take()
-	for off := int64(0); off < b.first; {
-		n, err := b.f.ReadAt(buf[:min(int64(len(buf)), b.first-off)], off)
-		if n == 0 && err == io.EOF {
-			return mailbox.Proof{}, mailbox.ErrChanged
-		}
-		if err != nil && err != io.EOF {
-			return mailbox.Proof{}, err
-		}
-		h.Write(buf[:n])
-		off += int64(n)
-	}
-	fi, err := b.f.Stat()
-	if err != nil {
-		return mailbox.Proof{}, err
-	}
-	return mailbox.Proof{Size: b.first, Digest: h.Sum64(), Now: fi.Size()}, nil
+	return b.Session.Prove(seed)
 }

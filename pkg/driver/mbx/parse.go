@@ -2,30 +2,29 @@ package mbx
 
 import (
 	"slices"
-	"time"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/mailbox"
 )
 
-// parse reads the records behind b.end and gives them UIDs. A read-write
+// parse reads the records behind b.End and gives them UIDs. A read-write
 // session then writes those, and that the messages are not recent any more.
 // After an error the index is as it was and nothing has been written. The
 // caller holds the temp lock.
 func (b *box) parse() error {
-	fi, err := b.f.Stat()
+	fi, err := b.F.Stat()
 	if err != nil {
 		return err
 	}
-	if fi.Size() < b.end && b.first > 0 {
-		return flocked.Shrank(b.end, fi.Size())
+	if fi.Size() < b.End && b.First > 0 {
+		return flocked.Shrank(b.End, fi.Size())
 	}
 	if err := b.readBlock(); err != nil {
 		return err
 	}
 	n := b.numbering(false)
-	index, hole, err := b.scan(b.index, b.end, fi.Size(), n)
+	index, hole, err := b.scan(b.index, b.End, fi.Size(), n)
 	if err == errNoUIDs {
 		n = b.numbering(true)
 		index, hole, err = b.scan(nil, blockSize, fi.Size(), n)
@@ -33,12 +32,12 @@ func (b *box) parse() error {
 	if err != nil {
 		return err
 	}
-	grew := fi.Size() > b.end
-	b.index, b.hole, b.end = index, b.hole || hole, fi.Size()
+	grew := fi.Size() > b.End
+	b.index, b.hole, b.End = index, b.hole || hole, fi.Size()
 	b.block.validity, b.block.uidLast = n.validity, n.uidLast
 	b.count()
-	b.changed = fi.ModTime()
-	if b.readOnly {
+	b.Changed = fi.ModTime()
+	if b.ReadOnly {
 		return nil
 	}
 	return b.save(n.rebuilt, grew)
@@ -47,24 +46,24 @@ func (b *box) parse() error {
 // readBlock reads the file block again: others may have given UIDs, created
 // keywords or changed flags.
 func (b *box) readBlock() error {
-	k, ok, err := readBlock(b.f)
+	k, ok, err := readBlock(b.F)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return mailbox.Sayf(mailbox.ErrFormat, "Not a MBX-format mailbox: %.80s", b.name.Text)
+		return mailbox.Sayf(mailbox.ErrFormat, "Not a MBX-format mailbox: %.80s", b.Name.Text)
 	}
 	known, validity := b.block, b.onDisk
 	b.block, b.onDisk = k, k.validity
 	if known.pid != 0 && !samePID(known.pid, k.pid) {
-		b.sweep = true
+		b.Sweep = true
 	}
 	switch {
 	case validity == 0: // for the first time
 	case validity != k.validity: // others gave new numbers
-		b.sweep, b.news = true, true
+		b.Sweep, b.news = true, true
 		return b.refresh()
-	case b.readOnly: // it knows numbers that no file holds
+	case b.ReadOnly: // it knows numbers that no file holds
 		b.block.validity, b.block.uidLast = known.validity, max(k.uidLast, known.uidLast)
 	}
 	return nil
@@ -94,7 +93,7 @@ func (b *box) warnUID(uid, seq uint32) {
 // scan adds the visible records of [from, size) to index. hole says whether
 // expunged ones stand before others.
 func (b *box) scan(index []record, from, size int64, n *numbering) (_ []record, hole bool, err error) {
-	s := newScanner(b.f, from, size)
+	s := newScanner(b.F, from, size)
 	local := b.d.env.Now().Location()
 	end := int64(blockSize)
 	if len(index) > 0 {
@@ -135,13 +134,13 @@ func (b *box) save(rebuilt, grew bool) error {
 		return nil
 	}
 	if n == 0 && !rebuilt {
-		return b.told(b.d.files().Read(b.f, b.path))
+		return b.Read()
 	}
 	b.block.hasPID = true
 	if err := b.writeBlock(); err != nil {
 		return err
 	}
-	if err := b.f.Sync(); err != nil {
+	if err := b.F.Sync(); err != nil {
 		return err
 	}
 	for i := range b.index {
@@ -156,11 +155,11 @@ func (b *box) save(rebuilt, grew bool) error {
 		r.unsaved = false
 	}
 	if n > 0 {
-		if err := b.f.Sync(); err != nil {
+		if err := b.F.Sync(); err != nil {
 			return err
 		}
 	}
-	return b.touch()
+	return b.Touch()
 }
 
 // writeBlock is a patch of the 2048 octets at the start. They are 4 sectors: a
@@ -168,7 +167,7 @@ func (b *box) save(rebuilt, grew bool) error {
 // the name of a keyword that nothing bears yet.
 func (b *box) writeBlock() error {
 	b.onDisk = b.block.validity
-	return writeBlock(b.f, &b.block)
+	return writeBlock(b.F, &b.block)
 }
 
 func writeBlock(f fsx.File, k *block) error {
@@ -183,21 +182,7 @@ func writeBlock(f fsx.File, k *block) error {
 // patch writes flags and UID of r: 21 octets, which lie in one sector or two.
 func (b *box) patch(r *record) error {
 	var buf [flagsLen]byte
-	_, err := b.f.WriteAt(appendFlags(buf[:0], r.keywords, r.flags, r.uid), r.patch())
-	return err
-}
-
-// touch sets the times as after a change by the original.
-func (b *box) touch() error { return b.told(b.d.files().Touch(b.f, b.path, b.changed)) }
-
-// alert is touch after a change that sessions of the original should see.
-func (b *box) alert() error { return b.told(b.d.files().Alert(b.f, b.path, b.changed)) }
-
-// told takes a modification time that is ours.
-func (b *box) told(written time.Time, err error) error {
-	if err == nil {
-		b.changed = written
-	}
+	_, err := b.F.WriteAt(appendFlags(buf[:0], r.keywords, r.flags, r.uid), r.patch())
 	return err
 }
 
@@ -209,7 +194,7 @@ func (b *box) readFlags() error {
 	}
 	kept := slices.DeleteFunc(b.index, func(r record) bool { return r.flags&bitExpunged != 0 })
 	b.hole = b.hole || len(kept) < len(b.index)
-	b.index, b.sweep = kept, false
+	b.index, b.Sweep = kept, false
 	b.count()
 	return nil
 }
@@ -230,9 +215,9 @@ func (b *box) refresh() error {
 func (b *box) readFlagsOf(r *record, seq uint32) error {
 	var buf [semiBack - len("\r\n")]byte
 	off := r.text() - semiBack
-	if n, err := b.f.ReadAt(buf[:], off); n < len(buf) {
-		if fi, statErr := b.f.Stat(); statErr == nil && fi.Size() < b.end {
-			return mailbox.Sayf(mailbox.ErrChanged, "Mailbox shrank from %d to %d in flag read!", b.end, fi.Size())
+	if n, err := b.F.ReadAt(buf[:], off); n < len(buf) {
+		if fi, statErr := b.F.Stat(); statErr == nil && fi.Size() < b.End {
+			return mailbox.Sayf(mailbox.ErrChanged, "Mailbox shrank from %d to %d in flag read!", b.End, fi.Size())
 		}
 		return err
 	}

@@ -176,6 +176,9 @@ func (p *planner) setAside(c *piece, salvage bool, why string) {
 }
 
 func (p *planner) junk(c *piece) error {
+	if done, err := p.letters(c); done || err != nil {
+		return err
+	}
 	b := make([]byte, min(c.end-c.off, 64<<10))
 	if _, err := p.from.ReadAt(b, c.off); err != nil && err != io.EOF {
 		return err

@@ -6,35 +6,28 @@ import (
 	"path/filepath"
 
 	"mailutil/pkg/internal/flocked"
-	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
-// A recorder turns items into records, as the same octets go to a new mailbox
-// and to the end of an old one.
+// A recorder writes records with the keywords and UIDs that the format holds.
 type recorder struct {
+	*flocked.Recorder
 	d     *Driver
-	out   io.Writer
 	block *block // keywords are created here, in memory
 	o     mailbox.AppendOptions
-	dir   string // for spooled texts
-
 	bits  []uint32 // of o.Keywords; 0 where not looked up, or not possible
-	count int
-	first uint32 // UIDs kept
+	first uint32   // UIDs kept
 	last  uint32
-	line  []byte
-	buf   []byte
-
-	broken error // why nothing may be added any more
 }
 
-func newRecorder(d *Driver, out io.Writer, k *block, o mailbox.AppendOptions, path string) *recorder {
-	r := &recorder{d: d, out: out, block: k, o: o, dir: filepath.Dir(path), bits: make([]uint32, len(o.Keywords)), buf: make([]byte, 64<<10)}
+// newRecorder returns what writes to to, of the mailbox at path.
+func newRecorder(d *Driver, to io.Writer, k *block, o mailbox.AppendOptions, path string) *recorder {
+	r := &recorder{d: d, block: k, o: o, bits: make([]uint32, len(o.Keywords))}
 	for i := range o.Keywords {
 		r.keyword(i)
 	}
+	r.Recorder = &flocked.Recorder{To: to, Dir: filepath.Dir(path), Most: maxSize, Line: r.appendLine}
 	return r
 }
 
@@ -50,61 +43,12 @@ func (r *recorder) keyword(i int) uint32 {
 	return r.bits[i]
 }
 
-// add writes one record. After an error nothing more can be added, but for a
-// message that is refused: it has written nothing.
-func (r *recorder) add(it mailbox.Item) (a mailbox.Altered, err error) {
-	if r.broken != nil {
-		return a, r.broken
-	}
-	write := func(w io.Writer) error {
-		_, err := io.CopyBuffer(w, it.Text, r.buf)
-		return err
-	}
-	if it.Size < 0 {
-		text := spool.Spool{Dir: r.dir}
-		defer text.Close() // nothing that is kept
-		if it.Size, err = io.CopyBuffer(&text, it.Text, r.buf); err != nil {
-			return a, r.fail(err)
-		}
-		write = func(w io.Writer) error {
-			_, err := text.WriteTo(w)
-			return err
-		}
-	}
-	switch {
-	case it.Size == 0: // no reader of the format would take it
-		return a, mailbox.Sayf(mailbox.ErrUnsupported, "Append of zero-length message")
-	case it.Size > maxSize:
-		return a, fmt.Errorf("%w: a message of %d octets", mailbox.ErrUnsupported, it.Size)
-	}
-	if a, err = r.writeLine(it); err == nil {
-		err = flocked.Exactly(r.out, it.Size, write)
-	}
-	if err != nil {
-		return a, r.fail(err)
-	}
-	r.count++
-	return a, nil
-}
-
-func (r *recorder) fail(err error) error {
-	r.broken = fmt.Errorf("an earlier message failed: %w", err)
-	return err
-}
-
-// writeLine writes the internal line of it, as far as the format can hold what
-// it says.
-func (r *recorder) writeLine(it mailbox.Item) (a mailbox.Altered, err error) {
+// appendLine appends the internal line of it to b.
+func (r *recorder) appendLine(b []byte, it mailbox.Item, size int64) ([]byte, mailbox.Altered, error) {
+	date, now, a := r.d.files().Date(it)
 	uid, err := r.uid(it.UID)
 	if err != nil {
-		return a, err
-	}
-	date, now := it.Date, it.Date.IsZero()
-	if !now && !flocked.Storable(date) {
-		a.Dates, now = 1, true
-	}
-	if now {
-		date = mailbox.DateOf(r.d.env.Now())
+		return b, a, err
 	}
 	var keywords uint32
 	for i := range min(len(r.bits), mailbox.MaxKeywords) {
@@ -117,9 +61,7 @@ func (r *recorder) writeLine(it mailbox.Item) (a mailbox.Altered, err error) {
 			a.Keywords++
 		}
 	}
-	r.line = appendLine(r.line[:0], date, now, it.Size, keywords, sysbits.Bits[uint16](it.Flags.System), uid)
-	_, err = r.out.Write(r.line)
-	return a, err
+	return appendLine(b, date, now, size, keywords, sysbits.Bits[uint16](it.Flags.System), uid), a, nil
 }
 
 // uid returns the UID to write: none, unless the caller brings them.

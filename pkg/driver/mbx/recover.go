@@ -3,9 +3,9 @@ package mbx
 // finishChange finishes a change that was interrupted. The caller holds the
 // temp lock.
 func (b *box) finishChange() error {
-	did, err := b.d.files().FinishChange(b.f)
+	did, err := b.Files.FinishChange(b.F)
 	if did {
-		b.sweep = true
+		b.Sweep = true
 	}
 	return err
 }

@@ -55,7 +55,7 @@ type repair struct {
 
 // plan looks at the file and plans.
 func (r *repair) plan(f *inspect.File) error {
-	i := &inspection{File: f, d: r.d}
+	i := &inspection{File: f, d: r.d, told: r.name.Format == r.d.Name()}
 	i.plan = &planner{r: r, file: f, from: f}
 	r.p = i.plan
 	if err := i.run(); err != nil {
@@ -185,7 +185,7 @@ func digestOf(parts ...*io.SectionReader) (uint64, error) {
 	h.SetSeed(seed)
 	buf := make([]byte, 256<<10)
 	for _, p := range parts {
-		if _, err := io.CopyBuffer(&h, struct{ io.Reader }{p}, buf); err != nil {
+		if _, err := fsx.Copy(&h, p, buf); err != nil {
 			return 0, err
 		}
 	}

@@ -33,10 +33,8 @@ func (r *record) end() int64 { return r.text() + r.size }
 // patch is the offset of the octets that are changed in place.
 func (r *record) patch() int64 { return r.text() - flagsBack }
 
-const (
-	scanWindow = 64 << 10 // what is read at once when records are small
-	smallStep  = 8 << 10  // records are small up to here
-)
+// scanWindow is how much is searched at once.
+const scanWindow = 64 << 10
 
 // A scanner reads internal lines one after the other.
 type scanner struct {
@@ -44,16 +42,14 @@ type scanner struct {
 	pos  int64 // where it stands
 	size int64 // of the file
 
-	win  []byte // the octets at base
-	base int64
-	buf  [scanWindow]byte
-	step int64  // length of the last record
-	date []byte // of the last record, in win
+	ahead *flocked.Lookahead
+	step  int64  // length of the last record
+	date  []byte // of the last record, in ahead
 }
 
 // newScanner reads the records of r from offset pos to size.
 func newScanner(r io.ReaderAt, pos, size int64) *scanner {
-	return &scanner{r: r, pos: pos, size: size}
+	return &scanner{r: r, pos: pos, size: size, ahead: &flocked.Lookahead{R: r, Size: size, Most: maxLine}}
 }
 
 // next reads the record at pos and goes behind it. ok is false at the end.
@@ -95,23 +91,11 @@ func (s *scanner) readDate(r *record, local *time.Location) (err error) {
 
 // peek returns the next 64 octets, or as many as there are.
 func (s *scanner) peek() ([]byte, error) {
-	want := min(maxLine, s.size-s.pos)
-	if i := s.pos - s.base; i >= 0 && i+want <= int64(len(s.win)) {
-		return s.win[i : i+want], nil
-	}
-	n := int64(maxLine)
-	if s.step < smallStep {
-		n = scanWindow
-	}
-	got, err := s.r.ReadAt(s.buf[:min(n, s.size-s.pos)], s.pos)
-	if got == 0 && err == io.EOF {
+	b, err := s.ahead.At(s.pos, s.step)
+	if err == nil && len(b) == 0 {
 		return nil, s.unread(s.pos)
 	}
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	s.win, s.base = s.buf[:got], s.pos
-	return s.win[:min(int64(got), maxLine)], nil
+	return b, err
 }
 
 // unread is the error of an internal line at a place where nothing is.

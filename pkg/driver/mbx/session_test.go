@@ -246,7 +246,7 @@ func TestReclaimOnOpen(t *testing.T) {
 		if got, err := b.Expunge(mailbox.Set{}); got != 0 || err != nil || b.Status().Messages != left {
 			t.Errorf("%s: expunge of nothing: got %d, %v", file, got, err)
 		}
-		if end := append([]record{{off: blockSize}}, b.index...)[len(b.index)].end(); end != b.end {
+		if end := append([]record{{off: blockSize}}, b.index...)[len(b.index)].end(); end != b.End {
 			t.Errorf("%s: an expunge leaves expunged records at the end", file)
 		}
 	}

@@ -15,7 +15,7 @@ func TestContract(t *testing.T) {
 		New: func(t *testing.T) (mailbox.Driver, *mailbox.Env) {
 			env := mailboxtest.NewEnv(t)
 			env.Config.MHPath = "MH"
-			d := New(env)
+			d := New(env, nil)
 			d.FS = fsxtest.Unsynced{} // TestCrash sees to the rest
 			return d, env
 		},

@@ -39,7 +39,9 @@
 //
 //	#mh/NAME         below the directory of the profile or the configuration
 //	#mhinbox         #mh/inbox
-//	INBOX            the same, where mh-allow-inbox is configured and it exists
+//	INBOX            the same, where mh-allow-inbox is configured and it exists;
+//	                 both take in new mail from the spool when they are opened
+//	                 for writing
 //	a path           of a directory below that directory, or of one anywhere
 //	                 that has a .mh_sequences
 //	#driver.mh/PATH  to create one anywhere; elsewhere it gets a .mh_sequences

@@ -1,11 +1,9 @@
 package mh
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,9 +30,11 @@ type Driver struct {
 	numbered.Sessions
 	FS fsx.FS // the file calls of writers
 
-	env     *mailbox.Env
-	profile func() profile // read once
-	warned  sync.Once
+	env    *mailbox.Env
+	spool  mailbox.Driver // reads the system INBOX, nil for none
+	read   sync.Once      // of known
+	known  profile
+	warned sync.Once
 }
 
 var (
@@ -46,16 +46,17 @@ var (
 	_ mailbox.Placer    = (*Driver)(nil)
 	_ mailbox.Lister    = (*Driver)(nil)
 	_ mailbox.Checker   = (*Driver)(nil)
+	_ mailbox.Repairer  = (*Driver)(nil)
 	_ mailbox.Parent    = (*Driver)(nil)
 	_ mailbox.Holder    = (*Driver)(nil)
 	_ mailbox.Forgetter = (*Driver)(nil)
 )
 
-// New returns the driver.
-func New(env *mailbox.Env) *Driver {
-	d := &Driver{FS: fsx.OS{}, env: env}
+// New returns the driver. spool reads the system INBOX, from which new mail moves
+// to #mhinbox; it may be nil.
+func New(env *mailbox.Env, spool mailbox.Driver) *Driver {
+	d := &Driver{FS: fsx.OS{}, env: env, spool: spool}
 	d.Of = d.format
-	d.profile = sync.OnceValue(d.readProfile)
 	return d
 }
 
@@ -75,11 +76,10 @@ type profile struct {
 func (d *Driver) readProfile() profile {
 	p := profile{unseen: seqUnseen}
 	file := filepath.Join(d.env.Home, ".mh_profile")
-	f, err := os.Open(file)
+	text, err := os.ReadFile(file)
 	if err == nil {
-		defer f.Close() // read only
 		p.path = "Mail"
-		err = p.read(f)
+		p.read(string(text))
 	}
 	if path := d.env.Config.MHPath; path != "" {
 		p.path = path
@@ -94,15 +94,10 @@ func (d *Driver) readProfile() profile {
 	return p
 }
 
-// maxLine is how long a line of a profile may be.
-const maxLine = 64 << 10
-
-func (p *profile) read(r io.Reader) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
+func (p *profile) read(text string) {
 	var path, unseen string
-	for lines.Scan() {
-		key, value, _ := strings.Cut(lines.Text(), ":")
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
 		switch {
 		case value == "":
@@ -120,7 +115,12 @@ func (p *profile) read(r io.Reader) error {
 	if unseen != "" {
 		p.unseen = unseen
 	}
-	return lines.Err()
+}
+
+// profile returns the profile, which is read once.
+func (d *Driver) profile() *profile {
+	d.read.Do(func() { d.known = d.readProfile() })
+	return &d.known
 }
 
 // unseen is the name of the sequence of messages that are not seen.
@@ -130,6 +130,20 @@ func (d *Driver) unseen() string { return d.profile().unseen }
 func (d *Driver) root() (string, error) {
 	p := d.profile()
 	return p.path, p.err
+}
+
+// Open opens n. Where that is #mhinbox, for writing, new mail is moved in from the
+// system INBOX first; a session that lasts does not look for more.
+func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
+	if m == mailbox.ReadWrite && d.spool != nil && (n.Inbox || strings.EqualFold(n.Text, "#mhinbox")) {
+		path, err := d.place(n)
+		if is, unknown := d.Probe(n); err == nil && is && unknown == nil {
+			d.files().TakeIn(ctx, d.spool, path, func() (mailbox.Delivery, error) {
+				return d.Append(ctx, n, mailbox.AppendOptions{})
+			})
+		}
+	}
+	return d.Sessions.Open(ctx, n, m)
 }
 
 // Place returns the directory of n.
@@ -253,7 +267,7 @@ func (d *Driver) newPath(n mailbox.Name) (string, error) {
 func (d *Driver) format() *numbered.Format {
 	return &numbered.Format{
 		Files: d.files(), StateFile: sequencesName, Lock: lock.Fcntl(d.files().Locks()), LF: true, Reuses: true,
-		Place: d.mailboxPath, OpenState: d.openSequences, Fresh: d.createNew, Suspect: d.suspect, Examine: d.examine, Mend: d.mend,
+		Place: d.mailboxPath, OpenState: d.openSequences, Fresh: d.createNew,
 		Kept: func(s *numbered.State) numbered.Kept { return &state{State: s, d: d} },
 	}
 }

@@ -52,7 +52,7 @@ func worldAt(t *testing.T, home string) *world {
 		},
 		LockTimeout: -1, LockDir: t.TempDir(), StateDir: filepath.Join(w.home, "state"),
 		Config: mailbox.DefaultConfig(),
-	})
+	}, nil)
 	return w
 }
 

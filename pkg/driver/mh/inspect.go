@@ -1,6 +1,7 @@
 package mh
 
 import (
+	"context"
 	"slices"
 
 	"mailutil/pkg/internal/inspect"
@@ -8,6 +9,21 @@ import (
 	"mailutil/pkg/internal/numbered"
 	"mailutil/pkg/mailbox"
 )
+
+// mender is what repair needs besides the format.
+func (d *Driver) mender() *numbered.Mender {
+	return &numbered.Mender{Format: d.format(), Suspect: d.suspect, Examine: d.examine, Mend: d.mend}
+}
+
+// Inspect looks at the sequences, in which the offsets are, and at every message.
+func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
+	return d.mender().Inspect(ctx, n, report)
+}
+
+// PlanRepair looks at the same, and plans what is to be done.
+func (d *Driver) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.RepairOptions, report func(mailbox.Finding) error) (mailbox.Repair, error) {
+	return d.mender().PlanRepair(ctx, n, o, report)
+}
 
 // suspect returns where n is. Who says that it is of this format may mean any
 // directory of messages.

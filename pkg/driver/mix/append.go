@@ -48,7 +48,7 @@ type delivery struct {
 	d     *Driver
 	ctx   context.Context // of Append; Commit waits for locks within it
 	n     mailbox.Name
-	b     *box // nil when it is over
+	b     *files // nil when it is over
 	spool spool.Spool
 	rec   *recorder
 }
@@ -67,8 +67,8 @@ func (t *delivery) begin(o mailbox.AppendOptions) error {
 	case err != nil:
 		return err
 	}
-	t.b = &box{hold: h, name: t.n, said: map[string]bool{}}
-	t.b.data.h = h
+	b := newFiles(h, t.n)
+	t.b = &b
 	if h.readOnly {
 		return mailbox.Sayf(mailbox.ErrReadOnly, "Can't open append mailbox")
 	}

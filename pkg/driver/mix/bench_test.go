@@ -14,7 +14,7 @@ import (
 func benchBox(b *testing.B, n, size int) (*Driver, mailbox.Name) {
 	b.Helper()
 	env := &mailbox.Env{Home: b.TempDir(), LockDir: b.TempDir(), Now: time.Now, Notify: func(mailbox.Level, string) {}, Config: mailbox.DefaultConfig()}
-	d := New(env)
+	d := New(env, nil)
 	name := mailbox.Name{Text: "box", Path: env.Home + "/box"}
 	del, err := d.Append(ctx, name, mailbox.AppendOptions{New: true})
 	if err != nil {

@@ -67,7 +67,7 @@ func expunge(seqs ...uint32) func(mailbox.Mailbox) error {
 // shared does something while another session has the mailbox open.
 func shared(do func(mailbox.Mailbox) error) func(w *world, n mailbox.Name) error {
 	return func(w *world, n mailbox.Name) error {
-		other, err := New(w.env).Open(context.Background(), n, mailbox.ReadOnly)
+		other, err := New(w.env, nil).Open(context.Background(), n, mailbox.ReadOnly)
 		if err != nil {
 			return err
 		}

@@ -95,6 +95,9 @@
 // of the original leaves them, are moved to .mixlost before their space is
 // reclaimed.
 //
+// An INBOX that is open for writing takes in new mail from the spool, by an append;
+// a crash may double it, never lose it.
+//
 // # Differences to the original
 //
 //   - An append creates keywords, gets its UIDs at once, and is durable.

@@ -1,7 +1,6 @@
 package mix
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,7 +19,8 @@ import (
 type Driver struct {
 	FS fsx.FS // the file calls of writers
 
-	env *mailbox.Env
+	env   *mailbox.Env
+	spool mailbox.Driver // reads the system INBOX, nil for none
 }
 
 var (
@@ -33,8 +33,11 @@ var (
 	_ mailbox.Checker  = (*Driver)(nil)
 )
 
-// New returns the driver.
-func New(env *mailbox.Env) *Driver { return &Driver{FS: fsx.OS{}, env: env} }
+// New returns the driver. spool reads the system INBOX, from which new mail moves
+// to an INBOX of this format; it may be nil.
+func New(env *mailbox.Env, spool mailbox.Driver) *Driver {
+	return &Driver{FS: fsx.OS{}, env: env, spool: spool}
+}
 
 // Name returns "mix".
 func (d *Driver) Name() string { return "mix" }
@@ -136,11 +139,8 @@ func (d *Driver) open(path string, flag int) (fsx.File, error) {
 // entries lists what is in a directory, by name, and leaves its access time
 // alone where that is possible.
 func entries(dir string) ([]fs.DirEntry, error) {
-	f, err := fsx.OpenQuiet(fsx.OS{}, dir)
-	if err != nil {
-		return nil, err
-	}
-	all, err := f.OS().ReadDir(-1)
+	var all []fs.DirEntry
+	err := fsx.ReadDir(fsx.OS{}, dir, func(e fs.DirEntry) { all = append(all, e) })
 	sort.Slice(all, func(i, k int) bool { return all[i].Name() < all[k].Name() })
-	return all, errors.Join(err, f.Close())
+	return all, err
 }

@@ -201,43 +201,6 @@ func (c *change) checkStart(f *dataFile, e extent) error {
 	return err
 }
 
-// save adds octets of a data file to the lost file, durably.
-func (b *box) save(file uint32, what []extent, words string) error {
-	if len(what) == 0 {
-		return nil
-	}
-	path := filepath.Join(b.dir, lostName)
-	to, err := b.d.FS.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	n, err := b.saveTo(to, file, what)
-	if err = errors.Join(err, to.Close()); err != nil {
-		return err
-	}
-	b.d.warn("%s had %d octets of %s; they are in %s now", dataName(file), n, words, path)
-	return b.d.FS.SyncDir(b.dir)
-}
-
-func (b *box) saveTo(to fsx.File, file uint32, what []extent) (n int64, err error) {
-	fi, err := to.Stat()
-	if err != nil {
-		return 0, err
-	}
-	if err := b.data.use(file); err != nil {
-		return 0, err
-	}
-	w := io.NewOffsetWriter(to, fi.Size())
-	for _, e := range what {
-		k, err := io.Copy(w, io.NewSectionReader(b.data.f, e.off, e.len()))
-		n += k
-		if err != nil {
-			return n, err
-		}
-	}
-	return n, to.Sync()
-}
-
 // copy copies what stays of f to a new data file, durably. It gets its number
 // when it is whole.
 func (c *change) copy(f *dataFile) error {

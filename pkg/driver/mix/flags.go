@@ -52,16 +52,6 @@ func (b *box) store(p *pair, s *state, set mailbox.Set, op mailbox.FlagOp, f mai
 	return nil
 }
 
-// changeMeta makes m the metadata, durably. An index that was newer stays so,
-// unless the status knows of messages that it does not list.
-func (b *box) changeMeta(p *pair, s *state, m meta) error {
-	trusted := s.trusted() && len(s.unlisted) == 0
-	if err := b.writeMeta(m); err != nil || !trusted {
-		return err
-	}
-	return b.raiseIndex(p, s, m.seq)
-}
-
 // toFlags looks keywords up in m, and creates those that are to be set.
 func (b *box) toFlags(m *meta, set mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) (g mailbox.Flags, err error) {
 	any := false

@@ -52,7 +52,7 @@ func newWorldAt(t *testing.T, home string) *world {
 		LockTimeout: -1, LockDir: home, StateDir: filepath.Join(w.home, "state"),
 		Config: mailbox.DefaultConfig(),
 	}
-	w.Driver = New(env)
+	w.Driver = New(env, nil)
 	return w
 }
 

@@ -36,8 +36,7 @@ func (d *Driver) holdAlone(ctx context.Context, n mailbox.Name) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &held{box: &box{hold: h, name: n, said: map[string]bool{}}}
-	b.data.h = h
+	b := &held{&box{files: newFiles(h, n)}}
 	b.readOnly = true
 	p, err := b.lock(ctx, lock.Exclusive, lock.Exclusive)
 	if err != nil {
@@ -46,7 +45,7 @@ func (d *Driver) holdAlone(ctx context.Context, n mailbox.Name) (*held, error) {
 	if err := b.begin(p); err != nil {
 		return nil, errors.Join(err, p.close(), h.f.Close())
 	}
-	b.box.held = p
+	b.files.held = p
 	return b, nil
 }
 
@@ -78,5 +77,5 @@ func (b *held) Close() error {
 	if b.hold == nil {
 		return nil
 	}
-	return errors.Join(b.box.held.close(), b.box.Close())
+	return errors.Join(b.files.held.close(), b.box.Close())
 }

@@ -280,11 +280,11 @@ func (i *inspection) metadata() error {
 		return err
 	}
 	i.meta, err = parseMeta(b)
-	var e *mailbox.Error
+	e, bad := errors.AsType[*mailbox.Error](err)
 	switch {
 	case f.fi.Size() > maxMeta:
 		i.damage("meta-size", metaName, maxMeta, 0, "has %d octets: the original stops with an error", f.fi.Size())
-	case errors.As(err, &e):
+	case bad:
 		i.badMeta(b, e)
 		return nil
 	}

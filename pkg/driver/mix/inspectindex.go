@@ -45,8 +45,8 @@ func (i *inspection) index() error {
 
 // oversize reports a line that no reader takes; other errors stay errors.
 func (i *inspection) oversize(err error, code string) error {
-	var e *mailbox.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*mailbox.Error](err)
+	if !ok {
 		return err
 	}
 	i.damage(code, indexName, e.Off, 0, "a record is longer than %d octets: readers stop here", lineBuffer)

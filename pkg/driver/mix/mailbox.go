@@ -3,12 +3,11 @@ package mix
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
-	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/lock"
@@ -17,19 +16,13 @@ import (
 
 // A box is one open mailbox.
 type box struct {
-	*hold
-	name mailbox.Name
-	held *pair // of Hold, nil elsewhere: nobody else gets at the mailbox
+	files
 
-	state *state    // the files, as they were read last; nil where that is not known
-	meta  meta      // as the session shows it
-	view  []message // messages as the session shows them
-	said  map[string]bool
-	hole  bool // data files have octets that nobody needs
+	view []message // messages as the session shows them
+	hole bool      // data files have octets that nobody needs
 
 	recent, unseen uint32
-
-	data data
+	taken          time.Time // when the spool was looked at last
 
 	text   msgtext.Text
 	opened message // that text is of
@@ -65,8 +58,8 @@ func (d *Driver) openBox(ctx context.Context, n mailbox.Name, m mailbox.Mode) (*
 	if m == mailbox.ReadWrite && h.readOnly {
 		d.warn("Can't get write access to mailbox, access is readonly")
 	}
-	b := &box{hold: h, name: n, said: map[string]bool{}}
-	b.data.h = h
+	b := &box{files: newFiles(h, n)}
+	b.takeIn(ctx)
 	if err := b.look(ctx); err != nil {
 		return nil, errors.Join(err, h.f.Close())
 	}
@@ -76,82 +69,20 @@ func (d *Driver) openBox(ctx context.Context, n mailbox.Name, m mailbox.Mode) (*
 	return b, nil
 }
 
-// warn says a warning of reading, once in a session.
-func (b *box) warn(text string) {
-	if !b.said[text] {
-		b.said[text] = true
-		b.d.warn("%s", text)
-	}
-}
+// spoolPause is how long an open INBOX leaves the spool alone.
+const spoolPause = 60 * time.Second
 
-// locked calls do while index and status are locked and have been read.
-func (b *box) locked(ctx context.Context, index, status lock.Mode, do func(p *pair, s *state) error) error {
-	if b.hold == nil {
-		return fmt.Errorf("%w: it is closed", mailbox.ErrReadOnly)
+// takeIn moves new mail from the spool to an INBOX that is open for writing,
+// before anything of it is locked.
+func (b *box) takeIn(ctx context.Context) {
+	now := b.d.env.Now()
+	if b.hold == nil || b.readOnly || !b.name.Inbox || b.d.spool == nil || b.held != nil || now.Sub(b.taken) < spoolPause {
+		return
 	}
-	if b.held != nil {
-		return do(b.held, b.state)
-	}
-	p, err := b.lock(ctx, index, status)
-	if err != nil {
-		return err
-	}
-	err = b.load(p)
-	if err == nil {
-		err = do(p, b.state)
-	}
-	if err != nil {
-		b.state = nil // it may be half changed
-	}
-	return errors.Join(err, p.close())
-}
-
-// load reads the files, if they are not what is known of them.
-func (b *box) load(p *pair) error {
-	m, err := readMeta(b.f)
-	if err != nil {
-		return err
-	}
-	if m.validity == 0 { // each session has one of its own then, as in the original
-		m.validity = max(b.meta.validity, uint32(max(b.d.env.Now().Unix(), 1)))
-	}
-	if m.seq < b.meta.seq {
-		return corrupt(metaName, 0, "Error in mix metadata file sequence record")
-	}
-	if b.state != nil {
-		same, err := b.state.same(m, p)
-		if same || err != nil {
-			return err
-		}
-	}
-	c := scanner{dir: b.dir, fsys: b.d.FS, warn: b.warn, repair: !b.readOnly}
-	b.state, err = c.scan(m, p.index, p.status)
-	return err
-}
-
-// same reports whether the files are still those of s.
-func (s *state) same(m meta, p *pair) (bool, error) {
-	if s.meta.seq != m.seq || s.meta.validity != m.validity || s.meta.uidLast != m.uidLast {
-		return false, nil
-	}
-	for _, f := range []struct {
-		fsx.File
-		seq  uint32
-		size int64
-	}{{p.index, s.indexSeq, s.indexSize}, {p.status, s.statusSeq, s.statusSize}} {
-		fi, err := f.Stat()
-		if err != nil {
-			return false, err
-		}
-		seq := make([]byte, min(seqLen, fi.Size()))
-		if n, err := f.ReadAt(seq, 0); n < len(seq) {
-			return false, err
-		}
-		if fi.Size() != f.size || string(seq) != string(appendSeq(nil, f.seq)[:len(seq)]) {
-			return false, nil
-		}
-	}
-	return true, nil
+	b.taken = now
+	b.d.files().TakeIn(ctx, b.d.spool, b.dir, func() (mailbox.Delivery, error) {
+		return b.d.Append(ctx, b.name, mailbox.AppendOptions{})
+	})
 }
 
 // look brings the session up to date, and does what is due: UIDLAST is put
@@ -255,6 +186,7 @@ func (b *box) seqs(set mailbox.Set) iter.Seq[uint32] {
 // Ping looks for what others did.
 func (b *box) Ping() (bool, error) {
 	was, meta := b.view, b.meta
+	b.takeIn(bg)
 	if err := b.look(bg); err != nil {
 		return false, b.d.fail("ping", b.name, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/spool"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
@@ -65,13 +66,13 @@ func (r *recorder) add(it mailbox.Item) (alt mailbox.Altered, err error) {
 
 func (r *recorder) take(it mailbox.Item) (alt mailbox.Altered, err error) {
 	write := func(w io.Writer) error {
-		_, err := io.CopyBuffer(w, it.Text, r.buf)
+		_, err := fsx.Copy(w, it.Text, r.buf)
 		return err
 	}
 	if it.Size < 0 {
 		text := spool.Spool{Dir: r.dir}
 		defer text.Close() // nothing that is kept
-		if it.Size, err = io.CopyBuffer(&text, it.Text, r.buf); err != nil {
+		if it.Size, err = fsx.Copy(&text, it.Text, r.buf); err != nil {
 			return alt, err
 		}
 		write = func(w io.Writer) error {
@@ -91,8 +92,8 @@ func (r *recorder) take(it mailbox.Item) (alt mailbox.Altered, err error) {
 			return alt, err
 		}
 	}
-	var end headerEnd
-	if err := flocked.Exactly(io.MultiWriter(&end, r.out), it.Size, write); err != nil {
+	end := headerEnd{to: r.out}
+	if err := flocked.Exactly(&end, it.Size, write); err != nil {
 		return alt, err
 	}
 	a.header = end.size()

@@ -1,7 +1,6 @@
 package mix
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -108,7 +107,7 @@ func (t *staging) copyOf(w io.Writer, path string) error {
 		return err
 	}
 	defer from.Close() // nothing was written
-	_, err = io.Copy(w, io.NewSectionReader(from, 0, math.MaxInt64))
+	_, err = fsx.Copy(w, io.NewSectionReader(from, 0, math.MaxInt64), nil)
 	return err
 }
 
@@ -231,7 +230,7 @@ func (d *Driver) digest(path string) (size int64, sum uint64, err error) {
 	}
 	defer f.Close() // nothing was written
 	h := fnv.New64a()
-	size, err = io.Copy(h, io.NewSectionReader(f, 0, math.MaxInt64))
+	size, err = fsx.Copy(h, io.NewSectionReader(f, 0, math.MaxInt64), nil)
 	return size, h.Sum64(), err
 }
 
@@ -438,11 +437,14 @@ func (s *sole) readPlan(staged string) (drop []string, fits bool, err error) {
 		return nil, false, err
 	}
 	defer f.Close() // nothing was written
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, math.MaxInt64))
+	if err != nil {
+		return nil, false, err
+	}
 	good := map[string]bool{}
 	fits = true
-	lines := bufio.NewScanner(io.NewSectionReader(f, 0, math.MaxInt64))
-	for lines.Scan() {
-		word, rest, _ := strings.Cut(lines.Text(), " ")
+	for line := range strings.Lines(string(text)) {
+		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		name, what, _ := strings.Cut(rest, " ")
 		size, sum, derr := int64(0), uint64(0), error(nil)
 		path := filepath.Join(s.dir, filepath.Base(name))
@@ -472,5 +474,5 @@ func (s *sole) readPlan(staged string) (drop []string, fits bool, err error) {
 	for _, name := range []string{metaName, indexName, statusName} {
 		fits = fits && good[name]
 	}
-	return drop, fits, lines.Err()
+	return drop, fits, nil
 }

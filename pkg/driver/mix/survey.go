@@ -84,8 +84,12 @@ func (h *hold) survey(s *state, gone func(m *message) bool, extra []message) (*s
 			continue
 		}
 		e := extent{extra[i].pos, extra[i].end()}
-		k, _ := slices.BinarySearchFunc(f.listed, e, func(a, b extent) int { return int(min(1, max(-1, a.off-b.off))) })
-		f.listed, f.keep = slices.Insert(f.listed, k, e), append(f.keep, e)
+		f.listed, f.keep = append(f.listed, e), append(f.keep, e)
+	}
+	if len(extra) > 0 {
+		for _, f := range u.files {
+			sort.Slice(f.listed, func(i, k int) bool { return f.listed[i].off < f.listed[k].off })
+		}
 	}
 	return u, u.judge(h, s)
 }
@@ -238,24 +242,6 @@ func (s *state) ends() bool { return s.indexSize > 0 && s.indexSize == s.indexEn
 // trusted reports whether the index was written after mail came last, so that
 // what it does not list was expunged.
 func (s *state) trusted() bool { return s.ends() && s.indexSeq >= s.meta.seq }
-
-// rescue saves the messages of which nobody could tell any more that they may
-// be mail, once the index has been written. The caller has locked it.
-func (b *box) rescue(s *state) error {
-	if s.trusted() {
-		return nil
-	}
-	u, err := b.survey(s, nil, nil)
-	if err != nil {
-		return err
-	}
-	for _, f := range u.files {
-		if err := b.save(f.number, f.weak, "messages that the index does not list"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // noMessage decides about octets that begin with no whole message: what a
 // killed append of the original left, or damage.

@@ -72,19 +72,6 @@ func (b *box) repairLast(p *pair, s *state) error {
 	return nil
 }
 
-// raiseIndex gives the index the sequence that the metadata got, so that who
-// looks for messages that it does not list knows that none came since.
-func (b *box) raiseIndex(p *pair, s *state, seq uint32) error {
-	if s.indexSize < seqLen || !s.indexPlain {
-		return nil
-	}
-	if err := writeSeq(p.index, seq); err != nil {
-		return err
-	}
-	s.indexSeq = seq
-	return p.index.Sync()
-}
-
 // markOld notes that a session has seen the messages: they are not recent for
 // others. Messages without a record stay recent until there is one.
 func (b *box) markOld(p *pair, s *state) error {
@@ -138,47 +125,6 @@ func (m *message) record() status {
 // outlived reports whether the status has records of messages that were removed:
 // the index was written after it.
 func (s *state) outlived() bool { return len(s.unlisted) > 0 && s.statusSeq < s.indexSeq }
-
-// replaceStatus writes the status file anew: the messages of s, and the records
-// of others as they were, for they may be what is left of a damaged index, unless
-// they are outlived.
-func (b *box) replaceStatus(p *pair, s *state, seq uint32) error {
-	err := b.replace(p.status, func(j *journal.Journal) error {
-		buf := appendSeq(nil, seq)
-		put := func(r status) error {
-			buf = appendStatus(buf, r)
-			if len(buf) < 32<<10 {
-				return nil
-			}
-			_, err := j.Write(buf)
-			buf = buf[:0]
-			return err
-		}
-		others := s.unlisted
-		if s.outlived() {
-			others = nil
-		}
-		for i := range s.msgs {
-			for ; len(others) > 0 && others[0].uid < s.msgs[i].uid; others = others[1:] {
-				if err := put(others[0]); err != nil {
-					return err
-				}
-			}
-			if err := put(s.msgs[i].record()); err != nil {
-				return err
-			}
-		}
-		for _, r := range others {
-			if err := put(r); err != nil {
-				return err
-			}
-		}
-		_, err := j.Write(buf)
-		return err
-	})
-	b.state = nil // it has to be read again
-	return err
-}
 
 // replaceIndex writes the index anew: the messages of msgs.
 func (h *hold) replaceIndex(p *pair, msgs []message, seq uint32) error {

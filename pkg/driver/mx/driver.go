@@ -97,7 +97,7 @@ func (d *Driver) Part(entry string) bool {
 func (d *Driver) format() *numbered.Format {
 	return &numbered.Format{
 		Files: d.files(), StateFile: indexName, Lock: lock.Flock(d.files().Locks()),
-		Place: d.place, OpenState: d.openIndex, Suspect: d.suspect, Examine: d.examine, Mend: d.mend,
+		Place: d.place, OpenState: d.openIndex,
 		Kept:  func(s *numbered.State) numbered.Kept { return &state{State: s, d: d} },
 		Fresh: func(ctx context.Context, n mailbox.Name) (numbered.Fresh, error) { return d.createNew(ctx, n) },
 	}

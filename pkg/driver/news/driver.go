@@ -153,7 +153,7 @@ func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mail
 		return nil, d.fail("open", n, mailbox.ErrNotExist)
 	}
 	b := &box{d: d, ctx: ctx, name: n, group: d.group(n), writes: m == mailbox.ReadWrite}
-	b.texts = numbered.Texts{Dir: numbered.Dir{FS: d.FS, Path: d.spool(b.group)}, CRLF: true}
+	b.texts = numbered.Texts{Dir: numbered.Dir{FS: d.FS, Path: d.spool(b.group)}, CRLF: true, At: b.number}
 	if err := b.look(true); err != nil {
 		return nil, d.fail("open", n, err)
 	}

@@ -71,9 +71,18 @@ func (b *box) look(first bool) error {
 		}
 		index = append(index, a)
 	}
+	b.texts.Forget()
 	b.index = index
 	b.next = max(b.next, l.Highest()+1)
 	return nil
+}
+
+// number is that of article i, 0 behind the last one.
+func (b *box) number(i int) uint32 {
+	if i >= len(b.index) {
+		return 0
+	}
+	return b.index[i].uid
 }
 
 // Status tells what is known.
@@ -229,5 +238,6 @@ func (b *box) Close() error {
 		return nil
 	}
 	b.closed = true
+	b.texts.Forget()
 	return b.d.fail("close", b.name, b.texts.Close())
 }

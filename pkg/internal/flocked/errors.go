@@ -18,8 +18,7 @@ func (o Files) Fail(op string, n mailbox.Name, err error) error {
 	if err == nil {
 		return nil
 	}
-	var e *mailbox.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*mailbox.Error](err); ok {
 		if e.Op != "" {
 			return err // about another mailbox, such as the source of a copy
 		}

@@ -156,9 +156,13 @@ func TryExclusive(f fsx.File) (ok bool, err error) {
 }
 
 // Alone calls do with the mailbox n at path open while nobody else has it
-// open, to delete or rename it.
+// open, to delete or rename it. A file that may not be written to is protected:
+// it keeps its name.
 func (o Files) Alone(ctx context.Context, n mailbox.Name, path string, do func(f fsx.File) error) error {
-	f, held, err := o.OpenLocked(ctx, path, os.O_RDONLY, lock.Exclusive)
+	f, held, err := o.OpenLocked(ctx, path, os.O_RDWR, lock.Exclusive)
+	if MayNotWrite(err) {
+		return mailbox.Sayf(err, "Can't open mailbox %.80s: %s", n.Text, node.Reason(err))
+	}
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (o Files) saveLost(path string, f io.ReaderAt, off, n int64) error {
 	}
 	fi, err := to.Stat()
 	if err == nil {
-		_, err = io.Copy(io.NewOffsetWriter(to, fi.Size()), io.NewSectionReader(f, off, n))
+		_, err = fsx.Copy(io.NewOffsetWriter(to, fi.Size()), io.NewSectionReader(f, off, n), nil)
 	}
 	if err == nil {
 		err = to.Sync()

@@ -33,6 +33,26 @@ func (o Files) OpenSpool(ctx context.Context, spool mailbox.Driver, inbox string
 	return spool.Open(ctx, n, m)
 }
 
+// Count is the Status of n, which open opens, to which INBOX adds what waits in
+// the spool as long as it has no recent mail of its own.
+func (o Files) Count(ctx context.Context, n mailbox.Name, open Opener, spool mailbox.Driver) (mailbox.Status, error) {
+	mb, err := open(ctx, n, mailbox.ReadOnly)
+	if err != nil {
+		return mailbox.Status{}, err
+	}
+	st := mb.Status()
+	if err := mb.Close(); err != nil {
+		return st, err
+	}
+	if n.Inbox && st.Recent == 0 {
+		err = o.AddSpool(ctx, spool, st.Path, &st)
+	}
+	return st, err
+}
+
+// An Opener is the Open of a driver.
+type Opener func(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error)
+
 // AddSpool adds what waits in the spool to the Status of INBOX.
 func (o Files) AddSpool(ctx context.Context, spool mailbox.Driver, inbox string, st *mailbox.Status) error {
 	if spool == nil {
@@ -55,11 +75,36 @@ func (o Files) AddSpool(ctx context.Context, spool mailbox.Driver, inbox string,
 // it. What cannot be moved stays, which is told, and is no reason to fail.
 // record returns what writes a message as a record. The caller holds the temp
 // lock and has read the file to its end.
-func (o Files) Snarf(ctx context.Context, spool mailbox.Driver, inbox string, f fsx.File, record func(to io.Writer) func(mailbox.Item) error) {
+func (o Files) Snarf(ctx context.Context, spool mailbox.Driver, inbox string, f fsx.File, record func(to io.Writer) *Recorder) {
+	o.empty(ctx, spool, inbox, func(mb mailbox.Mailbox) error { return o.moveFrom(mb, f, record) })
+}
+
+// TakeIn is Snarf for an INBOX of many files, which gets mail by the delivery
+// that begin makes. The caller holds no lock that this has to wait for.
+func (o Files) TakeIn(ctx context.Context, spool mailbox.Driver, inbox string, begin func() (mailbox.Delivery, error)) {
+	o.empty(ctx, spool, inbox, func(mb mailbox.Mailbox) error {
+		t, err := begin()
+		if err != nil {
+			return err
+		}
+		moved, err := copyFrom(mb, t)
+		if err == nil && !moved.Empty() {
+			_, err = t.Commit()
+		}
+		if err = errors.Join(err, t.Abort()); err != nil || moved.Empty() {
+			return err
+		}
+		_, err = mb.Expunge(moved)
+		return err
+	})
+}
+
+// empty opens the system INBOX, if there is mail in it, for move.
+func (o Files) empty(ctx context.Context, spool mailbox.Driver, inbox string, move func(mailbox.Mailbox) error) {
 	mb, err := o.OpenSpool(ctx, spool, inbox, mailbox.ReadWrite)
 	if err == nil && mb != nil {
 		if st := mb.Status(); st.Messages > 0 && !st.ReadOnly {
-			err = o.moveFrom(mb, f, record)
+			err = move(mb)
 		}
 		err = errors.Join(err, mb.Close())
 	}
@@ -69,7 +114,7 @@ func (o Files) Snarf(ctx context.Context, spool mailbox.Driver, inbox string, f 
 }
 
 // moveFrom moves the messages of the spool to the end of f.
-func (o Files) moveFrom(spool mailbox.Mailbox, f fsx.File, record func(to io.Writer) func(mailbox.Item) error) error {
+func (o Files) moveFrom(spool mailbox.Mailbox, f fsx.File, record func(to io.Writer) *Recorder) error {
 	tail, err := journal.Append(f, o.Journal())
 	if err != nil {
 		return err
@@ -85,9 +130,14 @@ func (o Files) moveFrom(spool mailbox.Mailbox, f fsx.File, record func(to io.Wri
 	return err
 }
 
+// A taker takes messages: a Recorder, or a mailbox.Delivery.
+type taker interface {
+	Add(it mailbox.Item) (mailbox.Altered, error)
+}
+
 // copyFrom adds the messages of the spool. Keywords stay behind, as in the
 // original; so do messages without any octet.
-func copyFrom(spool mailbox.Mailbox, add func(mailbox.Item) error) (moved mailbox.Set, err error) {
+func copyFrom(spool mailbox.Mailbox, to taker) (moved mailbox.Set, err error) {
 	for m, err := range spool.Messages(mailbox.All) {
 		if err != nil {
 			return moved, err
@@ -99,7 +149,7 @@ func copyFrom(spool mailbox.Mailbox, add func(mailbox.Item) error) (moved mailbo
 		if err != nil {
 			return moved, err
 		}
-		if err := add(mailbox.Item{Message: m, Text: text}); err != nil {
+		if _, err := to.Add(mailbox.Item{Message: m, Text: text}); err != nil {
 			return moved, err
 		}
 		moved.Add(m.Seq)

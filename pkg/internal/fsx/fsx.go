@@ -24,6 +24,21 @@ type FS interface {
 
 	// SyncDir makes the names in a directory durable.
 	SyncDir(dir string) error
+
+	// OpenFS opens the file system that a directory is on, so that Sync makes
+	// all durable that is written to it from now on, whoever writes it. The error
+	// is errors.ErrUnsupported where that cannot be relied upon.
+	OpenFS(dir string) (WholeFS, error)
+}
+
+// A WholeFS is an open file system.
+type WholeFS interface {
+	Sync() error
+	Close() error
+
+	// Crowded reports whether so much waits for the disk that Sync would be
+	// waited for long.
+	Crowded() bool
 }
 
 // File is an open file. OS gives the file below it, for locks and fstat.
@@ -78,6 +93,9 @@ func (OS) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, per
 func (OS) Chtimes(name string, atime, mtime time.Time) error {
 	return os.Chtimes(name, atime, mtime)
 }
+
+// OpenFS knows the file systems of Linux that are made for disks.
+func (OS) OpenFS(dir string) (WholeFS, error) { return openFS(dir) }
 
 // SyncDir opens and fsyncs the directory.
 func (OS) SyncDir(dir string) error {

@@ -2,6 +2,7 @@ package fsx
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -16,4 +17,26 @@ func OpenQuiet(fsys FS, path string) (File, error) {
 		return fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	}
 	return f, err
+}
+
+// ReadDir calls each for what is in a directory, in no order, and leaves its
+// access time alone. Some entries are read at a time.
+func ReadDir(fsys FS, dir string, each func(e fs.DirEntry)) error {
+	f, err := OpenQuiet(fsys, dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // read only
+	for {
+		entries, err := f.OS().ReadDir(1024)
+		for _, e := range entries {
+			each(e)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

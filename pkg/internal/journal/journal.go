@@ -115,7 +115,7 @@ func New(f fsx.File, o Options) (*Journal, error) {
 func create(path string, o Options) (fsx.File, error) {
 	const flags = os.O_RDWR | os.O_CREATE | os.O_EXCL | syscall.O_NOFOLLOW
 	f, err := o.fs().OpenFile(beside(path), flags, 0o600)
-	if !isReadOnlyDir(err) && !o.inTheWay(err, path) || o.StateDir == "" {
+	if !noneBeside(err) && !o.inTheWay(err, path) || o.StateDir == "" {
 		return f, err
 	}
 	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
@@ -134,8 +134,10 @@ func (o Options) inTheWay(err error, path string) bool {
 	return err == nil && o.foreign(fi, path)
 }
 
-func isReadOnlyDir(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+// noneBeside reports whether there can be no side file beside a mailbox: the
+// directory is not writable, or the name would be too long.
+func noneBeside(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENAMETOOLONG)
 }
 
 // At begins a segment: what follows goes to offset off of the new file.
@@ -202,7 +204,7 @@ func (j *Journal) Commit(size int64) error {
 		}
 		return err
 	}
-	if err := apply(j.f, j.side, j.old, size); err != nil {
+	if err := apply(j.f, j.side, size); err != nil {
 		return j.undo(err, size)
 	}
 	j.done = true

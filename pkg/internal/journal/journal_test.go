@@ -142,6 +142,40 @@ func TestCommit(t *testing.T) {
 	}
 }
 
+// A watched file remembers how long it was made.
+type watched struct {
+	fsx.File
+	sizes []int64
+}
+
+func (w *watched) Truncate(size int64) error {
+	w.sizes = append(w.sizes, size)
+	return w.File.Truncate(size)
+}
+
+// An append makes the file longer once and lets it be: to set its size while the
+// disk is writing its end waits for the disk.
+func TestAppendGrowsOnce(t *testing.T) {
+	_, path := prepare(t, change{old: noise(1, 3000)})
+	f, err := fsx.OS{}.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := &watched{File: f}
+	a, err := Append(w, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Abort()
+	if _, err := a.Write(noise(2, 500)); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Commit(); err != nil || len(w.sizes) != 1 || w.sizes[0] != 3500 {
+		t.Errorf("got the sizes %d, %v; want one, 3500", w.sizes, err)
+	}
+}
+
 func TestCrash(t *testing.T) {
 	for _, c := range changes() {
 		t.Run(c.name, func(t *testing.T) {

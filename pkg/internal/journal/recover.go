@@ -56,7 +56,7 @@ func find(path string, o Options) (string, error) {
 		if err == nil {
 			return name, nil
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENAMETOOLONG) {
 			return "", err
 		}
 	}
@@ -152,7 +152,7 @@ func (r *recovery) run() (string, error) {
 	} else if foreign < fi.Size() {
 		r.after = fi.Size() // it stands where it belongs
 	}
-	if err := apply(r.f, r.side, r.before, r.after); err != nil {
+	if err := apply(r.f, r.side, r.after); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrUnfinished, err)
 	}
 	return fmt.Sprintf("finished an interrupted change of %s", r.f.Name()), r.remove()
@@ -302,7 +302,7 @@ func (r *recovery) adopt(from, to int64) error {
 	if err := r.side.Truncate(r.end); err != nil {
 		return err
 	}
-	if _, err := io.Copy(&w, io.NewSectionReader(r.f, from, to-from)); err != nil {
+	if _, err := fsx.Copy(&w, io.NewSectionReader(r.f, from, to-from), nil); err != nil {
 		return err
 	}
 	after := r.after + to - from
@@ -325,31 +325,43 @@ func (r *recovery) setAside() (string, error) {
 
 // apply copies the change into the mailbox, makes it size octets long, and
 // makes that durable.
-func apply(f, side fsx.File, before, after int64) error {
-	if after > before {
-		fi, err := f.Stat()
-		if err != nil {
+func apply(f, side fsx.File, after int64) error {
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	size := fi.Size()
+	if size < after { // once, so that only two sizes can be found
+		if err := f.Truncate(after); err != nil {
 			return err
 		}
-		if fi.Size() < after { // once, so that only two sizes can be found
-			if err := f.Truncate(after); err != nil {
-				return err
-			}
+	}
+	if err := copyRecords(f, side); err != nil {
+		return err
+	}
+	if size > after { // a file that is cut already holds all of the change
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		if err := f.Truncate(after); err != nil {
+			return err
 		}
 	}
+	return f.Sync()
+}
+
+// copyRecords copies what the side file has into the mailbox.
+func copyRecords(f, side fsx.File) error {
 	_, pos, err := readHeader(side)
 	if err != nil {
 		return err
 	}
 	rd := reader{from: side, pos: pos}
-	behind := fsx.NewBehind(f, 0)
+	var behind *fsx.Behind
 	for {
 		rec, ok, err := rd.next()
-		if err != nil {
+		if err != nil || !ok {
 			return err
-		}
-		if !ok {
-			break
 		}
 		if rec.off == commitOff {
 			continue
@@ -357,15 +369,9 @@ func apply(f, side fsx.File, before, after int64) error {
 		if _, err := f.WriteAt(rec.data, rec.off); err != nil {
 			return err
 		}
+		if behind == nil {
+			behind = fsx.NewBehind(f, rec.off)
+		}
 		behind.Wrote(rec.off + int64(len(rec.data)))
 	}
-	if after < before { // a file that is cut already holds all of the change
-		if err := f.Sync(); err != nil {
-			return err
-		}
-	}
-	if err := f.Truncate(after); err != nil {
-		return err
-	}
-	return f.Sync()
 }

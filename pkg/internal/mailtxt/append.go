@@ -2,17 +2,12 @@ package mailtxt
 
 import (
 	"context"
-	"errors"
-	"os"
+	"io"
 	"path/filepath"
-	"time"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
-	"mailutil/pkg/internal/journal"
-	"mailutil/pkg/internal/node"
-	"mailutil/pkg/internal/spool"
-	"mailutil/pkg/lock"
+	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
 
@@ -20,166 +15,65 @@ import (
 // must not. An empty file is taken whoever made it. UIDs are not kept, for the
 // format has none.
 func (d *Driver) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
+	path, err := d.Place(n)
+	if err != nil {
+		return nil, d.fail("append", n, err)
+	}
 	if o.New {
-		f, err := d.createNew(ctx, n)
+		f, err := d.files().CreateNew(ctx, path)
 		if err != nil {
 			return nil, d.fail("append", n, err)
 		}
-		t := &newDelivery{d: d, n: n, f: f, out: fsx.NewWriter(f)}
-		t.rec = newRecorder(d, t.out, o, f.Name())
-		return t, nil
+		out := fsx.NewWriter(f)
+		return &flocked.NewDelivery{Files: d.files(), Name: n, File: f, Out: out, Record: d.recorder(out, o, f.Name())}, nil
 	}
-	t := &delivery{d: d, ctx: ctx, n: n}
-	if err := t.begin(o); err != nil {
-		return nil, d.fail("append", n, errors.Join(err, t.release()))
+	t, err := d.files().Append(ctx, n, path, &target{d, n, o})
+	if err != nil {
+		return nil, err
 	}
 	return t, nil
 }
 
-// A delivery adds mail to a mailbox that exists. It is an append: what is
-// added waits in a spool, and goes through a journal, so that readers, killed
-// writers and power cuts leave all of it or nothing.
-type delivery struct {
-	d      *Driver
-	ctx    context.Context // of Append; Commit waits for the lock within it
-	n      mailbox.Name
-	f      fsx.File
-	before flocked.Stamps
-	rec    *recorder
-	spool  spool.Spool
+// A target is a mailbox that exists and gets mail.
+type target struct {
+	d *Driver
+	n mailbox.Name
+	o mailbox.AppendOptions
 }
 
-func (t *delivery) begin(o mailbox.AppendOptions) error {
-	path, err := t.d.Place(t.n)
-	if err != nil {
-		return err
-	}
-	f, held, err := t.d.files().OpenLocked(t.ctx, path, os.O_RDWR, lock.Exclusive)
-	if node.Gone(err) {
-		return mailbox.Sayf(mailbox.ErrNotExist, "[TRYCREATE] Must create mailbox before append")
-	}
-	if flocked.MayNotWrite(err) {
-		return errors.Join(mailbox.ErrReadOnly, err)
-	}
-	if err != nil {
-		return err
-	}
-	t.f, t.before = f, flocked.Times(f)
-	if err := errors.Join(t.check(), held.Release()); err != nil {
-		return err
-	}
-	t.spool.Dir = filepath.Dir(path)
-	t.rec = newRecorder(t.d, &t.spool, o, path)
-	return nil
+// Check looks whether the file is ours.
+func (t *target) Check(f fsx.File) error { return t.d.check(f, t.n) }
+
+// Recorder returns what writes records to to, of the mailbox at path.
+func (t *target) Recorder(to io.Writer, path string) *flocked.Recorder {
+	return t.d.recorder(to, t.o, path)
 }
 
-// check looks whether the file is ours. The temp lock is held.
-func (t *delivery) check() error {
-	if _, err := t.d.files().FinishChange(t.f); err != nil {
-		return err
-	}
-	ours, err := t.d.owns(t.f, true)
-	if err == nil && !ours {
-		err = t.d.format.notOurs(t.n)
-	}
-	return err
-}
+// Changed is false: keywords are those of the configuration.
+func (t *target) Changed() bool { return false }
 
-// Add adds a message.
-func (t *delivery) Add(it mailbox.Item) (mailbox.Altered, error) {
-	a, err := t.rec.add(it)
-	return a, t.d.fail("append", t.n, err)
-}
+// Prepare sees that mail can be added at the end of f.
+func (t *target) Prepare(f fsx.File) error { return t.d.heal(f) }
 
-// Commit makes the messages part of the mailbox.
-func (t *delivery) Commit() (mailbox.UIDs, error) {
-	if t.f == nil {
-		return mailbox.UIDs{}, t.d.fail("append", t.n, os.ErrClosed)
+// recorder returns what writes records to to, of the mailbox at path.
+func (d *Driver) recorder(to io.Writer, o mailbox.AppendOptions, path string) *flocked.Recorder {
+	bits := make([]uint32, len(o.Keywords)) // 0 where there is none
+	for i, name := range o.Keywords {
+		bits[i] = d.bit(name)
 	}
-	err := t.commit()
-	access := t.d.env.Now().Add(-time.Second)
-	if err != nil && t.before.Inode.After(t.before.Access) {
-		access = t.before.Access
+	line := func(b []byte, it mailbox.Item, size int64) ([]byte, mailbox.Altered, error) {
+		date, now, a := d.files().Date(it)
+		var keywords uint32
+		for i := range min(len(bits), mailbox.MaxKeywords) {
+			if it.Flags.Keywords&(1<<i) == 0 {
+				continue
+			}
+			keywords |= bits[i]
+			if bits[i] == 0 {
+				a.Keywords++
+			}
+		}
+		return d.format.appendLine(b, date, now, size, keywords, sysbits.Bits[uint8](it.Flags.System)), a, nil
 	}
-	t.d.FS.Chtimes(t.f.Name(), access, t.before.Data) // only the owner may
-	return mailbox.UIDs{}, t.d.fail("append", t.n, errors.Join(err, t.release()))
-}
-
-func (t *delivery) commit() error {
-	if t.rec.broken != nil {
-		return t.rec.broken
-	}
-	if err := t.ctx.Err(); err != nil || t.rec.count == 0 {
-		return err
-	}
-	held, err := t.d.files().TempLock(t.ctx, t.f, lock.Exclusive)
-	if err != nil {
-		return err
-	}
-	return errors.Join(t.write(), held.Release())
-}
-
-// write makes the messages durable. The temp lock is held.
-func (t *delivery) write() error {
-	if err := t.check(); err != nil {
-		return err
-	}
-	if err := t.d.heal(t.f); err != nil {
-		return err
-	}
-	tail, err := journal.Append(t.f, t.d.files().Journal())
-	if err != nil {
-		return err
-	}
-	if _, err := t.spool.WriteTo(tail); err != nil {
-		return errors.Join(err, tail.Abort())
-	}
-	return errors.Join(tail.Commit(), tail.Abort())
-}
-
-// Abort leaves the mailbox as it was.
-func (t *delivery) Abort() error { return t.d.fail("append", t.n, t.release()) }
-
-// release gives up what is not committed, the lock, and the file.
-func (t *delivery) release() error {
-	err := t.spool.Close()
-	if t.f != nil {
-		err = errors.Join(err, t.f.Close())
-	}
-	t.f = nil
-	return err
-}
-
-// A newDelivery fills a mailbox that nobody sees before Commit.
-type newDelivery struct {
-	d   *Driver
-	n   mailbox.Name
-	f   *fsx.NewFile
-	out *fsx.Writer
-	rec *recorder
-}
-
-// Add adds a message.
-func (t *newDelivery) Add(it mailbox.Item) (mailbox.Altered, error) {
-	a, err := t.rec.add(it)
-	return a, t.d.fail("append", t.n, err)
-}
-
-// Commit makes the mailbox appear.
-func (t *newDelivery) Commit() (mailbox.UIDs, error) {
-	err := t.rec.broken
-	if err == nil {
-		err = t.out.Flush()
-	}
-	if err == nil {
-		err = t.f.Publish()
-	}
-	t.out.Stop()
-	return mailbox.UIDs{}, t.d.fail("append", t.n, errors.Join(err, t.f.Abort()))
-}
-
-// Abort removes what was written.
-func (t *newDelivery) Abort() error {
-	t.out.Stop()
-	return t.d.fail("append", t.n, t.f.Abort())
+	return &flocked.Recorder{To: to, Dir: filepath.Dir(path), LF: d.format.EOL == "\n", Most: maxSize, Line: line}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"mailutil/pkg/internal/flocked"
-	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
 )
@@ -15,42 +14,26 @@ import (
 // but no message unreadable. What counts as the old flags is what the file
 // has: others may have changed them. Keyword bits without a name stay.
 func (b *box) Store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
-	return b.d.fail("store", b.name, b.change(func() error { return b.store(s, op, f) }))
+	return b.Fail("store", b.change(func() error { return b.store(s, op, f) }))
 }
 
 // change calls do with the temp lock held.
 func (b *box) change(do func() error) error {
-	if b.broken != nil {
-		return b.broken
+	if b.Broken != nil {
+		return b.Broken
 	}
-	if b.readOnly {
+	if b.ReadOnly {
 		return mailbox.ErrReadOnly
 	}
 	held, err := b.lock(bg)
 	if err != nil {
 		return err
 	}
-	err = b.look()
+	err = b.Look()
 	if err == nil {
 		err = do()
 	}
 	return errors.Join(err, held.Release())
-}
-
-// look sees whether others changed the file, without changing the index.
-func (b *box) look() error {
-	fi, err := b.f.Stat()
-	if err != nil {
-		return err
-	}
-	if fi.Size() < b.end {
-		return flocked.Shrank(b.end, fi.Size())
-	}
-	if !fi.ModTime().Equal(b.changed) {
-		b.sweep = true
-		b.changed = fi.ModTime()
-	}
-	return nil
 }
 
 func (b *box) store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error {
@@ -71,14 +54,14 @@ func (b *box) store(s mailbox.Set, op mailbox.FlagOp, f mailbox.FlagList) error 
 			return err
 		}
 	}
-	if err := b.f.Sync(); err != nil {
+	if err := b.F.Sync(); err != nil {
 		return err
 	}
 	for _, c := range changed {
 		b.index[c.seq-1] = c.record
 	}
 	b.count()
-	return b.told(b.d.files().Alert(b.f, b.path, b.changed))
+	return b.Alert()
 }
 
 // A changedRecord is a message with its new flags.
@@ -113,8 +96,8 @@ func (b *box) apply(s mailbox.Set, op mailbox.FlagOp, with mailbox.Flags) (chang
 // messages behind them move down, through the journal: it happens as a whole
 // or not at all.
 func (b *box) Expunge(s mailbox.Set) (n int, err error) {
-	if b.readOnly {
-		return 0, b.d.fail("expunge", b.name, mailbox.Sayf(mailbox.ErrReadOnly, "Expunge ignored on readonly mailbox"))
+	if b.ReadOnly {
+		return 0, b.Fail("expunge", mailbox.Sayf(mailbox.ErrReadOnly, "Expunge ignored on readonly mailbox"))
 	}
 	for range b.within(s) {
 		n++
@@ -123,30 +106,30 @@ func (b *box) Expunge(s mailbox.Set) (n int, err error) {
 		return 0, nil
 	}
 	if err := b.change(func() error { return b.expunge(s) }); err != nil {
-		return 0, b.d.fail("expunge", b.name, err)
+		return 0, b.Fail("expunge", err)
 	}
 	b.d.env.Notify(mailbox.Info, fmt.Sprintf("Expunged %d messages", n))
 	return n, nil
 }
 
 func (b *box) expunge(s mailbox.Set) error {
-	ok, err := flocked.TryExclusive(b.f)
+	ok, err := flocked.TryExclusive(b.F)
 	if ok {
 		err = b.compact(s)
 	} else if err == nil {
 		err = mailbox.Sayf(mailbox.ErrBusy, "Can't expunge because mailbox is in use by another process")
 	}
-	return errors.Join(err, b.d.files().Share(bg, b.f))
+	return errors.Join(err, b.Files.Share(bg, b.F))
 }
 
 // compact moves what is to stay to the start of the file: all messages but
 // those of s, and what has arrived since we looked.
 func (b *box) compact(s mailbox.Set) error {
-	fi, err := b.f.Stat()
+	fi, err := b.F.Stat()
 	if err != nil {
 		return err
 	}
-	c := b.d.files().Compact(b.f, 0)
+	c := b.Files.Compact(b.F, 0)
 	kept := make([]record, 0, len(b.index))
 	for i, r := range b.index {
 		if s.Contains(uint32(i) + 1) {
@@ -157,26 +140,16 @@ func (b *box) compact(s mailbox.Set) error {
 		}
 		kept = append(kept, r)
 	}
-	end, err := c.Keep(b.end, fi.Size()-b.end)
+	end, err := c.Keep(b.End, fi.Size()-b.End)
 	if err != nil {
 		return errors.Join(err, c.Abort())
 	}
 	if err := c.Commit(); err != nil {
-		b.broken = b.moved(err, fi.Size())
+		b.Moved(err, fi.Size())
 		return err
 	}
-	b.index, b.end = kept, end
+	b.index, b.End = kept, end
 	b.win.Reset(end)
 	b.count()
-	return b.told(b.d.files().Touch(b.f, b.path, b.changed))
-}
-
-// moved returns the error err of a compaction if it has, or may have, begun to
-// move messages: offsets are not to be trusted any more.
-func (b *box) moved(err error, size int64) error {
-	fi, statErr := b.f.Stat()
-	if errors.Is(err, journal.ErrUnfinished) || statErr != nil || fi.Size() != size {
-		return err
-	}
-	return nil
+	return b.Touch()
 }

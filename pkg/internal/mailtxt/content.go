@@ -11,10 +11,10 @@ import (
 // Open streams message seq.
 func (b *box) Open(seq uint32) (mailbox.Content, error) {
 	if seq == 0 || seq > uint32(len(b.index)) {
-		return nil, b.d.fail("read", b.name, fmt.Errorf("no message %d", seq))
+		return nil, b.Fail("read", fmt.Errorf("no message %d", seq))
 	}
-	if b.broken != nil {
-		return nil, b.d.fail("read", b.name, b.broken)
+	if b.Broken != nil {
+		return nil, b.Fail("read", b.Broken)
 	}
 	b.use(&b.index[seq-1])
 	return &b.text, nil
@@ -34,7 +34,7 @@ func (b *box) piece(off, want int64) ([]byte, error) {
 		err = fmt.Errorf("%w: it became shorter", mailbox.ErrChanged)
 	}
 	if err != nil {
-		return nil, b.d.fail("read", b.name, err)
+		return nil, b.Fail("read", err)
 	}
 	return p[:min(int64(len(p)), want)], nil
 }

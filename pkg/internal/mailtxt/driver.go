@@ -9,7 +9,6 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
-	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
 
@@ -96,6 +95,15 @@ func (d *Driver) owns(f fsx.File, empty bool) (bool, error) {
 	return d.format.owns(b[:n]) || n == 0 && empty, nil
 }
 
+// check is owns with an error about n; an empty file is ours.
+func (d *Driver) check(f fsx.File, n mailbox.Name) error {
+	ours, err := d.owns(f, true)
+	if err == nil && !ours {
+		err = d.format.notOurs(n)
+	}
+	return err
+}
+
 // names returns the names of the keyword bits, those of the configuration.
 func (d *Driver) names() []string {
 	names := d.env.Config.Keywords
@@ -126,79 +134,51 @@ func (d *Driver) Create(ctx context.Context, n mailbox.Name) error {
 
 // createNew begins the file of a new mailbox.
 func (d *Driver) createNew(ctx context.Context, n mailbox.Name) (*fsx.NewFile, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	path, err := d.Place(n)
 	if err != nil {
 		return nil, err
 	}
-	if strings.HasSuffix(path, "/") {
-		return nil, mailbox.ErrName
-	}
-	f, err := fsx.CreateNew(d.FS, path, d.env.Config.MailboxMode, d.env.Config.DirMode)
-	if err != nil && !errors.Is(err, fsx.ErrInUse) {
-		err = mailbox.Sayf(flocked.Classify(err), "Can't create mailbox node %s: %s", path, node.Reason(err))
-	}
-	return f, err
+	return d.files().CreateNew(ctx, path)
 }
 
 // Delete removes n. Nobody else may have it open.
 func (d *Driver) Delete(ctx context.Context, n mailbox.Name) error {
-	err := d.alone(ctx, n, func(path string) error { return node.Delete(d.FS, n, path) })
+	path, err := d.Place(n)
+	if err == nil {
+		err = d.files().Delete(ctx, n, path, d.ours)
+	}
 	return d.fail("delete", n, err)
 }
 
 // Rename gives from the name to. Nobody else may have it open. Where INBOX
 // goes away a new one is made.
 func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
-	err := d.alone(ctx, from, func(path string) error {
-		target, err := d.Place(to)
-		if err != nil {
-			return err
-		}
-		to.Path = target
-		return node.Rename(d.FS, from, to, path, d.env.Config)
-	})
+	path, err := d.Place(from)
+	if err == nil {
+		to.Path, err = d.Place(to)
+	}
+	if err == nil {
+		err = d.files().Rename(ctx, from, to, path, d.ours)
+	}
 	if err == nil && from.Inbox {
 		err = d.Create(ctx, from)
 	}
 	return d.fail("rename", from, err)
 }
 
-// alone calls do while nobody else has the mailbox open.
-func (d *Driver) alone(ctx context.Context, n mailbox.Name, do func(path string) error) error {
-	path, err := d.Place(n)
-	if err != nil {
-		return err
+// ours returns an error where f is not of the format. An empty file is.
+func (d *Driver) ours(f fsx.File) error {
+	ok, err := d.owns(f, true)
+	if err == nil && !ok {
+		err = mailbox.ErrFormat
 	}
-	return d.files().Alone(ctx, n, path, func(f fsx.File) error {
-		ours, err := d.owns(f, true)
-		if err == nil && !ours {
-			err = mailbox.ErrFormat
-		}
-		if err == nil {
-			err = do(path)
-		}
-		return err
-	})
+	return err
 }
 
 // Count is Status of a mailbox opened read-only, to which INBOX adds what
 // waits in the spool as long as it has no recent mail of its own.
 func (d *Driver) Count(ctx context.Context, n mailbox.Name) (mailbox.Status, error) {
-	mb, err := d.Open(ctx, n, mailbox.ReadOnly)
-	if err != nil {
-		return mailbox.Status{}, err
-	}
-	st := mb.Status()
-	if err := mb.Close(); err != nil {
-		return st, err
-	}
-	if n.Inbox && st.Recent == 0 {
-		err = d.files().AddSpool(ctx, d.spool, st.Path, &st)
-	}
-	return st, err
+	return d.files().Count(ctx, n, d.Open, d.spool)
 }
 
 // validity is UIDVALIDITY of a session that begins.

@@ -21,6 +21,14 @@ var (
 	Tenex = Format{Name: "tenex", Title: "TENEX", Inbox: "mail.txt", EOL: "\n", noEOL: "newline"}
 )
 
+// other is the format that differs from f in what ends a line.
+func (f *Format) other() *Format {
+	if f.EOL == MTX.EOL {
+		return &Tenex
+	}
+	return &MTX
+}
+
 // eol returns where the internal line in b ends, -1 where it does not. What is
 // behind a NUL does not count.
 func (f *Format) eol(b []byte) int {

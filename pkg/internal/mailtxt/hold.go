@@ -17,26 +17,24 @@ func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, err
 	if err != nil {
 		return nil, err
 	}
-	b := &box{d: d, name: n, path: path, readOnly: true, validity: validity(d.env.Now())}
-	b.f, b.held, err = d.files().Hold(ctx, path)
+	b := d.newBox(n, path)
+	b.ReadOnly = true
+	b.F, b.Held, err = d.files().Hold(ctx, path)
 	if err != nil {
 		return nil, d.fail("open", n, err)
 	}
-	b.win = winread.New(b.f, windowSize, 0)
+	b.win = winread.New(b.F, windowSize, 0)
 	if err = b.parseHeld(); err != nil {
-		return nil, d.fail("open", n, errors.Join(err, b.held.Release(), b.f.Close()))
+		return nil, d.fail("open", n, errors.Join(err, b.Held.Release(), b.F.Close()))
 	}
-	b.first = b.end
+	b.First = b.End
 	return b, nil
 }
 
 func (b *box) parseHeld() error {
-	ours, err := b.d.owns(b.f, true)
-	if err == nil && !ours {
-		err = b.d.format.notOurs(b.name)
-	}
+	err := b.d.check(b.F, b.Name)
 	if err == nil {
-		err = b.d.heal(b.f)
+		err = b.d.heal(b.F)
 	}
 	if err == nil {
 		err = b.parse()

@@ -23,7 +23,7 @@ func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbo
 		return mailbox.Inspection{}, d.fail("check", n, err)
 	}
 	in, err := inspect.Run(ctx, look, func(f *inspect.File) error {
-		return (&inspection{File: f, d: d}).run()
+		return (&inspection{File: f, d: d, told: n.Format == d.Name()}).run()
 	})
 	return in, d.fail("check", n, err)
 }
@@ -52,6 +52,7 @@ func (d *Driver) looking(n mailbox.Name, report func(mailbox.Finding) error) (in
 type inspection struct {
 	*inspect.File
 	d       *Driver
+	told    bool // that the file is of the format need not be seen
 	pending bool // an interrupted change has to be finished
 	seq     uint32
 	take    func(p *piece) error // gets each piece, may be nil
@@ -69,8 +70,11 @@ func (i *inspection) run() error {
 	i.pending = i.Sides(i.d.env, i.d.files().Journal(), i.d.Name(), 0)
 	for !i.Stopped() {
 		p, ok, err := w.step()
-		if err != nil || !ok {
+		if err != nil {
 			return err
+		}
+		if !ok {
+			break
 		}
 		if err := i.piece(&p); err != nil {
 			return err
@@ -81,6 +85,9 @@ func (i *inspection) run() error {
 			}
 		}
 	}
+	if i.told && i.seq == 0 && i.Err == nil {
+		return mailbox.ErrFormat
+	}
 	return i.Err
 }
 
@@ -90,18 +97,56 @@ func (i *inspection) recognise(w *walker) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if foreign(b) {
+	if foreign(b) && !i.told {
 		return false, nil
 	}
 	if i.d.format.moreCRs(b) {
 		i.damage("line-ends", 0, 0, "lines end in CR CR LF: the file was converted as text")
 		return true, nil
 	}
-	_, ok, err := w.lineAt(0)
-	if err != nil || i.Size > 0 && (ok || i.d.format.owns(b) || flocked.WasLine(b) && i.d.format.tailed(b)) {
-		return err == nil, err
+	if i.told {
+		return i.Size > 0, nil
 	}
-	return i.chained(w)
+	return i.fits(w, b)
+}
+
+// fits reports whether the file, which begins with b, is of this format and not
+// of the one that differs from it in the line ends only.
+func (i *inspection) fits(w *walker, b []byte) (bool, error) {
+	first, err := i.begins(w, b)
+	if err != nil {
+		return false, err
+	}
+	s := *w.s
+	s.format = i.d.format.other()
+	other := &walker{s: &s}
+	otherFirst, err := i.begins(other, b)
+	if err != nil {
+		return false, err
+	}
+	if !first && !otherFirst {
+		return i.chained(w)
+	}
+	own, err := w.weight(known)
+	if err != nil {
+		return false, err
+	}
+	n, err := other.weight(known)
+	return own > n || own == n && first, err
+}
+
+// known is how much of a file is looked at to know its format.
+const known = 1 << 20
+
+// begins reports whether b, with which the file begins, is an internal line in
+// the format of w, or was.
+func (i *inspection) begins(w *walker, b []byte) (bool, error) {
+	if i.Size == 0 {
+		return false, nil
+	}
+	_, ok, err := w.lineAt(0)
+	f := w.s.format
+	return ok || f.owns(b) || flocked.WasLine(b) && f.tailed(b), err
 }
 
 // tailed reports whether the first line of b ends as an internal line does, or
@@ -121,15 +166,15 @@ const sector = 512
 // chained reports whether records follow each other near the beginning of the
 // file: so many, or up to its end, are no text.
 func (i *inspection) chained(w *walker) (bool, error) {
-	const far, enough = 1 << 20, 4
+	const enough = 3
 	linked := 0 // records that others follow, so far
 	b, err := w.read(0, sector)
 	wiped := len(b) == sector && len(bytes.Trim(b, "\x00\xFF")) == 0
 	if err != nil {
 		return false, err
 	}
-	for from := int64(0); from < min(i.Size, far); {
-		at, err := w.find(from, min(i.Size, far))
+	for from := int64(0); from < min(i.Size, known); {
+		at, err := w.find(from, min(i.Size, known))
 		if err != nil || at < 0 {
 			return false, err
 		}
@@ -167,7 +212,7 @@ func (f *Format) moreCRs(b []byte) bool {
 // foreign reports whether b begins as another format does, or with the line of
 // an mbx file.
 func foreign(b []byte) bool {
-	for _, begin := range []string{"From ", "\x01\x01\x01\x01\n", "*mbx*"} {
+	for _, begin := range []string{"\x01\x01\x01\x01\n", "*mbx*"} {
 		if bytes.HasPrefix(b, []byte(begin)) {
 			return true
 		}

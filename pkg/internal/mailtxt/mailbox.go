@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"io"
 	"iter"
 	"os"
-	"time"
 
 	"mailutil/pkg/internal/flocked"
-	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/msgtext"
 	"mailutil/pkg/internal/sysbits"
@@ -22,21 +19,12 @@ import (
 // A box is one open mailbox. As long as it is open it holds the shared lock on
 // the file: nobody moves messages.
 type box struct {
-	d        *Driver
-	name     mailbox.Name
-	path     string
-	f        fsx.File
-	readOnly bool
-	held     lock.Held // of Hold, nil elsewhere: nobody else gets at the file
+	flocked.Session
+	d *Driver
 
 	validity uint32 // UIDVALIDITY: when the session began
 	uidLast  uint32 // highest UID given in it
 	index    []record
-	end      int64     // octets parsed
-	first    int64     // the size when it was opened
-	changed  time.Time // mtime that we know
-	sweep    bool      // others may have changed flags: read them again
-	snarfed  time.Time // when the spool was looked at last
 
 	recent, unseen uint32
 
@@ -44,7 +32,6 @@ type box struct {
 	text   msgtext.Text
 	opened *record      // that text is of
 	seen   maphash.Hash // of what was read since Witness
-	broken error        // a change was interrupted: offsets are not known
 }
 
 var _ mailbox.Witness = (*box)(nil)
@@ -60,11 +47,17 @@ func (d *Driver) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mail
 	if err != nil {
 		return nil, err
 	}
-	b := &box{d: d, name: n, path: path, readOnly: m == mailbox.ReadOnly, validity: validity(d.env.Now())}
+	b := d.newBox(n, path)
+	b.ReadOnly = m == mailbox.ReadOnly
 	if err := b.open(ctx); err != nil {
 		return nil, d.fail("open", n, err)
 	}
 	return b, nil
+}
+
+func (d *Driver) newBox(n mailbox.Name, path string) *box {
+	s := flocked.Session{Files: d.files(), Name: n, Path: path, Spool: d.spool}
+	return &box{d: d, Session: s, validity: validity(d.env.Now())}
 }
 
 // open opens the file and reads it for the first time.
@@ -72,15 +65,15 @@ func (b *box) open(ctx context.Context) error {
 	if err := b.openFile(ctx); err != nil {
 		return err
 	}
-	b.win = winread.New(b.f, windowSize, 0)
+	b.win = winread.New(b.F, windowSize, 0)
 	held, err := b.lock(ctx)
 	if err == nil {
 		err = errors.Join(b.firstLook(ctx), held.Release())
 	}
 	if err != nil {
-		return errors.Join(err, b.f.Close())
+		return errors.Join(err, b.F.Close())
 	}
-	b.first = b.end
+	b.First = b.End
 	if len(b.index) == 0 {
 		b.d.env.Notify(mailbox.Info, "Mailbox is empty")
 	}
@@ -88,27 +81,23 @@ func (b *box) open(ctx context.Context) error {
 }
 
 func (b *box) firstLook(ctx context.Context) error {
-	ours, err := b.d.owns(b.f, true)
-	if err == nil && !ours {
-		err = b.d.format.notOurs(b.name)
+	if err := b.d.check(b.F, b.Name); err != nil {
+		return err
 	}
-	if err == nil {
-		err = b.catchUp(ctx)
-	}
-	return err
+	return b.catchUp(ctx)
 }
 
 // openFile opens the file and takes the shared lock on it.
 func (b *box) openFile(ctx context.Context) error {
 	open := func(flag int) error {
-		f, held, err := b.d.files().OpenLocked(ctx, b.path, flag, lock.Shared)
+		f, held, err := b.Files.OpenLocked(ctx, b.Path, flag, lock.Shared)
 		if err != nil {
 			return err
 		}
-		b.f = f
+		b.F = f
 		return held.Release()
 	}
-	if b.readOnly {
+	if b.ReadOnly {
 		return open(os.O_RDONLY)
 	}
 	err := open(os.O_RDWR)
@@ -116,19 +105,19 @@ func (b *box) openFile(ctx context.Context) error {
 		return err
 	}
 	b.d.env.Notify(mailbox.Warn, "Can't get write access to mailbox, access is readonly")
-	b.readOnly = true
+	b.ReadOnly = true
 	return open(os.O_RDONLY)
 }
 
 // lock takes the temp lock: shared to read, exclusive to write, and to finish
 // a change that was interrupted, which is done.
 func (b *box) lock(ctx context.Context) (lock.Held, error) {
-	if b.readOnly {
-		held, err := b.d.files().TempLock(ctx, b.f, lock.Shared)
+	if b.ReadOnly {
+		held, err := b.Files.TempLock(ctx, b.F, lock.Shared)
 		if err != nil {
 			return nil, err
 		}
-		pending, err := journal.Pending(b.f.Name(), b.d.files().Journal())
+		pending, err := journal.Pending(b.F.Name(), b.Files.Journal())
 		if err == nil && !pending {
 			return held, nil
 		}
@@ -136,15 +125,15 @@ func (b *box) lock(ctx context.Context) (lock.Held, error) {
 			return nil, err
 		}
 	}
-	held, err := b.d.files().TempLock(ctx, b.f, lock.Exclusive)
+	held, err := b.Files.TempLock(ctx, b.F, lock.Exclusive)
 	if err != nil {
 		return nil, err
 	}
-	did, err := b.d.files().FinishChange(b.f)
+	did, err := b.Files.FinishChange(b.F)
 	if err != nil {
 		return nil, errors.Join(err, held.Release())
 	}
-	b.sweep = b.sweep || did
+	b.Sweep = b.Sweep || did
 	return held, nil
 }
 
@@ -154,16 +143,16 @@ func (b *box) catchUp(ctx context.Context) error {
 	if err := b.parse(); err != nil {
 		return err
 	}
-	if b.sweep {
+	if b.Sweep {
 		if err := b.readFlags(); err != nil {
 			return err
 		}
 	}
-	if !b.snarfDue() {
+	if !b.SnarfDue() {
 		return nil
 	}
 	b.snarf(ctx)
-	if _, err := b.d.files().FinishChange(b.f); err != nil {
+	if _, err := b.Files.FinishChange(b.F); err != nil {
 		return err
 	}
 	return b.parse()
@@ -172,10 +161,10 @@ func (b *box) catchUp(ctx context.Context) error {
 // Status tells what is known.
 func (b *box) Status() mailbox.Status {
 	return mailbox.Status{
-		Driver: b.d.Name(), Path: b.path,
+		Driver: b.d.Name(), Path: b.Path,
 		Messages: uint32(len(b.index)), Recent: b.recent, Unseen: b.unseen,
 		UIDValidity: b.validity, UIDNext: b.uidLast + 1,
-		Keywords: b.d.names(), ReadOnly: b.readOnly,
+		Keywords: b.d.names(), ReadOnly: b.ReadOnly,
 	}
 }
 
@@ -231,26 +220,15 @@ func (b *box) message(seq uint32) mailbox.Message {
 	return m
 }
 
-// Ping looks for what others did. The file is read only when its size or its
-// modification time changed, or it is empty, or new mail may be in the spool.
+// Ping looks for what others did.
 func (b *box) Ping() (bool, error) {
 	changed, err := b.ping(bg)
-	return changed, b.d.fail("ping", b.name, err)
+	return changed, b.Fail("ping", err)
 }
 
 func (b *box) ping(ctx context.Context) (bool, error) {
-	if b.held != nil || b.broken != nil {
-		return false, b.broken
-	}
-	fi, err := b.f.Stat()
-	if err != nil {
+	if news, err := b.News(len(b.index) == 0); !news || err != nil {
 		return false, err
-	}
-	if !fi.ModTime().Equal(b.changed) {
-		b.sweep = true
-	}
-	if fi.Size() == b.end && !b.sweep && len(b.index) > 0 && !b.snarfDue() {
-		return false, nil
 	}
 	held, err := b.lock(ctx)
 	if err != nil {
@@ -278,16 +256,7 @@ func (b *box) summary() uint64 {
 
 // Close gives the locks up.
 func (b *box) Close() error {
-	if b.f == nil {
-		return nil
-	}
-	var err error
-	if b.held != nil {
-		err = b.held.Release()
-	}
-	err = errors.Join(err, b.f.Close())
-	b.f = nil
-	return b.d.fail("close", b.name, err)
+	return b.Fail("close", b.Session.Close())
 }
 
 // Witness begins to digest what is read.
@@ -300,28 +269,10 @@ func (b *box) Witness() {
 // Witnessed returns the digest of what was read.
 func (b *box) Witnessed() (mailbox.Proof, error) {
 	err := b.win.Testify()
-	return mailbox.Proof{Size: b.end, Digest: b.seen.Sum64()}, b.d.fail("read", b.name, err)
+	return mailbox.Proof{Size: b.End, Digest: b.seen.Sum64()}, b.Fail("read", err)
 }
 
 // Prove digests the octets that were there when the mailbox was opened.
 func (b *box) Prove() (mailbox.Proof, error) {
-	proof, err := b.prove()
-	return proof, b.d.fail("read", b.name, err)
-}
-
-func (b *box) prove() (mailbox.Proof, error) {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	n, err := io.Copy(&h, io.NewSectionReader(b.f, 0, b.first))
-	if err == nil && n < b.first {
-		err = mailbox.ErrChanged
-	}
-	if err != nil {
-		return mailbox.Proof{}, err
-	}
-	fi, err := b.f.Stat()
-	if err != nil {
-		return mailbox.Proof{}, err
-	}
-	return mailbox.Proof{Size: b.first, Digest: h.Sum64(), Now: fi.Size()}, nil
+	return b.Session.Prove(seed)
 }

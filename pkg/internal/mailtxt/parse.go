@@ -3,45 +3,44 @@ package mailtxt
 import (
 	"context"
 	"io"
-	"time"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/mailbox"
 )
 
-// parse reads the records behind b.end and gives them UIDs. A read-write
+// parse reads the records behind b.End and gives them UIDs. A read-write
 // session then writes that the messages are not recent any more. After an
 // error the index is as it was and nothing has been written. The caller holds
 // the temp lock.
 func (b *box) parse() error {
-	fi, err := b.f.Stat()
+	fi, err := b.F.Stat()
 	if err != nil {
 		return err
 	}
-	if fi.Size() < b.end {
-		return flocked.Shrank(b.end, fi.Size())
+	if fi.Size() < b.End {
+		return flocked.Shrank(b.End, fi.Size())
 	}
 	index, err := b.scan(fi.Size())
 	if err != nil {
 		return err
 	}
-	grew := fi.Size() > b.end
-	b.index, b.end = index, fi.Size()
+	grew := fi.Size() > b.End
+	b.index, b.End = index, fi.Size()
 	if n := len(index); n > 0 {
 		b.uidLast = max(b.uidLast, index[n-1].uid)
 	}
-	b.win.Reset(b.end)
+	b.win.Reset(b.End)
 	b.count()
-	b.changed = fi.ModTime()
-	if b.readOnly {
+	b.Changed = fi.ModTime()
+	if b.ReadOnly {
 		return nil
 	}
 	return b.save(grew)
 }
 
-// scan returns the index with the records of [b.end, size) as well.
+// scan returns the index with the records of [b.End, size) as well.
 func (b *box) scan(size int64) ([]record, error) {
-	s := b.d.scanner(b.f, b.end, size)
+	s := b.d.scanner(b.F, b.End, size)
 	index, uid := b.index, b.uidLast
 	for {
 		r, ok, err := s.next()
@@ -58,7 +57,7 @@ func (b *box) scan(size int64) ([]record, error) {
 
 // scanner reads the records of r from offset pos to size.
 func (d *Driver) scanner(r io.ReaderAt, pos, size int64) *scanner {
-	return &scanner{format: &d.format, local: d.env.Now().Location(), r: r, pos: pos, size: size}
+	return newScanner(&d.format, d.env.Now().Location(), r, pos, size)
 }
 
 // save is a patch: it writes that messages have been seen by a session. A power
@@ -78,13 +77,13 @@ func (b *box) save(grew bool) error {
 		r.unsaved = false
 	}
 	if n > 0 {
-		if err := b.f.Sync(); err != nil {
+		if err := b.F.Sync(); err != nil {
 			return err
 		}
-		return b.told(b.d.files().Touch(b.f, b.path, b.changed))
+		return b.Touch()
 	}
 	if grew {
-		return b.told(b.d.files().Read(b.f, b.path))
+		return b.Read()
 	}
 	return nil
 }
@@ -92,15 +91,7 @@ func (b *box) save(grew bool) error {
 // patch writes the flags of r: 12 octets, which lie in one sector or two.
 func (b *box) patch(r *record) error {
 	var buf [flagsLen]byte
-	_, err := b.f.WriteAt(appendFlags(buf[:0], r.keywords, r.flags), b.d.format.patch(r))
-	return err
-}
-
-// told takes a modification time that is ours.
-func (b *box) told(written time.Time, err error) error {
-	if err == nil {
-		b.changed = written
-	}
+	_, err := b.F.WriteAt(appendFlags(buf[:0], r.keywords, r.flags), b.d.format.patch(r))
 	return err
 }
 
@@ -111,7 +102,7 @@ func (b *box) readFlags() error {
 			return err
 		}
 	}
-	b.sweep = false
+	b.Sweep = false
 	b.count()
 	return nil
 }
@@ -120,9 +111,9 @@ func (b *box) readFlags() error {
 func (b *box) readFlagsOf(r *record, seq uint32) (err error) {
 	var buf [1 + flagsLen]byte
 	off := b.d.format.patch(r) - 1
-	if n, err := b.f.ReadAt(buf[:], off); n < len(buf) {
-		if fi, statErr := b.f.Stat(); statErr == nil && fi.Size() < b.end {
-			return mailbox.Sayf(mailbox.ErrChanged, "Mailbox shrank from %d to %d in flag read!", b.end, fi.Size())
+	if n, err := b.F.ReadAt(buf[:], off); n < len(buf) {
+		if fi, statErr := b.F.Stat(); statErr == nil && fi.Size() < b.End {
+			return mailbox.Sayf(mailbox.ErrChanged, "Mailbox shrank from %d to %d in flag read!", b.End, fi.Size())
 		}
 		return err
 	}
@@ -134,24 +125,10 @@ func (b *box) readFlagsOf(r *record, seq uint32) (err error) {
 	return nil
 }
 
-// snarfPause is how long an open INBOX leaves the spool alone.
-const snarfPause = 60 * time.Second
-
-// snarfDue reports whether it is time to look for new mail in the spool.
-func (b *box) snarfDue() bool {
-	return !b.readOnly && b.name.Inbox && b.d.spool != nil &&
-		(b.snarfed.IsZero() || b.d.env.Now().Sub(b.snarfed) >= snarfPause)
-}
-
 // snarf moves new mail from the spool to INBOX. The caller holds the temp lock
 // and has parsed the file to its end.
 func (b *box) snarf(ctx context.Context) {
-	b.snarfed = b.d.env.Now()
-	b.d.files().Snarf(ctx, b.d.spool, b.path, b.f, func(to io.Writer) func(mailbox.Item) error {
-		rec := newRecorder(b.d, to, mailbox.AppendOptions{}, b.path)
-		return func(it mailbox.Item) error {
-			_, err := rec.add(it)
-			return err
-		}
+	b.Snarf(ctx, func(to io.Writer) *flocked.Recorder {
+		return b.d.recorder(to, mailbox.AppendOptions{}, b.Path)
 	})
 }

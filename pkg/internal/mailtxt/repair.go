@@ -47,7 +47,7 @@ func (d *Driver) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.Repai
 func (r *repair) plan(f *inspect.File) error {
 	r.f, r.image = f, mend.NewImage(f, f.Size)
 	r.size, r.keep = f.Size, r.image.Keep
-	i := &inspection{File: f, d: r.d, take: r.take}
+	i := &inspection{File: f, d: r.d, told: r.name.Format == r.d.Name(), take: r.take}
 	b := make([]byte, min(f.Size, maxLine))
 	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
 		return err
@@ -170,6 +170,11 @@ func (r *repair) take(p *piece) error {
 			return err
 		}
 		p.copied = slices.Contains(r.sums, sum)
+	}
+	if p.junk {
+		if done, err := r.letters(p); done || err != nil {
+			return err
+		}
 	}
 	if p.junk || p.copied || p.text == p.end {
 		return r.setAside(p)
@@ -361,6 +366,6 @@ func (r *repair) verify(ctx context.Context, to io.ReaderAt, size int64) error {
 func digest(r io.ReaderAt, off, end int64) (uint64, error) {
 	var h maphash.Hash
 	h.SetSeed(seed)
-	_, err := io.CopyBuffer(&h, struct{ io.Reader }{io.NewSectionReader(r, off, end-off)}, make([]byte, 64<<10))
+	_, err := fsx.Copy(&h, io.NewSectionReader(r, off, end-off), nil)
 	return h.Sum64(), err
 }

@@ -32,10 +32,8 @@ func (r *record) end() int64 { return r.text() + r.size }
 // patch is the offset of the octets that are changed in place.
 func (f *Format) patch(r *record) int64 { return r.text() - int64(len(f.EOL)) - flagsLen }
 
-const (
-	scanWindow = 64 << 10 // what is read at once when records are small
-	smallStep  = 8 << 10  // records are small up to here
-)
+// scanWindow is how much is searched at once.
+const scanWindow = 64 << 10
 
 // A scanner reads internal lines one after the other.
 type scanner struct {
@@ -45,11 +43,15 @@ type scanner struct {
 	pos    int64 // where it stands
 	size   int64 // of the file
 
-	win  []byte // the octets at base
-	base int64
-	buf  [scanWindow]byte
-	step int64 // length of the last record
-	torn bool  // the file ends within the record at pos
+	ahead *flocked.Lookahead
+	step  int64 // length of the last record
+}
+
+// newScanner reads the records of r from offset pos to size. Dates without a
+// zone are in local.
+func newScanner(f *Format, local *time.Location, r io.ReaderAt, pos, size int64) *scanner {
+	ahead := &flocked.Lookahead{R: r, Size: size, Most: maxLine}
+	return &scanner{format: f, local: local, r: r, pos: pos, size: size, ahead: ahead}
 }
 
 // next reads the record at pos and goes behind it. ok is false at the end.
@@ -69,7 +71,7 @@ func (s *scanner) next() (rec record, ok bool, err error) {
 	if s.format.EOL == "\r\n" {
 		rec.crlf = rec.size
 	}
-	if s.torn = rec.end() > s.size; s.torn {
+	if rec.end() > s.size {
 		return rec, false, s.corrupt("Last message (at %d) runs past end of file (%d > %d)", s.pos, rec.end(), s.size)
 	}
 	s.step = rec.end() - s.pos
@@ -98,23 +100,11 @@ func (s *scanner) parse(b []byte) (l line, err error) {
 
 // peek returns the next 64 octets, or as many as there are.
 func (s *scanner) peek() ([]byte, error) {
-	want := min(maxLine, s.size-s.pos)
-	if i := s.pos - s.base; i >= 0 && i+want <= int64(len(s.win)) {
-		return s.win[i : i+want], nil
-	}
-	n := int64(maxLine)
-	if s.step < smallStep {
-		n = scanWindow
-	}
-	got, err := s.r.ReadAt(s.buf[:min(n, s.size-s.pos)], s.pos)
-	if got == 0 && err == io.EOF {
+	b, err := s.ahead.At(s.pos, s.step)
+	if err == nil && len(b) == 0 {
 		return nil, s.corrupt("Unable to read internal header at %d, size = %d: no data read", s.pos, s.size)
 	}
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	s.win, s.base = s.buf[:got], s.pos
-	return s.win[:min(int64(got), maxLine)], nil
+	return b, err
 }
 
 // corrupt makes the error of damage at pos.

@@ -62,7 +62,7 @@ func FuzzScan(f *testing.F) {
 		if lf {
 			format = Tenex
 		}
-		s := &scanner{format: &format, local: time.UTC, r: bytes.NewReader(file), size: int64(len(file))}
+		s := newScanner(&format, time.UTC, bytes.NewReader(file), 0, int64(len(file)))
 		end := int64(0)
 		for {
 			r, ok, err := s.next()
@@ -99,7 +99,7 @@ func same(t *testing.T, f *Format, r record) {
 	}
 	b := f.appendLine(nil, r.date, false, r.size, r.keywords, r.flags)
 	text := len(b)
-	s := &scanner{format: f, local: time.UTC, r: io.NewSectionReader(bytes.NewReader(b), 0, int64(text)), size: int64(text) + r.size}
+	s := newScanner(f, time.UTC, io.NewSectionReader(bytes.NewReader(b), 0, int64(text)), 0, int64(text)+r.size)
 	got, _, err := s.next()
 	if err != nil || got.size != r.size || got.keywords != r.keywords || got.flags != r.flags || got.date != r.date {
 		t.Fatalf("%+v written %q, read %+v, %v", r, b, got, err)

@@ -16,7 +16,7 @@ import (
 
 // flagField returns the twelve digits of each record.
 func (w *world) flagField(b *box) (out []string) {
-	data := w.read(b.name)
+	data := w.read(b.Name)
 	for i := range b.index {
 		off := b.d.format.patch(&b.index[i])
 		out = append(out, string(data[off:off+flagsLen]))

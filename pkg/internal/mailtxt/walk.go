@@ -504,6 +504,32 @@ func (w *walker) find(from, to int64) (int64, error) {
 	return -1, nil
 }
 
+// weight says how much in the first octets of the file is of this format and of
+// no other: lines as find finds them, and more those with a size that is right.
+// An editor may have saved some in the other format, and their sizes are wrong.
+func (w *walker) weight(octets int64) (n int, err error) {
+	for from := int64(0); ; {
+		at, err := w.find(from, min(octets, w.s.size))
+		if at < 0 || err != nil {
+			return n, err
+		}
+		l, _, err := w.lineAt(at)
+		if err != nil {
+			return n, err
+		}
+		n++
+		text := at + int64(l.length)
+		proven, err := w.begins(text + l.size)
+		if err != nil {
+			return n, err
+		}
+		if from = at + 1; proven {
+			from = max(from, text+l.size)
+			n += 2
+		}
+	}
+}
+
 // tailLen is the length of ";", keywords and flags.
 const tailLen = 1 + flagsLen
 

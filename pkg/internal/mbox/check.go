@@ -18,7 +18,7 @@ type Reporter interface {
 	Stopped() bool // findings are no longer wanted
 }
 
-// A Check goes with a Scanner and reports what is not as it should be.
+// A Check is a Watcher that reports what is not as it should be.
 type Check struct {
 	Reporter
 

@@ -14,16 +14,26 @@ import (
 type Scanner struct {
 	Format   Format
 	Dialect  Dialect // of the format Unix
+	Bare     bool    // IsBare lines are From_ lines, too; without a "-", behind an empty line
 	Env      *mailbox.Env
 	W        *winread.Window
 	Ix       *Index
 	Off      int64
 	ReadOnly bool      // what is made up will not be stored
 	Written  time.Time // when the file was: the date of MMDF messages without one
-	Check    *Check    // looks at all more closely; nil for none
+	Check    Watcher   // looks at all more closely; nil for none
 	imap     bool      // it has a valid X-IMAP line
 	mark     bool      // it looks like the pseudo-message
 	claimed  claim     // of the message being read
+}
+
+// A Watcher goes with a Scanner. It is an interface for the sake of programs that
+// never have one: a Check, which it always is, is as large as the Scanner.
+type Watcher interface {
+	leads(s *Scanner, n int)
+	line(s *Scanner, m *Message, ln []byte, ours bool)
+	message(s *Scanner, m *Message) error
+	lost(s *Scanner, next uint32) error
 }
 
 // Run scans from ix.end to the end of the window. The octets there must begin
@@ -172,6 +182,10 @@ func (s *Scanner) begin(m *Message) (some bool, err error) {
 	}
 	f, ok := ParseFrom(ln)
 	switch {
+	case !ok && s.Bare && IsBare(ln):
+		m.Header = uint32(len(ln))
+		s.Off += int64(len(ln))
+		return true, nil
 	case !ok && s.Format == Unix:
 		return false, s.unexpected(ln)
 	case !ok:
@@ -479,7 +493,8 @@ func (s *Scanner) text(m *Message) error {
 				if n == 0 && s.Off+int64(len(b)) < s.W.End() && !(fresh && i == 0) { // look at the whole line
 					break
 				}
-				if _, ok := ParseFrom(rest[:n]); ok {
+				_, ok := ParseFrom(rest[:n])
+				if ok || s.Bare && IsBare(rest[:n]) && (blank > 0 || rest[len(fromWord)] == '-') {
 					s.Off += int64(i)
 					return s.close(m, lines, crs, blank, false)
 				}

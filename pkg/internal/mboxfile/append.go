@@ -135,7 +135,7 @@ type addition struct {
 	spool   spool.Spool
 	form    *mbox.Formatter
 	table   mbox.Table
-	session *box        // set when the mailbox must be rewritten because of new keywords
+	session *indexed    // set when the mailbox must be rewritten because of new keywords
 	first   *mbox.State // set when the file is empty and its first message has the keywords
 	keepOld bool        // messages that are not recent stay so
 	count   int
@@ -199,7 +199,7 @@ func (d *Driver) newInbox(path string) (fsx.File, error) {
 // the session lock where new ones are to be created. Where somebody else has
 // it, they cannot be.
 func (a *addition) sniff(want []string) error {
-	b := &box{d: a.d, ctx: a.ctx, name: a.n, f: a.f}
+	b := &indexed{d: a.d, ctx: a.ctx, name: a.n, f: a.f}
 	var ix mbox.Index
 	err := b.shared(func() error {
 		fi, err := a.f.Stat()
@@ -251,7 +251,7 @@ func (a *addition) openToCreate() error {
 		}
 	}
 	quiet.env = &env
-	a.session = &box{d: &quiet, ctx: a.ctx, name: a.n, f: a.f, session: s, silent: true, w: winread.New(a.f, windowSize, 0)}
+	a.session = &indexed{d: &quiet, ctx: a.ctx, name: a.n, f: a.f, session: s, silent: true, w: winread.New(a.f, windowSize, 0)}
 	return a.session.shared(a.session.scan)
 }
 
@@ -331,7 +331,7 @@ func (a *addition) isCurrent() (bool, error) {
 }
 
 // rewrite adds keywords and messages in one change.
-func (a *addition) rewrite(b *box) error {
+func (a *addition) rewrite(b *indexed) error {
 	if err := a.stillThere(); err != nil {
 		return err
 	}

@@ -8,9 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/internal/mbox"
@@ -211,15 +211,15 @@ func (d *Driver) Rename(ctx context.Context, from, to mailbox.Name) error {
 }
 
 // alone calls do while nobody else has a read-write session on the mailbox nor
-// reads or writes it. To empty it the file must be writable, and nobody is asked
-// to leave it.
+// reads or writes it. A file that may not be written to is protected: it keeps
+// its name. To empty it nobody is asked to leave it.
 func (d *Driver) alone(ctx context.Context, op string, n mailbox.Name, empty bool, do func(fsx.File) error) (err error) {
 	f, err := d.FS.OpenFile(d.path(n), os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrPermission) && !empty {
-		f, err = d.FS.OpenFile(d.path(n), os.O_RDONLY, 0) // its directory decides
-	}
 	if node.Gone(err) {
 		return d.fail(op, n.Text, mailbox.ErrNotExist)
+	}
+	if flocked.MayNotWrite(err) {
+		return mailbox.Sayf(err, "Can't lock mailbox %s: %s", n.Text, node.Reason(err))
 	}
 	if err != nil {
 		return d.fail(op, n.Text, err)
@@ -233,7 +233,7 @@ func (d *Driver) alone(ctx context.Context, op string, n mailbox.Name, empty boo
 		return err
 	}
 	defer func() { err = errors.Join(err, session.Release()) }()
-	held, err := d.lockToRemove(ctx, f)
+	held, err := d.lock(ctx, f, lock.Exclusive)
 	if err != nil {
 		return err
 	}
@@ -257,15 +257,6 @@ func (d *Driver) ours(f fsx.File) (bool, error) {
 		return err == nil, err
 	}
 	return d.format.Probe(f)
-}
-
-// lockToRemove is lock with the strongest mode that f allows.
-func (d *Driver) lockToRemove(ctx context.Context, f fsx.File) (lock.Held, error) {
-	held, err := d.lock(ctx, f, lock.Exclusive)
-	if errors.Is(err, syscall.EBADF) { // fcntl wants a file that is open for writing
-		return d.lock(ctx, f, lock.Shared)
-	}
-	return held, err
 }
 
 // second is the step by which a rewritten mailbox is older than its last

@@ -21,7 +21,7 @@ var _ mailbox.Holder = (*Driver)(nil)
 // for, and under the locks for writing.
 func (d *Driver) Hold(ctx context.Context, n mailbox.Name) (mailbox.Mailbox, error) {
 	for {
-		b := &box{d: d, ctx: ctx, name: n}
+		b := &box{indexed: indexed{d: d, ctx: ctx, name: n}}
 		same, err := b.hold()
 		if err == nil && same {
 			return b, nil
@@ -42,7 +42,7 @@ func (b *box) hold() (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	session, err := lock.TakeSession(b.ctx, b.f.OS(), true, b.d.locks())
+	session, err := lock.TakeSilent(b.ctx, b.f.OS(), b.d.locks())
 	if errors.Is(err, lock.ErrBusy) {
 		return false, b.d.fail("lock", b.name.Text, fmt.Errorf("%w: %w", mailbox.ErrBusy, err))
 	}

@@ -147,7 +147,8 @@ func (b *box) moveSpool() error {
 func (b *box) moveFrom(f fsx.File) error {
 	env := *b.d.env
 	env.Notify = func(mailbox.Level, string) {}
-	from := &box{d: &Driver{FS: b.d.FS, format: mbox.Unix, env: &env}, ctx: b.ctx, f: f, w: winread.New(f, windowSize, 0)}
+	d := &Driver{FS: b.d.FS, format: mbox.Unix, env: &env}
+	from := &box{indexed: indexed{d: d, ctx: b.ctx, f: f, w: winread.New(f, windowSize, 0)}}
 	if err := from.scan(); err != nil {
 		return err
 	}
@@ -203,7 +204,7 @@ func (b *box) take(a *addition, from *box) error {
 	case !created:
 		return a.append(a.spooled)
 	}
-	err := a.rewrite(b)
+	err := a.rewrite(&b.indexed)
 	b.known = stamp{} // what was added is still to be read
 	return err
 }

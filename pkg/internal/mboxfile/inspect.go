@@ -3,7 +3,6 @@ package mboxfile
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 
 	"mailutil/pkg/internal/inspect"
@@ -20,11 +19,7 @@ var _ mailbox.Checker = (*Driver)(nil)
 // trace in the directory: mail that arrives meanwhile may give ErrChanged.
 func (d *Driver) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
 	in, err := d.inspect(ctx, n, report)
-	var e *mailbox.Error
-	if err != nil && !errors.As(err, &e) {
-		err = d.fail("check", n.Text, err)
-	}
-	return in, err
+	return in, d.named("check", n, err)
 }
 
 func (d *Driver) inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {

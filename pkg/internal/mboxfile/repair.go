@@ -48,7 +48,7 @@ func (d *Driver) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.Repai
 
 // named is fail for errors that do not say what they are about.
 func (d *Driver) named(op string, n mailbox.Name, err error) error {
-	if err == nil || errors.As(err, new(*mailbox.Error)) {
+	if _, named := errors.AsType[*mailbox.Error](err); named || err == nil {
 		return err
 	}
 	return d.fail(op, n.Text, err)

@@ -13,7 +13,7 @@ import (
 // A rewriter writes the file as the index says, by journal. Octets that stay
 // where they are are not written.
 type rewriter struct {
-	b    *box
+	b    *indexed
 	j    *journal.Journal
 	w    *winread.Window // small: it sees headers only
 	pos  int64           // offset in the new file
@@ -25,8 +25,8 @@ type rewriter struct {
 // rewrite makes the file what the index says, without the messages in drop.
 // The exclusive lock is held and the index is up to date. It changes the
 // mailbox in the shape "in place, by journal"; after an error the index is as
-// before, or the box is broken.
-func (b *box) rewrite(drop mailbox.Set) error {
+// before, or the file is broken.
+func (b *indexed) rewrite(drop mailbox.Set) error {
 	j, err := journal.New(b.f, b.d.journal())
 	if err != nil {
 		return err

@@ -179,7 +179,8 @@ func (k *Keeper) copy(ctx context.Context, path, original string) (err error) {
 
 // RemoveDir removes a directory and what is in it; that there is none is well.
 func RemoveDir(fsys fsx.FS, dir string) error {
-	all, err := os.ReadDir(dir)
+	var all []fs.DirEntry
+	err := fsx.ReadDir(fsys, dir, func(e fs.DirEntry) { all = append(all, e) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

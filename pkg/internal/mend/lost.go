@@ -125,15 +125,12 @@ func (a *Aside) raw(w io.Writer, l Lost, original string) error {
 	if _, err := fmt.Fprintf(w, "--- %d octets from offset %d of %s: %s\n", l.End-l.Off, l.Off, l.of(original), l.Why); err != nil {
 		return err
 	}
-	if _, err := io.Copy(w, onlyReader{io.NewSectionReader(a.from(l), l.Off, l.End-l.Off)}); err != nil {
+	if _, err := fsx.Copy(w, io.NewSectionReader(a.from(l), l.Off, l.End-l.Off), nil); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, "\n")
 	return err
 }
-
-// onlyReader hides WriteTo.
-type onlyReader struct{ io.Reader }
 
 // message writes the octets as a message of a unix mailbox, with a header that
 // says where they were, unless they have one.
@@ -152,7 +149,7 @@ func (a *Aside) message(w io.Writer, l Lost, original string) error {
 		return err
 	}
 	q := quoter{to: w, bol: true}
-	if _, err := io.Copy(&q, onlyReader{io.NewSectionReader(a.from(l), l.Off, l.End-l.Off)}); err != nil {
+	if _, err := fsx.Copy(&q, io.NewSectionReader(a.from(l), l.Off, l.End-l.Off), nil); err != nil {
 		return err
 	}
 	return q.end()

@@ -43,6 +43,12 @@ func (d *Digests) Watch(t *Text, i int) {
 	t.Seen(nil) // which is all of an empty one
 }
 
+// Know takes a digest of text i that was made otherwise, and its size in octets.
+func (d *Digests) Know(i int, size int64, sum uint64) { d.sums[i], d.size[i] = sum, size }
+
+// Knows reports whether there is a digest of text i.
+func (d *Digests) Knows(i int) bool { return d.size[i] >= 0 }
+
 // Proof sums up the digests and the names of the texts. read has to read one
 // under Watch that was not read yet.
 func (d *Digests) Proof(name func(i int) []byte, read func(i int) error) (out mailbox.Proof, err error) {

@@ -19,8 +19,7 @@ import (
 // "File exists".
 func Reason(err error) string {
 	text := err.Error()
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		text = errno.Error()
 	} else if errors.Is(err, fs.ErrExist) {
 		text = syscall.EEXIST.Error()

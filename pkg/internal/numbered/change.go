@@ -116,6 +116,7 @@ func (b *box) drop(set mailbox.Set) {
 			kept = append(kept, b.index[i])
 		}
 	}
+	b.texts.Forget()
 	b.index = kept
 	b.count()
 }

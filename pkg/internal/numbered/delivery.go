@@ -11,6 +11,8 @@ import (
 
 	"mailutil/pkg/internal/crlf"
 	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/fsx"
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/mailbox"
 )
 
@@ -74,7 +76,7 @@ func (t *Delivery) begin() (err error) {
 		})
 	}
 	if flocked.MayNotWrite(err) {
-		err = errors.Join(mailbox.ErrReadOnly, err)
+		err = mailbox.Sayf(fmt.Errorf("%w: %w", mailbox.ErrReadOnly, err), "Can't open append mailbox: %s", node.Reason(err))
 	}
 	if errors.Is(err, mailbox.ErrNotExist) {
 		err = mailbox.Sayf(mailbox.ErrNotExist, "[TRYCREATE] Must create mailbox before append")
@@ -190,11 +192,11 @@ func (t *Delivery) write(i Item, mtime time.Time, it mailbox.Item) (bare int, er
 // text copies the text of a message, which has the size that was said.
 func text(to io.Writer, it mailbox.Item) error {
 	if it.Size < 0 {
-		_, err := io.Copy(to, it.Text)
+		_, err := fsx.Copy(to, it.Text, nil)
 		return err
 	}
 	return flocked.Exactly(to, it.Size, func(w io.Writer) error {
-		_, err := io.Copy(w, it.Text)
+		_, err := fsx.Copy(w, it.Text, nil)
 		return err
 	})
 }

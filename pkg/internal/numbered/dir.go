@@ -3,14 +3,13 @@ package numbered
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"mailutil/pkg/internal/fsx"
@@ -89,27 +88,13 @@ func IsPart(entry, state string) bool {
 // List reads the directory, some names at a time.
 func (d Dir) List() (Listing, error) {
 	var l Listing
-	f, err := os.OpenFile(d.Path, os.O_RDONLY|syscall.O_DIRECTORY|fsx.NoAtime, 0)
-	if fsx.NoAtime != 0 && errors.Is(err, syscall.EPERM) { // not ours
-		f, err = os.Open(d.Path)
-	}
-	if err != nil {
-		return l, err
-	}
-	defer f.Close() // nothing was written
-	for {
-		entries, err := f.ReadDir(1024)
-		for _, e := range entries {
-			d.sort(&l, e)
-		}
-		if err == io.EOF {
-			slices.Sort(l.Numbers)
-			return l, nil
-		}
-		if err != nil {
-			return l, err
-		}
-	}
+	err := fsx.ReadDir(d.FS, d.Path, func(e fs.DirEntry) { d.sort(&l, e) })
+	ascend(l.Numbers)
+	return l, err
+}
+
+func ascend(nums []uint32) {
+	sort.Slice(nums, func(i, k int) bool { return nums[i] < nums[k] })
 }
 
 // sort puts a name where it belongs.
@@ -155,7 +140,7 @@ func (l *Listing) staged(tag string) (out []uint32) {
 			}
 		}
 	}
-	slices.Sort(out)
+	ascend(out)
 	return out
 }
 

@@ -16,6 +16,21 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
+// A Mender is a Format with what it takes to inspect and to repair its mailboxes.
+// It stands apart, so that programs that do neither do without.
+type Mender struct {
+	*Format
+
+	// Suspect is Place for one that may have lost its state file.
+	Suspect func(n mailbox.Name) (string, error)
+
+	// Examine reports what is wrong with the state file.
+	Examine func(s *Survey)
+
+	// Mend plans the new content of a state file that is damaged.
+	Mend func(m *Mending)
+}
+
 // A Survey looks at one mailbox: at its state file, in which the offsets are,
 // and at every message.
 type Survey struct {
@@ -29,28 +44,29 @@ type Survey struct {
 	Broken  error    // why a message cannot be read that its owner may
 	Pending bool     // a change was interrupted
 
-	f *Format
+	f *Mender
 }
 
-// Inspect looks at the state file and at every message.
-func (f *Format) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
-	in, err := f.survey(ctx, n, report, func(*Survey) error { return nil })
-	return in, f.Fail("check", n, err)
+// Inspect looks at the state file, in which the offsets are, and at every
+// message.
+func (m *Mender) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
+	in, err := m.survey(ctx, n, report, func(*Survey) error { return nil })
+	return in, m.Fail("check", n, err)
 }
 
 // survey looks at the mailbox n, and calls then for what it found.
-func (f *Format) survey(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error, then func(*Survey) error) (mailbox.Inspection, error) {
-	path, err := f.Suspect(n)
+func (m *Mender) survey(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error, then func(*Survey) error) (mailbox.Inspection, error) {
+	path, err := m.Suspect(n)
 	if err != nil {
 		return mailbox.Inspection{}, err
 	}
-	s := &Survey{f: f, Dir: Dir{FS: f.FS, Path: path}}
-	look := inspect.Look{FS: f.FS, Driver: f.Format, Path: path + "/" + f.StateFile, Lock: f.Lock, Report: report}
-	fi, err := f.FS.Stat(look.Path)
+	s := &Survey{f: m, Dir: Dir{FS: m.FS, Path: path}}
+	look := inspect.Look{FS: m.FS, Driver: m.Files.Format, Path: path + "/" + m.StateFile, Lock: m.Lock, Report: report}
+	fi, err := m.FS.Stat(look.Path)
 	if s.Has = err == nil && fi.Mode().IsRegular(); s.Has && isShut(fi) {
-		s.Shut = []string{f.StateFile}
+		s.Shut = []string{m.StateFile}
 	}
-	if _, err := f.FS.Lstat(look.Path); err == nil {
+	if _, err := m.FS.Lstat(look.Path); err == nil {
 		s.Other = !s.Has
 	}
 	if !s.Has || len(s.Shut) > 0 {
@@ -79,7 +95,7 @@ func (s *Survey) run() (err error) {
 		s.In.Size = 0 // of the directory
 	}
 	if len(s.Shut) > 0 {
-		s.Damage(s.f.Format+".unreadable", inspect.Beside, 0, "%s may not be read by its owner", s.f.StateFile)
+		s.Damage(s.f.Files.Format+".unreadable", inspect.Beside, 0, "%s may not be read by its owner", s.f.StateFile)
 		return s.Err
 	}
 	changing, err := journal.Pending(s.Dir.Path+"/"+s.f.StateFile, s.f.Journal())
@@ -88,11 +104,11 @@ func (s *Survey) run() (err error) {
 	}
 	s.Pending = changing || s.List.Plan
 	if changing {
-		s.Damage(s.f.Format+".journal", inspect.Beside, 0,
+		s.Damage(s.f.Files.Format+".journal", inspect.Beside, 0,
 			"a change of %s was interrupted: open the mailbox for writing, which finishes the change, and check it again", s.f.StateFile)
 	}
 	if s.Other {
-		s.Damage(s.f.Format+".state-file", inspect.Beside, 0, "%s is no file", s.f.StateFile)
+		s.Damage(s.f.Files.Format+".state-file", inspect.Beside, 0, "%s is no file", s.f.StateFile)
 	}
 	s.f.Examine(s)
 	s.look()
@@ -109,15 +125,15 @@ const shown = 5
 // look reports what is wrong with the directory and its messages.
 func (s *Survey) look() {
 	if s.List.Plan {
-		s.Damage(s.f.Format+".plan", inspect.Beside, 0,
+		s.Damage(s.f.Files.Format+".plan", inspect.Beside, 0,
 			"a change of the mailbox was interrupted: open it for writing, which finishes the change, and check it again")
 	}
 	if hidden := s.List.Hidden; len(hidden) > 0 {
-		s.Doubt(s.f.Format+".leftover", inspect.Beside, 0,
+		s.Doubt(s.f.Files.Format+".leftover", inspect.Beside, 0,
 			"%d hidden files are of deliveries that are under way or were killed; they go after 36 hours: %s", len(hidden), some(hidden))
 	}
 	for _, name := range s.List.Strays {
-		s.Damage(s.f.Format+".stray", inspect.Beside, 0, "the name %s is of digits but no message: its mail, if it has any, is seen by no reader", name)
+		s.Damage(s.f.Files.Format+".stray", inspect.Beside, 0, "the name %s is of digits but no message: its mail, if it has any, is seen by no reader", name)
 	}
 	for i, n := range s.List.Numbers {
 		if s.Stopped() {
@@ -137,7 +153,7 @@ func some(names []string) string {
 // lookAt reports what is wrong with one message.
 func (s *Survey) lookAt(seq, n uint32) {
 	s.In.Messages++
-	prefix := s.f.Format
+	prefix := s.f.Files.Format
 	file, fi, err := s.Dir.OpenQuiet(n)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // expunged meanwhile
@@ -175,7 +191,7 @@ func (s *Survey) lookAt(seq, n uint32) {
 
 func (s *Survey) unreadable(seq, n uint32, err error) {
 	s.Broken = fmt.Errorf("file %d of %s cannot be read: %w", n, s.Dir.Path, err)
-	s.Damage(s.f.Format+".unreadable", inspect.Beside, seq, "file %d cannot be read: %v", n, err)
+	s.Damage(s.f.Files.Format+".unreadable", inspect.Beside, seq, "file %d cannot be read: %v", n, err)
 }
 
 // A tally counts octets that are not usual in a message.

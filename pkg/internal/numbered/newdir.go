@@ -67,9 +67,10 @@ func free(fsys fsx.FS, path string) error {
 
 // empty removes the files in it.
 func (n *NewDir) empty() error {
-	entries, err := os.ReadDir(n.Path)
-	for _, e := range entries {
-		err = errors.Join(err, n.FS.Remove(filepath.Join(n.Path, e.Name())))
+	var names []string
+	err := fsx.ReadDir(n.FS, n.Path, func(e fs.DirEntry) { names = append(names, e.Name()) })
+	for _, name := range names {
+		err = errors.Join(err, n.FS.Remove(filepath.Join(n.Path, name)))
 	}
 	return err
 }

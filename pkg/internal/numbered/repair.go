@@ -50,22 +50,22 @@ func (p *Mending) Lose(off, end int64, why string) {
 }
 
 // PlanRepair looks at every octet of n and plans what is to be done.
-func (f *Format) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.RepairOptions, report func(mailbox.Finding) error) (mailbox.Repair, error) {
-	r := &repair{f: f, name: n, o: o}
+func (m *Mender) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.RepairOptions, report func(mailbox.Finding) error) (mailbox.Repair, error) {
+	r := &repair{f: m, name: n, o: o}
 	var err error
-	r.in, err = f.survey(ctx, n, report, r.plan)
+	r.in, err = m.survey(ctx, n, report, r.plan)
 	if err == nil && r.p.Broken != nil {
 		err = r.p.Broken
 	}
 	if err != nil {
-		return nil, f.Fail("repair", n, err)
+		return nil, m.Fail("repair", n, err)
 	}
 	return r, nil
 }
 
 // A repair is a plan that can be carried out.
 type repair struct {
-	f    *Format
+	f    *Mender
 	name mailbox.Name
 	o    mailbox.RepairOptions
 	in   mailbox.Inspection
@@ -180,7 +180,7 @@ func (r *repair) acquire(ctx context.Context) (*State, error) {
 	if err := lock.TryFlock(dir.OS(), lock.Exclusive); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
-	s := &State{f: r.f, Dir: r.p.Dir, File: dir}
+	s := &State{f: r.f.Format, Dir: r.p.Dir, File: dir}
 	s.List, err = s.Dir.List()
 	if _, gone := r.f.FS.Lstat(s.statePath()); err == nil && gone == nil && !r.p.Other {
 		err = mailbox.ErrChanged
@@ -254,7 +254,7 @@ func (r *repair) verify(ctx context.Context) error {
 	}
 	list := p.List
 	list.Strays = nil
-	_, err := inspect.Over(ctx, bytes.NewReader(p.Text), int64(len(p.Text)), r.f.Format, p.Dir.Path, report, func(f *inspect.File) error {
+	_, err := inspect.Over(ctx, bytes.NewReader(p.Text), int64(len(p.Text)), r.f.Files.Format, p.Dir.Path, report, func(f *inspect.File) error {
 		r.f.Examine(&Survey{File: f, Dir: p.Dir, Octets: p.Text, Has: true, List: list, f: r.f})
 		return f.Err
 	})

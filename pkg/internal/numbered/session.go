@@ -58,7 +58,7 @@ func (f *Format) newBox(ctx context.Context, n mailbox.Name, m mailbox.Mode) (*b
 	if f.Reuses {
 		b.validity = max(uint32(f.Env.Now().Unix()), 1)
 	}
-	b.texts = Texts{Dir: Dir{FS: f.FS, Path: path}, CRLF: f.LF}
+	b.texts = Texts{Dir: Dir{FS: f.FS, Path: path}, CRLF: f.LF, At: b.number}
 	if f.Reuses {
 		b.texts.Same = b.isSame
 	}
@@ -114,6 +114,7 @@ func (b *box) take(msgs []Message, s *State) {
 			*m = was
 		}
 	}
+	b.texts.Forget()
 	b.index, b.keywords = msgs, s.Keywords
 	if b.f.Reuses {
 		b.next = max(b.next, s.Last+1)
@@ -179,15 +180,8 @@ func (b *box) message(seq uint32) (m mailbox.Message, err error) {
 		return m, os.ErrClosed
 	}
 	r := &b.index[seq-1]
-	if !r.statted {
-		fi, err := b.f.FS.Stat(b.texts.Dir.File(r.Number))
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w: message %d was removed", mailbox.ErrChanged, r.Number)
-		}
-		if err != nil {
-			return m, err
-		}
-		r.Stat(fi)
+	if err := b.stat(int(seq) - 1); err != nil {
+		return m, err
 	}
 	switch {
 	case !b.f.LF:
@@ -201,6 +195,26 @@ func (b *box) message(seq uint32) (m mailbox.Message, err error) {
 		Seq: seq, UID: r.Number, Size: r.crlf, Date: r.date(),
 		Flags: mailbox.Flags{System: r.System, Keywords: r.Keywords & named(b.keywords)},
 	}, nil
+}
+
+// stat makes known what the file of message i is.
+func (b *box) stat(i int) error {
+	r := &b.index[i]
+	if r.statted {
+		return nil
+	}
+	if f, ok := b.texts.peek(i); ok {
+		r.statted, r.size, r.mtime, r.ino = true, int64(len(f.Text)), f.MTime.UnixNano(), f.Ino
+		return nil
+	}
+	fi, err := b.f.FS.Stat(b.texts.Dir.File(r.Number))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: message %d was removed", mailbox.ErrChanged, r.Number)
+	}
+	if err == nil {
+		r.Stat(fi)
+	}
+	return err
 }
 
 // isSame reports whether a file is the message that the session knows.
@@ -267,6 +281,14 @@ func (b *box) Witnessed() (mailbox.Proof, error) {
 	return p, b.fail("read", err)
 }
 
+// number is that of message i, 0 behind the last one.
+func (b *box) number(i int) uint32 {
+	if i >= len(b.index) {
+		return 0
+	}
+	return b.index[i].Number
+}
+
 // numbers are those of the messages.
 func (b *box) numbers() []uint32 {
 	nums := make([]uint32, len(b.index))
@@ -282,6 +304,7 @@ func (b *box) Close() error {
 		return nil
 	}
 	b.closed = true
+	b.texts.Forget()
 	return b.fail("close", b.texts.Close())
 }
 

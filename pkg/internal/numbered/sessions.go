@@ -10,11 +10,7 @@ import (
 // time: its surroundings may be set before first use.
 type Sessions struct{ Of func() *Format }
 
-var (
-	_ mailbox.Appender = Sessions{}
-	_ mailbox.Checker  = Sessions{}
-	_ mailbox.Repairer = Sessions{}
-)
+var _ mailbox.Appender = Sessions{}
 
 // Open opens n.
 func (s Sessions) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mailbox.Mailbox, error) {
@@ -25,15 +21,4 @@ func (s Sessions) Open(ctx context.Context, n mailbox.Name, m mailbox.Mode) (mai
 // must not.
 func (s Sessions) Append(ctx context.Context, n mailbox.Name, o mailbox.AppendOptions) (mailbox.Delivery, error) {
 	return s.Of().Append(ctx, n, o)
-}
-
-// Inspect looks at the state file, in which the offsets are, and at every
-// message.
-func (s Sessions) Inspect(ctx context.Context, n mailbox.Name, report func(mailbox.Finding) error) (mailbox.Inspection, error) {
-	return s.Of().Inspect(ctx, n, report)
-}
-
-// PlanRepair looks at the same, and plans what is to be done.
-func (s Sessions) PlanRepair(ctx context.Context, n mailbox.Name, o mailbox.RepairOptions, report func(mailbox.Finding) error) (mailbox.Repair, error) {
-	return s.Of().PlanRepair(ctx, n, o, report)
 }

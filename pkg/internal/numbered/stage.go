@@ -10,12 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/journal"
+	"mailutil/pkg/internal/node"
+	"mailutil/pkg/mailbox"
 )
-
-// inFlight is how many files are kept open to be made durable together.
-const inFlight = 128
 
 // A Stage takes messages that are on their way into a directory, each into a
 // hidden file there.
@@ -24,11 +24,14 @@ type Stage struct {
 	Mode   fs.FileMode
 	Direct bool // nobody sees the directory yet: messages get their numbers at once
 
-	tag  string
-	open []fsx.File
-	nums []uint32
-	buf  *bufio.Writer
+	tag   string
+	nums  []uint32
+	texts fsx.Together
+	free  chan *bufio.Writer // that are not in use
 }
+
+// writers is how many texts are on their way at a time.
+const writers = 16
 
 var changes atomic.Uint32
 
@@ -45,7 +48,11 @@ func (s *Stage) Add(n uint32, atime, mtime time.Time, write func(io.Writer) erro
 	}
 	if s.tag == "" {
 		s.tag = newTag()
-		s.buf = bufio.NewWriterSize(nil, 64<<10)
+		s.texts = fsx.Together{FS: s.FS, Dir: s.Path}
+		s.free = make(chan *bufio.Writer, writers)
+		for range writers {
+			s.free <- nil
+		}
 	}
 	path := s.hidden(s.tag, n)
 	if s.Direct {
@@ -53,25 +60,31 @@ func (s *Stage) Add(n uint32, atime, mtime time.Time, write func(io.Writer) erro
 	}
 	f, err := s.FS.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, s.Mode)
 	if err != nil {
-		return 0, err
+		return 0, mailbox.Sayf(flocked.Classify(err), "Can't create append message: %s", node.Reason(err))
 	}
 	s.nums = append(s.nums, n)
-	s.open = append(s.open, f)
+	buf := <-s.free
+	if buf == nil {
+		buf = bufio.NewWriterSize(nil, 64<<10)
+	}
 	out := &counter{to: io.NewOffsetWriter(f, 0), behind: fsx.NewBehind(f, 0)}
-	s.buf.Reset(out)
-	if err = write(s.buf); err == nil {
-		err = s.buf.Flush()
+	buf.Reset(out)
+	if err := write(buf); err != nil {
+		s.free <- buf
+		return 0, errors.Join(err, f.Close())
 	}
-	if err == nil && s.Mode&^0o600 != 0 {
-		err = f.Chmod(s.Mode) // whatever the umask
-	}
-	if err == nil {
-		err = s.FS.Chtimes(path, atime, mtime)
-	}
-	if err == nil && len(s.open) == inFlight {
-		err = s.Sync()
-	}
-	return out.n, err
+	size = out.n + int64(buf.Buffered())
+	return size, s.texts.AddLate(f, func() error {
+		err := buf.Flush()
+		s.free <- buf
+		if err == nil && s.Mode&^0o600 != 0 {
+			err = f.Chmod(s.Mode) // whatever the umask
+		}
+		if err == nil {
+			err = s.FS.Chtimes(path, atime, mtime)
+		}
+		return err
+	})
 }
 
 // A counter counts what goes into a file.
@@ -102,19 +115,7 @@ func (s *Stage) Still() (bool, error) {
 }
 
 // Sync makes the texts durable, not yet their names.
-func (s *Stage) Sync() error {
-	err := fsx.SyncAll(s.open)
-	return errors.Join(err, s.closeAll())
-}
-
-func (s *Stage) closeAll() error {
-	var errs []error
-	for _, f := range s.open {
-		errs = append(errs, f.Close())
-	}
-	s.open = s.open[:0]
-	return errors.Join(errs...)
-}
+func (s *Stage) Sync() error { return s.texts.Sync() }
 
 // Count is how many messages there are.
 func (s *Stage) Count() int { return len(s.nums) }
@@ -218,7 +219,7 @@ func (s *Stage) undo(p *Plan) error {
 
 // Abort removes what has no number yet; safe at any time.
 func (s *Stage) Abort() error {
-	errs := []error{s.closeAll()}
+	errs := []error{s.texts.Close()}
 	if s.Direct { // they go with the directory
 		s.nums = nil
 	}

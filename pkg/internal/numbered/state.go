@@ -1,6 +1,7 @@
 package numbered
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"syscall"
 	"time"
@@ -42,15 +44,6 @@ type Format struct {
 
 	// Fresh begins a new mailbox.
 	Fresh func(ctx context.Context, n mailbox.Name) (Fresh, error)
-
-	// Suspect is Place for one that may have lost its state file.
-	Suspect func(n mailbox.Name) (string, error)
-
-	// Examine reports what is wrong with the state file.
-	Examine func(s *Survey)
-
-	// Mend plans the new content of a state file that is damaged.
-	Mend func(m *Mending)
 }
 
 // A Message is what is known of one. What its file says may be found out only
@@ -297,7 +290,7 @@ func (s *State) Replace(b []byte) error {
 func (s *State) Find(n uint32) *Message { return find(s.Msgs, n) }
 
 func find(msgs []Message, n uint32) *Message {
-	i, ok := slices.BinarySearchFunc(msgs, n, func(m Message, n uint32) int { return int(int64(m.Number) - int64(n)) })
+	i, ok := sort.Find(len(msgs), func(i int) int { return cmp.Compare(n, msgs[i].Number) })
 	if !ok {
 		return nil
 	}

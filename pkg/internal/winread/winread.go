@@ -6,6 +6,8 @@ package winread
 import (
 	"bytes"
 	"io"
+
+	"mailutil/pkg/internal/fsx"
 )
 
 // page keeps reads aligned: read(2) into odd addresses or from odd offsets is
@@ -64,13 +66,10 @@ func (w *Window) catchUp(to int64) error {
 	if w.summed >= to {
 		return nil
 	}
-	_, err := io.CopyBuffer(w.sum, onlyReader{io.NewSectionReader(w.r, w.summed, to-w.summed)}, make([]byte, 64<<10))
+	_, err := fsx.Copy(w.sum, io.NewSectionReader(w.r, w.summed, to-w.summed), nil)
 	w.summed = to
 	return err
 }
-
-// onlyReader hides WriteTo, which reads in small pieces.
-type onlyReader struct{ io.Reader }
 
 // see gives the witness what is new in the window.
 func (w *Window) see() error {

@@ -79,7 +79,7 @@ func (r *Recorder) last(n int) string {
 		return "nothing"
 	}
 	o := r.ops[n-1]
-	names := [...]string{"write", "truncate", "fsync", "name", "unlink", "mkdir", "fsync of directory", "rename of directory"}
+	names := [...]string{"write", "truncate", "fsync", "name", "unlink", "mkdir", "fsync of directory", "rename of directory", "syncfs"}
 	what := filepath.Base(o.name)
 	for path, ino := range r.names {
 		if o.ino == ino && o.name == "" {
@@ -151,6 +151,9 @@ func (r *Recorder) build(dir string, n int, keep func(i int) part) error {
 func (r *Recorder) durable(i, n int) bool {
 	o := r.ops[i]
 	for _, later := range r.ops[i+1 : n] {
+		if later.kind == opSyncFS {
+			return true
+		}
 		switch o.kind {
 		case opWrite, opTruncate:
 			if later.kind == opSync && later.ino == o.ino {
@@ -162,7 +165,7 @@ func (r *Recorder) durable(i, n int) bool {
 			}
 		}
 	}
-	return o.kind == opSync || o.kind == opSyncDir
+	return o.kind == opSync || o.kind == opSyncDir || o.kind == opSyncFS
 }
 
 func (r *Recorder) write(dir string, dirs map[string]bool, names map[string]int, content map[int][]byte) error {

@@ -83,6 +83,28 @@ func (y *Faulty) SyncDir(dir string) error {
 	return y.FS.SyncDir(dir)
 }
 
+// OpenFS gives a file system whose Sync is a call that may fail.
+func (y *Faulty) OpenFS(dir string) (fsx.WholeFS, error) {
+	w, err := y.FS.OpenFS(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyFS{w, y}, nil
+}
+
+// A faultyFS is a file system of a Faulty.
+type faultyFS struct {
+	fsx.WholeFS
+	y *Faulty
+}
+
+func (w *faultyFS) Sync() error {
+	if err := w.y.fail(false); err != nil {
+		return err
+	}
+	return w.WholeFS.Sync()
+}
+
 // A faultyFile is an open file of a Faulty.
 type faultyFile struct {
 	fsx.File

@@ -36,6 +36,7 @@ const (
 	opMkdir
 	opSyncDir
 	opRenameDir // directory gone now is name
+	opSyncFS    // of everything
 )
 
 // A Recorder is a file system below one directory that remembers what was
@@ -162,6 +163,19 @@ func (r *Recorder) SyncDir(dir string) error {
 	r.add(op{kind: opSyncDir, name: dir})
 	return nil
 }
+
+// OpenFS takes all that is recorded for one file system.
+func (r *Recorder) OpenFS(string) (fsx.WholeFS, error) { return recordedFS{r}, nil }
+
+type recordedFS struct{ r *Recorder }
+
+func (w recordedFS) Sync() error {
+	w.r.add(op{kind: opSyncFS})
+	return nil
+}
+
+func (recordedFS) Close() error  { return nil }
+func (recordedFS) Crowded() bool { return false }
 
 // A recorded is an open file of a Recorder.
 type recorded struct {

@@ -23,5 +23,14 @@ func (u Unsynced) OpenFile(name string, flag int, perm fs.FileMode) (fsx.File, e
 // SyncDir does nothing.
 func (Unsynced) SyncDir(string) error { return nil }
 
+// OpenFS gives a file system whose Sync does nothing.
+func (Unsynced) OpenFS(string) (fsx.WholeFS, error) { return idle{}, nil }
+
+type idle struct{}
+
+func (idle) Sync() error   { return nil }
+func (idle) Close() error  { return nil }
+func (idle) Crowded() bool { return false }
+
 // Sync does nothing.
 func (unsynced) Sync() error { return nil }

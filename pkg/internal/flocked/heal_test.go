@@ -7,7 +7,9 @@ import (
 	"testing"
 )
 
-// A line of the test is "#SIZE\n".
+// testLines are lines "#SIZE\n".
+var testLines = Lines{EOL: "\n", Most: 16, EndingAt: testLine}
+
 func testLine(b []byte, end int) (start int, size int64) {
 	start = bytes.LastIndexByte(b[:end-1], '\n') + 1
 	if n, err := fmt.Sscanf(string(b[start:end]), "#%d\n", &size); n != 1 || err != nil {
@@ -37,14 +39,14 @@ func TestEndsWhole(t *testing.T) {
 		{"larger than is looked at", record(strings.Repeat(big, 20)), false},
 		{"line across windows", record(strings.Repeat("x", tailWindow-4)), true},
 	} {
-		got, err := EndsWhole(strings.NewReader(tt.text), 0, int64(len(tt.text)), "\n", 16, testLine)
+		got, err := testLines.endsWhole(strings.NewReader(tt.text), int64(len(tt.text)))
 		if got != tt.want || err != nil {
 			t.Errorf("%s: got %v, %v, want %v", tt.name, got, err, tt.want)
 		}
 	}
 	for n := tailWindow - 20; n < tailWindow+20; n++ { // wherever the line lies
 		text := record("first\n") + record(strings.Repeat("y", n))
-		if got, err := EndsWhole(strings.NewReader(text), 0, int64(len(text)), "\n", 16, testLine); !got || err != nil {
+		if got, err := testLines.endsWhole(strings.NewReader(text), int64(len(text))); !got || err != nil {
 			t.Errorf("%d octets: got %v, %v, want true", n, got, err)
 		}
 	}
