@@ -133,6 +133,10 @@ func (m *mender) Damage(code string, off int64, seq uint32, format string, args 
 		m.nulEnd(off)
 	case "from-lost":
 		switch {
+		case m.isFrom(off) && m.r.d.format == mbox.MMDF: // behind what is too short for a line with a delimiter
+			m.step("end-message", off, 0, seq, "end the message there, and let the next one begin")
+			m.edit(off, 0, m.closing(off)+m.lead(off))
+			m.r.acc.Partial++
 		case m.isFrom(off):
 			m.endLine(off, seq, "\n\n")
 		case m.isFrom(off + 1): // behind a >, as its place shows

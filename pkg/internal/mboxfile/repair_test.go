@@ -267,6 +267,18 @@ func TestRepairFromLines(t *testing.T) {
 	}
 }
 
+// A message that was torn behind the first octet of a line hides the delimiter
+// behind that, which readers take for text, and the next message.
+func TestRepairShortLine(t *testing.T) {
+	status := func(uid string) string { return "Status: RO\nX-Status: \nX-Keywords: \nX-UID: " + uid + "\n\n" }
+	const d = mbox.Delimiter
+	file := d + fromLine + "From: a\nX-IMAPbase: 1700000000 2\n" + status("1") + "b" + d + d + fromLine + "From: c\n" + status("2") + "d\n" + d
+	got, err := benchOf(mbox.MMDF).Repair(t, []byte(file))
+	if err != nil || len(got) != 2 || got[1].Text != "From: c\r\n\r\nd\r\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 // some is how many of the wrecks are tried: one where time is short.
 func some() int {
 	if testing.Short() {
