@@ -62,12 +62,12 @@ func IsMail(b []byte) bool {
 		if eol <= 1 {
 			return false
 		}
-		name, _, ok := bytes.Cut(b[:eol], []byte(":"))
+		name, _, _ := bytes.Cut(b[:eol], []byte(":"))
 		switch strings.ToLower(string(name)) {
 		case "from", "date", "received", "return-path", "message-id", "subject", "to", "delivered-to":
 			known = true
 		}
-		if !ok && b[0] != ' ' && b[0] != '\t' || n == 0 && !isField(b) {
+		if !isField(b[:eol]) && (n == 0 || b[0] != ' ' && b[0] != '\t') {
 			return false
 		}
 		if known && n > 0 {

@@ -275,7 +275,7 @@ func TestRepairShortLine(t *testing.T) {
 	file := d + fromLine + "From: a\nX-IMAPbase: 1700000000 2\n" + status("1") + "b" + d + d + fromLine + "From: c\n" + status("2") + "d\n" + d
 	got, err := benchOf(mbox.MMDF).Repair(t, []byte(file))
 	if err != nil || len(got) != 2 || got[1].Text != "From: c\r\n\r\nd\r\n" {
-		t.Errorf("got %q, %v", got, err)
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
