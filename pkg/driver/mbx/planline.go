@@ -24,6 +24,7 @@ func (p *planner) line(m *planned, f fix, size int64) ([]byte, error) {
 		date = string(b[:max(bytes.IndexByte(b, ','), 0)])
 		if d, err := p.parseDate(date); err == nil && !flocked.IsDate([]byte(date)) {
 			date = d.String()
+			p.lost = append(p.lost, mend.Lost{Off: m.off, End: m.text, Why: "what was an internal line"})
 		}
 	}
 	if len(date) > dateLen+3 {
