@@ -46,6 +46,9 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 		if o.Origin, err = originOf(origin); err != nil {
 			return err
 		}
+		if o.Origin == ops.Thunderbird && !o.Move {
+			c.readThunderbird()
+		}
 		if err := c.writeStream(args[1], compress, &o); err != nil {
 			return err
 		}
@@ -127,6 +130,13 @@ func addOrigin(cmd *cobra.Command, word *string) {
 	cmd.RegisterFlagCompletionFunc("from-dialect", cobra.FixedCompletions([]string{"takeout", "thunderbird"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// readThunderbird has mbox files that are copied read as what Thunderbird may have
+// made of them.
+func (c *cli) readThunderbird() {
+	c.stream.Thunderbird = true
+	c.session.Sources = append(mailbox.Drivers{c.stream}, c.session.Drivers...)
+}
+
 func originOf(word string) (ops.Origin, error) {
 	switch word {
 	case "":
@@ -163,14 +173,7 @@ func (c *cli) copy(ctx context.Context, command, src, dst string, o ops.CopyOpti
 	started := false
 	o.Started = func(source mailbox.Status) {
 		started = true
-		if source.Driver == "dummy" { // nothing is there, and so it has no path in the original
-			source.Path = src
-		}
-		if source.Streaming {
-			c.sayReading(source.Path, dst)
-			return
-		}
-		c.sayCopying(source.Path, source.Messages, dst)
+		c.sayStart(src, source, dst)
 	}
 	m := c.newMeter(src)
 	o.Progress = m.show
@@ -203,6 +206,18 @@ func (c *cli) copy(ctx context.Context, command, src, dst string, o ops.CopyOpti
 	return nil
 }
 
+// sayStart says that the copy of a mailbox begins.
+func (c *cli) sayStart(src string, source mailbox.Status, dst string) {
+	if source.Driver == "dummy" { // nothing is there, and so it has no path in the original
+		source.Path = src
+	}
+	if source.Streaming {
+		c.sayReading(source.Path, dst)
+		return
+	}
+	c.sayCopying(source.Path, source.Messages, dst)
+}
+
 func (c *cli) sayCopying(source string, messages uint32, dst string) {
 	if c.opt.verbose && !c.opt.json {
 		c.say(copying(source, messages, dst))
@@ -233,7 +248,11 @@ func (c *cli) targetFailed(acc ops.Account, dst string, o ops.CopyOptions, err e
 	op := opCreate
 	if !o.Create {
 		op = opAppend
-		c.sayCopying(acc.Source, acc.Found, dst)
+		if acc.Source == "-" {
+			c.sayReading(acc.Source, dst)
+		} else {
+			c.sayCopying(acc.Source, acc.Found, dst)
+		}
 		c.sayCopied(acc, err)
 		if errors.Is(err, mailbox.ErrNotExist) {
 			c.notify(mailbox.Info, mustCreate)

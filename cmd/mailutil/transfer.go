@@ -38,6 +38,9 @@ func (c *cli) transferCommand() *cobra.Command {
 		if o.Origin, err = originOf(origin); err != nil {
 			return err
 		}
+		if o.Origin == ops.Thunderbird {
+			c.readThunderbird()
+		}
 		if o.byLabel && o.Origin != ops.Takeout {
 			return usageError("--by-label goes with --from-dialect=takeout")
 		}
@@ -111,7 +114,11 @@ func (c *cli) transfer(ctx context.Context, src, dst string, o transferOptions) 
 		c.remark(noDelimiter)
 	}
 	for _, err := range h.Unread {
-		c.fail(opOpen, src, err)
+		name := src
+		if errors.As(err, &bad) {
+			name = bad.Name
+		}
+		c.fail(opOpen, name, err)
 	}
 	if len(h.Transfers)+len(h.Unread) == 0 && !c.opt.json && !c.opt.quiet {
 		c.warn("mailutil: there is no mailbox whose name begins with " + strconv.Quote(src))
@@ -153,7 +160,11 @@ func (c *cli) sayFolders(h ops.Hierarchy) {
 		return
 	}
 	if n := len(h.LeftOut); n > 0 {
-		c.warn(fmt.Sprintf("mailutil: %d files are no mailboxes, and are left out: %s", n, strings.Join(h.LeftOut, " ")))
+		what := fmt.Sprintf("%d files are no mailboxes, and are", n)
+		if n == 1 {
+			what = "a file is no mailbox, and is"
+		}
+		c.warn(fmt.Sprintf("mailutil: %s left out: %s", what, strings.Join(h.LeftOut, " ")))
 	}
 	for _, name := range h.Apart {
 		c.warn("mailutil: " + path.Dir(name) + " has others below it, and gets the name " + name)
@@ -219,7 +230,7 @@ func (a *attempt) run(ctx context.Context, c *cli, target string) {
 	o := a.o
 	o.Started = func(source mailbox.Status) {
 		a.started = true
-		c.sayCopying(source.Path, source.Messages, target)
+		c.sayStart(a.t.Source, source, target)
 	}
 	m := c.newMeter(a.t.Source)
 	o.Progress = m.show

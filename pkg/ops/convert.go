@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"mailutil/pkg/internal/node"
@@ -155,6 +156,9 @@ func (v *converter) run(ctx context.Context) (err error) {
 	v.swap, v.c.Recovered, err = swap.Begin(v.n.Path)
 	if errors.Is(err, swap.ErrUnderWay) {
 		return fail("convert", v.n.Text, fmt.Errorf("%w: %w", mailbox.ErrBusy, err))
+	}
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // of the directory
+		return fail("convert", v.n.Text, err)
 	}
 	if err != nil {
 		return err

@@ -185,5 +185,9 @@ func (s *Session) openSource(ctx context.Context, src string, o CopyOptions) (ma
 	if (o.Move || o.ReadWrite) && !s.DryRun {
 		mode = mailbox.ReadWrite
 	}
-	return s.open(ctx, src, mode)
+	n, err := s.Env.Resolve(src)
+	if err != nil {
+		return nil, err
+	}
+	return s.sources().Open(ctx, n, mode)
 }

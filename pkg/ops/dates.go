@@ -12,7 +12,8 @@ type DateSource int
 
 // DateInternal keeps internal dates, DateHeader takes the field Date,
 // DateReceived the topmost field Received: the last stop on the way. A message
-// without such a date keeps its internal one.
+// without such a date keeps its internal one, and one without that gets that of
+// the field Date.
 const (
 	DateInternal DateSource = iota
 	DateHeader
@@ -28,16 +29,16 @@ type DateCounts struct {
 // date returns the internal date that a message is to have in the target, and
 // counts it in n.
 func (c *copier) date(m mailbox.Message, text mailbox.Content, n *DateCounts) (mailbox.Date, error) {
-	if c.o.DateFrom != DateInternal {
+	if c.o.DateFrom != DateInternal || m.Date.IsZero() {
 		block, err := text.Header()
 		if err != nil {
 			return mailbox.Date{}, err
 		}
 		if d, ok := c.headerDate(block); ok {
-			if c.o.DateFrom == DateHeader {
-				n.Header++
-			} else {
+			if c.o.DateFrom == DateReceived {
 				n.Received++
+			} else {
+				n.Header++
 			}
 			return d, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 
@@ -14,6 +15,9 @@ import (
 type Session struct {
 	Env     *mailbox.Env
 	Drivers mailbox.Drivers
+
+	// Sources, when not nil, are the formats of what copies are made of.
+	Sources mailbox.Drivers
 
 	// DryRun makes commands look whether they could do their work, as far as
 	// can be told without writing, and count, but write nothing.
@@ -153,6 +157,14 @@ func (s *Session) find(name string) (mailbox.Name, mailbox.Driver, error) {
 	return n, d, err
 }
 
+// sources are the formats of what copies are made of.
+func (s *Session) sources() mailbox.Drivers {
+	if s.Sources != nil {
+		return s.Sources
+	}
+	return s.Drivers
+}
+
 // open opens a mailbox that should exist.
 func (s *Session) open(ctx context.Context, name string, m mailbox.Mode) (mailbox.Mailbox, error) {
 	n, d, err := s.find(name)
@@ -172,7 +184,7 @@ func (s *Session) newFormat(n mailbox.Name) (mailbox.Driver, error) {
 		format = s.Env.Config.NewFormat
 		for _, d := range s.Drivers {
 			if c, ok := d.(mailbox.Claimer); ok {
-				if is, err := c.Claims(n); is || err != nil {
+				if is, err := c.Claims(n); is || err != nil && !errors.Is(err, fs.ErrPermission) { // else who makes it fails
 					return d, err
 				}
 			}

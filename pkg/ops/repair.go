@@ -29,6 +29,9 @@ const attempts = 3
 // once, for the plan that is carried out. A mailbox that is sound is left as it
 // is. In a dry run nothing is done.
 func (s *Session) Repair(ctx context.Context, name string, o RepairOptions, finding func(mailbox.Finding), step func(mailbox.Step)) (Repaired, error) {
+	if n, err := s.Env.Resolve(name); err == nil && n.Path != "" && o.Format == "" && s.within(n.Path) {
+		return Repaired{}, mailbox.Sayf(mailbox.ErrUnsupported, "Can't repair mailbox %s: it is part of another mailbox, which can be repaired", name)
+	}
 	for n := 1; ; n++ {
 		out, again, err := s.repair(ctx, name, o, finding, step)
 		if n < attempts && (again || errors.Is(err, mailbox.ErrChanged)) && ctx.Err() == nil {

@@ -291,6 +291,9 @@ func readNote(path string) (*note, error) {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil
 	}
+	if _, gone := os.Lstat(path); errors.Is(gone, fs.ErrPermission) { // who makes the target will say it
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (s *Session) thunderbirdFolders(all []mailbox.Entry) (folders []mailbox.Ent
 	for _, e := range all {
 		n, err := s.Env.Resolve(e.Name)
 		if err == nil && n.Space == "" && !n.Inbox {
-			d, err := s.Drivers.Find(n)
+			d, err := s.sources().Find(n)
 			if strings.HasSuffix(e.Name, folderIndex) || err == nil && d.Name() == anyFile {
 				leftOut = append(leftOut, e.Name)
 				continue

@@ -271,10 +271,17 @@ func (c *copier) leaveOut(ctx context.Context, dst string) error {
 		there[f]++
 	}
 	var missing mailbox.Set
-	n := uint32(0)
+	n, present := uint32(0), uint32(0)
 	for m, err := range c.from.Messages(c.chosen) {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
+		}
+		if c.matcher != nil { // of a stream: who else is chosen is known
+			if is, err := matches(c.matcher, c.from, m); err != nil {
+				return err
+			} else if !is {
+				continue
+			}
 		}
 		f, err := fingerprintOf(c.from, m.Seq)
 		if err != nil {
@@ -282,13 +289,14 @@ func (c *copier) leaveOut(ctx context.Context, dst string) error {
 		}
 		if there[f] > 0 {
 			there[f]--
+			present++
 			continue
 		}
 		missing.Add(m.Seq)
 		n++
 	}
-	c.chosen = missing
-	c.acc.Present = c.acc.Found - n
+	c.chosen, c.matcher, c.status = missing, nil, c.from.Status() // a stream was read to its end
+	c.acc.Present = present
 	c.acc.Found, c.acc.Failed = n, n
 	return nil
 }

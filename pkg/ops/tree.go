@@ -110,7 +110,7 @@ func (w *walker) dir(dir, text, base string, part func(entry string) bool) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		if !node.Gone(err) {
-			w.unread = append(w.unread, err)
+			w.unread = append(w.unread, fail("open", text, err))
 		}
 		return
 	}
@@ -209,11 +209,16 @@ func (s *Session) belongs(path string) bool {
 	if !has(name) {
 		return false
 	}
-	if sideFile(name, has) && !isSubfolder(dir, name, has) {
-		return true
-	}
-	above, within := filepath.Split(dir)
-	return s.isPart(dir, name) || s.isPart(filepath.Clean(above), within)
+	return sideFile(name, has) && !isSubfolder(dir, name, has) || s.within(path)
+}
+
+// within reports whether the file at path is one of those of a mailbox that is a
+// directory.
+func (s *Session) within(path string) bool {
+	dir, name := filepath.Split(path)
+	dir = filepath.Clean(dir)
+	above, base := filepath.Split(dir)
+	return s.isPart(dir, name) || s.isPart(filepath.Clean(above), base) // as cur of a Maildir
 }
 
 // isPart reports whether dir is a mailbox and has an entry of its own.
@@ -238,7 +243,7 @@ func sideFile(name string, has func(name string) bool) bool {
 	if i := strings.Index(name, ".lock."); i > 0 && has(name[:i]) { // a post of a lock
 		return true
 	}
-	if i := strings.LastIndex(name, swap.OriginalSuffix); i > 0 && has(name[:i]) && strings.Trim(name[i+len(swap.OriginalSuffix):], ".0123456789") == "" {
+	if i := strings.LastIndex(name, swap.OriginalSuffix); i > 0 && has(name[:i]) && strings.Trim(name[i+len(swap.OriginalSuffix):], "-.0123456789TZ") == "" { // of a repair with the time
 		return true
 	}
 	if !strings.HasPrefix(name, ".") {

@@ -15,6 +15,9 @@
 // mbox, with LF, CR LF or both for line ends: the grammar, the separators, the
 // status headers and the pseudo-message are those of package unix.
 //
+// Where it is said that files are Thunderbird's, plain ones are read, too, and
+// their From_ lines, "From " without more, are known.
+//
 // Reading: Status says Streaming until the end was seen, and counts what was
 // seen. Messages yields a message when all of it has arrived, and Open opens the
 // one that was yielded last, as often as one likes. Of a message up to 4 MiB

@@ -26,6 +26,10 @@ type Driver struct {
 	Compress Compression // of what is written
 	Dialect  Dialect     // of what is read and written; plain mbox files are read, too, where one is set
 
+	// Thunderbird has plain mbox files read, too, and From_ lines without a date
+	// taken for such: a file that begins with one is MboxRD.
+	Thunderbird bool
+
 	env *mailbox.Env
 	fs  fsx.FS
 }
@@ -82,18 +86,24 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 		return false, d.fail("open", n, err)
 	}
 	defer f.Close() // only read
-	mark := make([]byte, packed.MarkLen)
+	mark := make([]byte, max(packed.MarkLen, len("From - \r\n")))
 	k, err := f.ReadAt(mark, 0)
 	if err != nil && err != io.EOF {
 		return false, d.fail("open", n, err)
 	}
-	if d.Dialect != mbox.AsOriginal {
+	if d.Dialect != mbox.AsOriginal || d.Thunderbird {
 		if ok, err := mbox.Probe(f); ok || err != nil {
 			return ok, err
 		}
 	}
+	if d.Thunderbird && mbox.IsBare(firstLine(mark[:k])) {
+		return true, nil
+	}
 	return packed.Of(mark[:k]) != None && packsMbox(f), nil
 }
+
+// firstLine is the first line of b.
+func firstLine(b []byte) []byte { return b[:bytes.IndexByte(b, '\n')+1] }
 
 // probeLen is how much of an archive is looked at to see what is in it: more than
 // the first block of bzip2 may have, which cannot be unpacked in part.

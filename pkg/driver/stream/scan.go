@@ -87,10 +87,15 @@ func (b *box) begin() error {
 		return b.fail(err)
 	}
 	empty := len(bytes.TrimLeft(head, "\n\r \t")) == 0
-	if ok, err := mbox.Probe(bytes.NewReader(head)); err != nil || !ok && !empty {
+	b.scan.Bare = b.d.Thunderbird
+	bare := b.scan.Bare && mbox.IsBare(firstLine(head))
+	if ok, err := mbox.Probe(bytes.NewReader(head)); err != nil || !ok && !empty && !bare {
 		return errors.Join(err, b.notMbox(head))
 	}
 	b.choose(head)
+	if bare && b.dialect == mbox.AsOriginal {
+		b.dialect, b.scan.Dialect, b.text.Dialect = mbox.MboxRD, mbox.MboxRD, mbox.MboxRD
+	}
 	if b.look != nil && !empty && head[0] != 'F' {
 		b.look.Doubt("unix.leading-blank", 0, 0, "blanks or empty lines stand before the first From_ line")
 	}

@@ -58,6 +58,15 @@ func ParseFrom(ln []byte) (FromLine, bool) {
 	return f, true
 }
 
+// IsBare reports whether a line is a From_ line of Thunderbird's, which has no
+// sender and no date; before version 128 it had a "-" and a date, and in between
+// the former alone.
+func IsBare(ln []byte) bool {
+	rest, ok := bytes.CutPrefix(ln, fromWord)
+	rest = bytes.TrimSuffix(bytes.TrimRight(rest, " \r\n"), []byte("-"))
+	return ok && len(rest) == 0 && ln[len(ln)-1] == '\n'
+}
+
 // tail finds year and zone at the end of ln and returns where the time of day
 // ends.
 func (f *FromLine) tail(ln []byte) (e int, ok bool) {

@@ -14,6 +14,7 @@ import (
 type Scanner struct {
 	Format   Format
 	Dialect  Dialect // of the format Unix
+	Bare     bool    // IsBare lines are From_ lines, too; without a "-", behind an empty line
 	Env      *mailbox.Env
 	W        *winread.Window
 	Ix       *Index
@@ -181,6 +182,10 @@ func (s *Scanner) begin(m *Message) (some bool, err error) {
 	}
 	f, ok := ParseFrom(ln)
 	switch {
+	case !ok && s.Bare && IsBare(ln):
+		m.Header = uint32(len(ln))
+		s.Off += int64(len(ln))
+		return true, nil
 	case !ok && s.Format == Unix:
 		return false, s.unexpected(ln)
 	case !ok:
@@ -488,7 +493,8 @@ func (s *Scanner) text(m *Message) error {
 				if n == 0 && s.Off+int64(len(b)) < s.W.End() && !(fresh && i == 0) { // look at the whole line
 					break
 				}
-				if _, ok := ParseFrom(rest[:n]); ok {
+				_, ok := ParseFrom(rest[:n])
+				if ok || s.Bare && IsBare(rest[:n]) && (blank > 0 || rest[len(fromWord)] == '-') {
 					s.Off += int64(i)
 					return s.close(m, lines, crs, blank, false)
 				}

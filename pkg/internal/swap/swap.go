@@ -195,7 +195,7 @@ func is(name string, id node.ID) bool {
 
 func exists(name string) bool {
 	_, err := os.Lstat(name)
-	return !errors.Is(err, fs.ErrNotExist)
+	return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
 }
 
 // recover finishes or undoes a swap that was interrupted.
