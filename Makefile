@@ -17,6 +17,7 @@ STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PROGRAMS := $(notdir $(wildcard cmd/*))
 AGENTS   := ./cmd/tmail ./cmd/dmail ./cmd/mlock# small is better than fast there: see pkg/deptest/size_test.go
+AGENTGC  := $(shell GOEXPERIMENT=nogreenteagc $(GO) env GOEXPERIMENT 2>/dev/null)# they hardly ever collect garbage: the smaller collector, of Go 1.25, as long as there is one
 MANUALS  := $(wildcard man/*.[157])
 
 export CGO_ENABLED = 0
@@ -25,7 +26,7 @@ export CGO_ENABLED = 0
 
 build: ## all programs, into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
-	$(GO) build -trimpath -gcflags=all=-l -ldflags '-s -w -funcalign=1 -X main.version=$(VERSION)' -o bin/ $(AGENTS)
+	GOEXPERIMENT='$(AGENTGC)' $(GO) build -trimpath -gcflags=all=-l -ldflags '-s -w -funcalign=1 -X main.version=$(VERSION)' -o bin/ $(AGENTS)
 
 test: ## what needs no network and no root
 	$(GO) test -short ./...

@@ -18,7 +18,7 @@ func (c *cli) account(acc ops.Account, err error) {
 	}
 	c.exceptions(acc)
 	if acc.AlteredMessages > 0 {
-		c.warn(fmt.Sprintf("mailutil: %s cannot hold %d of the messages as they are: %s", acc.Target, acc.AlteredMessages, acc.Altered))
+		c.warn(fmt.Sprintf("mailutil: %s cannot hold %d of the messages as they are: %s", acc.Target, acc.AlteredMessages, acc.Altered.Words()))
 	}
 	if acc.UIDsLost {
 		c.warn(fmt.Sprintf("mailutil: the format of %s keeps no UIDs", acc.Target))
@@ -91,7 +91,7 @@ func (c *cli) exceptions(acc ops.Account) {
 		case e.Differs != nil:
 			c.warn(fmt.Sprintf("mailutil: message %d: %s", e.Seq, otherwise(e.Differs)))
 		case c.opt.verbose:
-			c.warn(fmt.Sprintf("mailutil: message %d: %s", e.Seq, e.Altered))
+			c.warn(fmt.Sprintf("mailutil: message %d: %s", e.Seq, e.Altered.Words()))
 		}
 	}
 	if len(acc.Exceptions) == ops.MaxExceptions {

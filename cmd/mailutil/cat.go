@@ -76,7 +76,7 @@ func (c *cli) catView(ctx context.Context, v *ops.View, name string, out io.Writ
 		var altered mailbox.Altered
 		_, altered, err = v.CatMbox(ctx, buffer)
 		if altered.Any() && c.opt.verbose {
-			c.warn("mailutil: an mbox cannot hold the messages as they are: " + altered.String())
+			c.warn("mailutil: an mbox cannot hold the messages as they are: " + altered.Words())
 		}
 	default:
 		_, err = v.Cat(ctx, buffer, o.CatOptions)

@@ -29,7 +29,7 @@ func newReport(source string, e ops.Exception) reportRecord {
 	case e.Differs != nil:
 		r.Outcome, r.Reason = "differs", otherwise(e.Differs)
 	default:
-		r.Outcome, r.Reason = "altered", e.Altered.String()
+		r.Outcome, r.Reason = "altered", e.Altered.Words()
 	}
 	if e.Altered.Any() {
 		a := newAltered(e.Altered)

@@ -90,7 +90,7 @@ const inUsePause = 20 * time.Millisecond
 
 // inUse reports whether anybody has a lock on the system INBOX.
 func (d *delivery) inUse() bool {
-	return len(lock.Survey(d.env.Spool, lock.Options{Dir: d.env.LockDir})) > 0
+	return lock.Locked(d.env.Spool, lock.Options{Dir: d.env.LockDir})
 }
 
 func (d *delivery) tryInbox(ctx context.Context, format string) error {

@@ -58,8 +58,7 @@ func setID() bool { return os.Getuid() != os.Geteuid() || os.Getgid() != os.Gete
 // the limits by which a write could be stopped half way.
 func shield() {
 	os.Clearenv()
-	_ = os.Setenv("PATH", "/usr/bin:/bin")
-	_ = os.Chdir("/") // no name of ours is relative
+	_ = unix.Chdir("/") // no name of ours is relative
 	unix.Umask(0o077)
 	if !setID() || os.Geteuid() != 0 {
 		return // the mail system's limits are its will

@@ -39,15 +39,11 @@ func (a *Agent) each(recipients []string) exit.Status {
 
 // keep puts a message into a file without a name.
 func keep(in io.Reader) (*os.File, error) {
-	f, err := os.CreateTemp("/tmp", ".tmail-*")
+	f, err := fsx.Unnamed("/tmp")
 	if err != nil {
 		return nil, err
 	}
-	err = os.Remove(f.Name())
-	if err == nil {
-		_, err = fsx.Copy(f, in, nil)
-	}
-	if err != nil {
+	if _, err := fsx.Copy(f, in, nil); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil

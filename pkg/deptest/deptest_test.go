@@ -26,7 +26,7 @@ var unlikely = []string{"net/http", "github.com/spf13/cobra", "log"}
 // heavy is what a program with privileges must not have in it: too much to be
 // read by who installs it, and too slow to start.
 var heavy = append([]string{
-	"net", "crypto/tls", "crypto/sha256", "crypto/rand", "encoding/json", "regexp", "text/template", "golang.org/x/text/transform",
+	"net", "os/exec", "crypto/tls", "crypto/sha256", "crypto/rand", "encoding/json", "regexp", "text/template", "golang.org/x/text/transform",
 	"github.com/schollz/progressbar/v3",
 }, unlikely...)
 
@@ -42,7 +42,7 @@ var rules = []rule{
 	},
 	{"mailutil/cmd/tmail", []string{"mailutil/pkg/deliver", "mailutil/pkg/exit"}, heavy},
 	{"mailutil/cmd/dmail", []string{"mailutil/pkg/deliver", "mailutil/pkg/exit"}, heavy},
-	{"mailutil/cmd/mlock", []string{"golang.org/x/sys/unix"}, append([]string{"os/exec"}, heavy...)},
+	{"mailutil/cmd/mlock", []string{"golang.org/x/sys/unix"}, heavy},
 	{
 		"mailutil/pkg/deliver",
 		[]string{

@@ -3,7 +3,6 @@
 package identity
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +77,9 @@ func groupsOf(u *user.User) ([]int, error) {
 	var ids []string
 	var err error
 	if groupsInFiles("/etc/nsswitch.conf") {
-		ids, err = u.GroupIds()
+		var text []byte
+		text, err = os.ReadFile("/etc/group")
+		ids = groupsIn(string(text), u)
 	} else {
 		ids, err = groupsByID(u.Username)
 	}
@@ -92,6 +93,23 @@ func groupsOf(u *user.User) ([]int, error) {
 		return nil, fmt.Errorf("groups of user %s: %w", u.Username, err)
 	}
 	return groups, nil
+}
+
+// groupsIn lists the groups of a user by the text of /etc/group, lines
+// "name:x:gid:user,user", his own first.
+func groupsIn(text string, u *user.User) []string {
+	ids := []string{u.Gid}
+	for line := range strings.Lines(text) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), ":")
+		if len(f) != 4 || f[0] == "" || f[0][0] == '+' || f[0][0] == '-' {
+			continue // of NIS, or none
+		}
+		_, err := strconv.ParseUint(f[2], 10, 32)
+		if err == nil && f[2] != u.Gid && slices.Contains(strings.Split(f[3], ","), u.Username) {
+			ids = append(ids, f[2])
+		}
+	}
+	return ids
 }
 
 // groupsByID asks the program id.
@@ -115,8 +133,8 @@ func groupsInFiles(path string) bool {
 		return false
 	}
 	found := false
-	for line := range bytes.Lines(conf) {
-		text, _, _ := strings.Cut(string(line), "#")
+	for line := range strings.Lines(string(conf)) {
+		text, _, _ := strings.Cut(line, "#")
 		db, sources, ok := strings.Cut(text, ":")
 		db = strings.TrimSpace(db)
 		if !ok || db != "group" && db != "initgroups" {

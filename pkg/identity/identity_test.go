@@ -2,7 +2,9 @@ package identity
 
 import (
 	"os"
+	"os/user"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -25,5 +27,13 @@ func TestGroupsInFiles(t *testing.T) {
 	}
 	if groupsInFiles(path + ".none") {
 		t.Error("a missing file is not believed to name files")
+	}
+}
+
+func TestGroupsIn(t *testing.T) {
+	const text = "root:x:0:\nmail:x:8:alice,bob\nalice:x:1000:alice\nbad:x:y:alice\n+:::alice\nhalf:x:9\nlist:x:38:bob,alice\n"
+	u := &user.User{Username: "alice", Gid: "1000"}
+	if got, want := groupsIn(text, u), []string{"1000", "8", "38"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

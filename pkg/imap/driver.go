@@ -321,7 +321,7 @@ func (d *Driver) Count(ctx context.Context, n mailbox.Name) (mailbox.Status, err
 func canonical(c *conn, n mailbox.Name) string {
 	r := c.Remote
 	r.Mailbox, r.ReadOnly = n.Remote.Mailbox, n.Remote.ReadOnly
-	return r.String()
+	return r.Canonical()
 }
 
 // parseStatus reads "* STATUS name (ITEM number ...)". One mailbox is asked

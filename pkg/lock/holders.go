@@ -53,12 +53,10 @@ func tempHolders(name string) []Holder {
 }
 
 // firstOf returns the first holder that has a process id.
-func firstOf(lists ...[]Holder) Holder {
-	for _, l := range lists {
-		for _, h := range l {
-			if h.PID != 0 {
-				return h
-			}
+func firstOf(all []Holder) Holder {
+	for _, h := range all {
+		if h.PID != 0 {
+			return h
 		}
 	}
 	return Holder{}

@@ -1,7 +1,6 @@
 package lock
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -46,8 +45,12 @@ func readLocks(r io.Reader, st unix.Stat_t, kinds []string) []int {
 // eachLock calls do for each lock on the file st.
 func eachLock(r io.Reader, st unix.Stat_t, do func(kind string, pid int)) {
 	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
-	for s := bufio.NewScanner(r); s.Scan(); {
-		w := strings.Fields(s.Text())
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(text)) {
+		w := strings.Fields(line)
 		if len(w) < 6 || w[5] != file {
 			continue
 		}

@@ -60,9 +60,14 @@ func (k kernel) holder(f *os.File) Holder {
 		return Holder{}
 	}
 	all := kernelHolders(st, k.kinds...)
-	others := slices.Concat(all, kernelHolders(st), []Holder{dotHolder(dotName(f.Name()))})
-	others = slices.DeleteFunc(others, func(h Holder) bool { return h.PID == os.Getpid() })
-	return firstOf(others, all)
+	for _, list := range [][]Holder{all, kernelHolders(st), {dotHolder(dotName(f.Name()))}} {
+		for _, h := range list {
+			if h.PID != 0 && h.PID != os.Getpid() {
+				return h
+			}
+		}
+	}
+	return firstOf(all)
 }
 
 // noLocks reports whether err means that the file system has no such locks.

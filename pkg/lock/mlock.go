@@ -120,9 +120,8 @@ func (d dot) runMlock(ctx context.Context, prog string, f *os.File, name string)
 // startMlock runs "mlock FD PATH". A process group of its own keeps an
 // interrupt at the terminal from killing it with the lock in its hand.
 func startMlock(prog string, f *os.File) (*mlock, error) {
-	path, err := filepath.Abs(f.Name())
-	if err != nil {
-		return nil, err
+	if !filepath.IsAbs(f.Name()) { // names of mailboxes are
+		return nil, fmt.Errorf("%s is no absolute name", f.Name())
 	}
 	childIn, in, err := os.Pipe()
 	if err != nil {
@@ -136,7 +135,7 @@ func startMlock(prog string, f *os.File) (*mlock, error) {
 	}
 	defer childOut.Close()
 	cmd := spawn.Command{
-		Path: prog, Args: []string{"3", path},
+		Path: prog, Args: []string{"3", f.Name()},
 		Files: []*os.File{childIn, childOut, nil, f},
 		Group: true,
 	}

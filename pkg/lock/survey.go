@@ -42,6 +42,19 @@ func Survey(path string, o Options) (all []Lock) {
 	return all
 }
 
+// Locked reports whether there are any locks on the mailbox at path, as Survey
+// would say.
+func Locked(path string, o Options) bool {
+	if exists(dotName(path)) {
+		return true
+	}
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return false
+	}
+	return len(kernelLocks(st)) > 0 || len(tempHolders(tempName(st, o.Dir))) > 0
+}
+
 // Break removes the dot lock of the mailbox at path if its holder must be gone:
 // by the rules by which Dot seizes. Reason says why it was. The error is a
 // *BusyError where the holder may be alive, and fs.ErrNotExist where there is no

@@ -120,10 +120,15 @@ func uidlistHolder(name, host string) Holder {
 	return h
 }
 
-// Touch shows that the owner of the lock lives.
+// Touch shows that the owner of the lock lives. Of one that was taken away Release
+// tells.
 func (l *Uidlist) Touch() error {
-	now := unix.NsecToTimeval(time.Now().UnixNano())
-	return control(l.f, func(fd int) error { return unix.Futimes(fd, []unix.Timeval{now, now}) })
+	now := time.Now()
+	err := os.Chtimes(l.f.Name(), now, now)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // Release gives the lock up. One that went with its directory is gone already.

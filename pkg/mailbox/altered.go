@@ -32,8 +32,8 @@ func (a Altered) Plus(b Altered) Altered {
 	return a
 }
 
-// String says what was altered, in words, "" for nothing.
-func (a Altered) String() string {
+// Words says what was altered, "" for nothing.
+func (a Altered) Words() string {
 	var out []string
 	say := func(n int, one, many string) {
 		if n == 1 {

@@ -19,12 +19,17 @@ const maxHost = 80
 
 // NewEnv returns the surroundings of the user who runs us, by real user id.
 // The home directory is $HOME where that is an existing directory, else, and
-// always for root and in a set-uid program, that of the password
-// file. $MAIL is not looked at. Config is DefaultConfig and Notify says
-// nothing: set them, the former by Configure, before drivers use it.
+// always for root and in a set-uid program, that of the password file. Whom that
+// file does not know is $USER, but neither there. $MAIL is not looked at. Config is
+// DefaultConfig and Notify says nothing: set them, the former by Configure, before
+// drivers use it.
 func NewEnv() (*Env, error) {
 	uid := os.Getuid()
+	own := uid != 0 && uid == os.Geteuid() && os.Getgid() == os.Getegid() // so is the environment
 	u, err := LookupID(uid)
+	if name, home := os.Getenv("USER"), os.Getenv("HOME"); err != nil && own && name != "" && home != "" {
+		u, err = &user.User{Username: name, HomeDir: home}, nil // as in a container, where nobody is known
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +37,7 @@ func NewEnv() (*Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	if uid != 0 && uid == os.Geteuid() && os.Getgid() == os.Getegid() {
+	if own {
 		if home := os.Getenv("HOME"); filepath.IsAbs(home) && isDir(home) {
 			e.Home = home
 			e.StateDir = stateDir(home)
@@ -92,31 +97,44 @@ func isDir(path string) bool {
 // ErrTemporary where nobody can tell: the two must never be mixed up, for mail
 // to an unknown user is sent back.
 func LookupUser(name string) (*user.User, error) {
-	return lookup(name, user.Lookup, user.UnknownUserError(name))
+	return lookup(name, 0, user.UnknownUserError(name))
 }
 
 // LookupID finds a user by number, in the same way: the error is a
 // user.UnknownUserIdError where nobody has it.
 func LookupID(uid int) (*user.User, error) {
-	return lookup(strconv.Itoa(uid), user.LookupId, user.UnknownUserIdError(uid))
+	return lookup(strconv.Itoa(uid), 2, user.UnknownUserIdError(uid))
 }
 
-// lookup asks package os/user, which without cgo knows only /etc/passwd, and
-// then getent. unknown is the error for nobody.
-func lookup(key string, find func(string) (*user.User, error), unknown error) (*user.User, error) {
-	u, err := find(key)
-	if err == nil {
-		return u, nil
-	}
+const passwdFile = "/etc/passwd"
+
+// lookup finds the user of whom key is that field of his line, in the password
+// file or else by getent. Package os/user does not ask getent, and takes $USER and
+// $HOME for the user of the process. unknown is the error for nobody.
+func lookup(key string, field int, unknown error) (*user.User, error) {
 	if key == "" || key[0] == '-' || strings.ContainsAny(key, ":\n\x00") {
 		return nil, unknown
 	}
-	_, noName := errors.AsType[user.UnknownUserError](err)
-	_, noID := errors.AsType[user.UnknownUserIdError](err)
-	if noName || noID {
-		return getent("/usr/bin/getent", key, unknown)
+	text, err := os.ReadFile(passwdFile)
+	if err != nil {
+		return nil, fmt.Errorf("%w: looking up user %s: %w", ErrTemporary, key, err)
 	}
-	return nil, fmt.Errorf("%w: looking up user %s: %w", ErrTemporary, key, err)
+	if u := findUser(string(text), key, field); u != nil {
+		return u, nil
+	}
+	return getent("/usr/bin/getent", key, unknown)
+}
+
+// findUser finds a user in the text of a password file, nil for nobody.
+func findUser(text, key string, field int) *user.User {
+	for line := range strings.Lines(text) {
+		if f := strings.Split(line, ":"); len(f) > field && f[field] == key {
+			if u := passwdLine(line); u != nil {
+				return u
+			}
+		}
+	}
+	return nil
 }
 
 // getentTimeout is how long a directory service may take.
@@ -141,20 +159,25 @@ func getent(program, key string, unknown error) (*user.User, error) {
 	case !end.Success():
 		return nil, fmt.Errorf("%w: looking up user %s: getent: %s", ErrTemporary, key, end)
 	}
-	return passwdLine(string(out), key)
+	line, _, _ := strings.Cut(string(out), "\n")
+	u := passwdLine(line)
+	if u == nil || !filepath.IsAbs(u.HomeDir) {
+		return nil, fmt.Errorf("%w: looking up user %s: not a line of a password file: %.80q", ErrTemporary, key, line)
+	}
+	return u, nil
 }
 
-// passwdLine reads "name:x:uid:gid:gecos:home:shell".
-func passwdLine(line, key string) (*user.User, error) {
-	line, _, _ = strings.Cut(line, "\n")
-	f := strings.Split(line, ":")
-	if len(f) != 7 || f[0] == "" || !filepath.IsAbs(f[5]) {
-		return nil, fmt.Errorf("%w: looking up user %s: not a line of a password file: %.80q", ErrTemporary, key, line)
+// passwdLine reads "name:x:uid:gid:gecos:home:shell"; nil where it is no such line,
+// or one of NIS.
+func passwdLine(line string) *user.User {
+	f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 7)
+	if len(f) != 7 || f[0] == "" || f[0][0] == '+' || f[0][0] == '-' {
+		return nil
 	}
 	for _, id := range f[2:4] {
 		if _, err := strconv.ParseUint(id, 10, 32); err != nil {
-			return nil, fmt.Errorf("%w: looking up user %s: bad id: %w", ErrTemporary, key, err)
+			return nil
 		}
 	}
-	return &user.User{Username: f[0], Uid: f[2], Gid: f[3], Name: f[4], HomeDir: f[5]}, nil
+	return &user.User{Username: f[0], Uid: f[2], Gid: f[3], Name: f[4], HomeDir: f[5]}
 }

@@ -93,3 +93,41 @@ func TestGetent(t *testing.T) {
 		t.Errorf("no getent: got %v; want an UnknownUserError", err)
 	}
 }
+
+func TestFindUser(t *testing.T) {
+	const text = "root:x:0:0:root:/root:/bin/sh\nbad:x:y:0::/:\n+nis::1:1:::\nhalf:x:7\nalice:x:1000:1001:A B,,:/home/alice:/bin/sh\nlast:x:1002:1002::/:/bin/a:b"
+	for _, tt := range []struct {
+		key   string
+		field int
+		want  string
+	}{
+		{"root", 0, "root"},
+		{"0", 2, "root"},
+		{"1000", 2, "alice"},
+		{"last", 0, "last"},
+		{"1000", 0, ""},
+		{"1001", 2, ""},
+		{"bad", 0, ""},
+		{"+nis", 0, ""},
+		{"half", 0, ""},
+		{"x", 1, "root"},
+		{"nobody", 0, ""},
+	} {
+		got := ""
+		if u := findUser(text, tt.key, tt.field); u != nil {
+			got = u.Username
+		}
+		if got != tt.want {
+			t.Errorf("%s in field %d: got %q, want %q", tt.key, tt.field, got, tt.want)
+		}
+	}
+}
+
+// The environment says who we are only where nothing else does.
+func TestLookupIgnoresEnvironment(t *testing.T) {
+	t.Setenv("USER", "no-such-user")
+	t.Setenv("HOME", t.TempDir())
+	if u, err := LookupUser("no-such-user"); !errors.As(err, new(user.UnknownUserError)) {
+		t.Errorf("got %+v, %v; want an UnknownUserError", u, err)
+	}
+}

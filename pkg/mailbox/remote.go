@@ -53,11 +53,11 @@ func (r Remote) Server() Remote {
 	return r
 }
 
-// String is the canonical name: {host:port/imap/user="fred"}mailbox. The port
+// Canonical is the canonical name: {host:port/imap/user="fred"}mailbox. The port
 // is that of the connection, so that it is left out where none was given.
-func (r Remote) String() string { return r.Prefix() + r.Box() }
+func (r Remote) Canonical() string { return r.Prefix() + r.Box() }
 
-// Prefix is String up to the mailbox.
+// Prefix is Canonical up to the mailbox.
 func (r Remote) Prefix() string {
 	var b strings.Builder
 	b.WriteString("{" + r.Host)

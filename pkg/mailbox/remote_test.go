@@ -20,7 +20,7 @@ func TestParseRemote(t *testing.T) {
 		{"{h/notls}}x", "{h/imap/notls}}x"},
 	} {
 		r, err := ParseRemote(tt.in)
-		if err != nil || r.String() != tt.want {
+		if err != nil || r.Canonical() != tt.want {
 			t.Errorf("%s\n got %v, %v\nwant %s", tt.in, r, err, tt.want)
 		}
 	}
@@ -59,11 +59,11 @@ func FuzzParseRemote(f *testing.F) {
 		if strings.ContainsAny(r.Host, " \t\r\n\x00'\"$`;|&<>\\(){}") || r.Host == "" || r.Host[0] == '-' {
 			t.Fatalf("%q: host %q", s, r.Host)
 		}
-		again, err := ParseRemote(r.String())
+		again, err := ParseRemote(r.Canonical())
 		r.Mailbox, again.Mailbox = r.Box(), again.Box()
 		r.NoShell, r.Loser, r.Debug, r.TrySSL = false, false, false, false
-		if err != nil && len(r.String()) <= maxRemoteName || err == nil && again != r {
-			t.Errorf("%q: %q: got %+v, %v\nwant %+v", s, r.String(), again, err, r)
+		if err != nil && len(r.Canonical()) <= maxRemoteName || err == nil && again != r {
+			t.Errorf("%q: %q: got %+v, %v\nwant %+v", s, r.Canonical(), again, err, r)
 		}
 	})
 }

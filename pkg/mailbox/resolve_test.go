@@ -94,7 +94,7 @@ func place(n Name, err error) string {
 	case n.Inbox && n.Path == "":
 		return "INBOX"
 	case n.Remote != (Remote{}):
-		return n.Remote.String()
+		return n.Remote.Canonical()
 	case n.Space != "":
 		return n.Space + ": " + n.Path
 	}

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"sort"
 )
 
 // A Set is a set of sequence numbers, ascending, as inclusive ranges that
@@ -44,16 +45,8 @@ func (s *Set) Add(seq uint32) {
 
 // Contains reports whether seq is in s, in O(log ranges).
 func (s Set) Contains(seq uint32) bool {
-	_, ok := slices.BinarySearchFunc(s.ranges, seq, func(r span, seq uint32) int {
-		switch {
-		case r.hi < seq:
-			return -1
-		case r.lo > seq:
-			return 1
-		}
-		return 0
-	})
-	return ok
+	i := sort.Search(len(s.ranges), func(i int) bool { return s.ranges[i].hi >= seq })
+	return i < len(s.ranges) && s.ranges[i].lo <= seq
 }
 
 // Empty reports whether s holds nothing.
@@ -98,12 +91,7 @@ func (s Set) Seqs(last uint32) iter.Seq[uint32] {
 
 // After yields the members above seq, up to and including last, ascending.
 func (s Set) After(seq, last uint32) iter.Seq[uint32] {
-	i, _ := slices.BinarySearchFunc(s.ranges, seq, func(r span, seq uint32) int {
-		if r.hi <= seq {
-			return -1
-		}
-		return 1
-	})
+	i := sort.Search(len(s.ranges), func(i int) bool { return s.ranges[i].hi > seq })
 	return func(yield func(uint32) bool) {
 		for _, r := range s.ranges[i:] {
 			for next := max(uint64(r.lo), uint64(seq)+1); next <= uint64(min(r.hi, last)); next++ {

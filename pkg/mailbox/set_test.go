@@ -122,7 +122,7 @@ func TestAlteredSays(t *testing.T) {
 		{Altered{QuotedFrom: 1}, `1 line beginning "From " quoted with ">"`},
 		{Altered{QuotedFrom: 1}.Plus(Altered{QuotedFrom: 2, Newlines: 1}), `3 lines beginning "From " quoted with ">", 1 missing newline added`},
 	} {
-		if got := tt.in.String(); got != tt.want {
+		if got := tt.in.Words(); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
 		}
 		if tt.in.Any() != (tt.want != "") {

@@ -101,7 +101,7 @@ func copyCorpus(t *testing.T, path, format string) (altered int, ok bool) {
 		t.Errorf("told of %d messages, but %d were altered and %d skipped", len(told), acc.AlteredMessages, acc.Skipped)
 	}
 	for seq, e := range told {
-		if e.Err == nil && e.Altered.String() == "" {
+		if e.Err == nil && e.Altered.Words() == "" {
 			t.Errorf("message %d: told, but not why: %+v", seq, e)
 		}
 	}

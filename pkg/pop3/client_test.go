@@ -148,7 +148,7 @@ func (f *fake) open(t *testing.T, m mailbox.Mode) (mailbox.Mailbox, error) {
 	env := mailboxtest.NewEnv(t)
 	d := pop3.New(env, remote.Options{Password: func(mailbox.Remote, bool) (string, error) { return "secret", nil }})
 	r := mailbox.Remote{Host: "127.0.0.1", Port: f.port, Service: "pop3", User: "alice"}
-	mb, err := d.Open(ctx, mailbox.Name{Text: r.String(), Space: "pop3", Remote: r}, m)
+	mb, err := d.Open(ctx, mailbox.Name{Text: r.Canonical(), Space: "pop3", Remote: r}, m)
 	if err == nil {
 		t.Cleanup(func() { mb.Close() })
 	}

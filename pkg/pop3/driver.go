@@ -147,7 +147,7 @@ func (b *openBox) Status() mailbox.Status {
 	r.ReadOnly = b.n.Remote.ReadOnly
 	n := uint32(len(b.msgs))
 	return mailbox.Status{
-		Driver: b.d.Name(), Path: r.String(), Messages: n, Recent: n, Unseen: n, UIDValidity: b.validity,
+		Driver: b.d.Name(), Path: r.Canonical(), Messages: n, Recent: n, Unseen: n, UIDValidity: b.validity,
 		UIDNext: b.nextUID(), ReadOnly: b.readOnly,
 	}
 }

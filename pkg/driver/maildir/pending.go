@@ -7,7 +7,6 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -210,8 +209,11 @@ func (c *change) do(s step) error {
 // sync makes the names durable that the steps changed.
 func (c *change) sync() error {
 	var errs []error
-	if slices.Contains(c.steps, slotsStep) || slices.Contains(c.steps, listStep) {
-		errs = append(errs, c.d.fs.SyncDir(c.dir))
+	for _, s := range c.steps {
+		if s == slotsStep || s == listStep {
+			errs = append(errs, c.d.fs.SyncDir(c.dir))
+			break
+		}
 	}
 	for _, sub := range []string{"tmp", "new", "cur"} {
 		for _, s := range c.steps {

@@ -84,6 +84,7 @@ func (s *stage) add(it mailbox.Item, st staged, w *wish) (a mailbox.Altered, err
 	s.lf, s.read = crlf.ToLF{}, 0
 	whole, err := s.next(it.Text)
 	if err == nil && whole {
+		st.disk = int64(len(s.out))
 		err = s.count(it, &st)
 	}
 	if err != nil {
@@ -99,7 +100,6 @@ func (s *stage) add(it mailbox.Item, st staged, w *wish) (a mailbox.Altered, err
 		unique = s.names.next(s.d.env.Now())
 	}
 	if s.direct && whole {
-		st.disk = int64(len(s.out))
 		st.file = st.named(unique, w.letters)
 		file = st.file
 	}
@@ -111,9 +111,9 @@ func (s *stage) add(it mailbox.Item, st staged, w *wish) (a mailbox.Altered, err
 	s.items = append(s.items, st)
 	last := &s.items[len(s.items)-1]
 	if whole {
-		last.disk = int64(len(s.out))
 		a.LineEnds += s.lf.Bare
-		return a, s.late(f, path, date, &a)
+		err = s.late(f, path, date, &a)
+		return a, err
 	}
 	if err = s.text(f, it, last); err == nil {
 		err = s.d.fs.Chtimes(path, time.Now(), date)

@@ -1,11 +1,9 @@
 package mh
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,11 +76,10 @@ type profile struct {
 func (d *Driver) readProfile() profile {
 	p := profile{unseen: seqUnseen}
 	file := filepath.Join(d.env.Home, ".mh_profile")
-	f, err := os.Open(file)
+	text, err := os.ReadFile(file)
 	if err == nil {
-		defer f.Close() // read only
 		p.path = "Mail"
-		err = p.read(f)
+		p.read(string(text))
 	}
 	if path := d.env.Config.MHPath; path != "" {
 		p.path = path
@@ -97,15 +94,10 @@ func (d *Driver) readProfile() profile {
 	return p
 }
 
-// maxLine is how long a line of a profile may be.
-const maxLine = 64 << 10
-
-func (p *profile) read(r io.Reader) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
+func (p *profile) read(text string) {
 	var path, unseen string
-	for lines.Scan() {
-		key, value, _ := strings.Cut(lines.Text(), ":")
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
 		switch {
 		case value == "":
@@ -123,7 +115,6 @@ func (p *profile) read(r io.Reader) error {
 	if unseen != "" {
 		p.unseen = unseen
 	}
-	return lines.Err()
 }
 
 // profile returns the profile, which is read once.

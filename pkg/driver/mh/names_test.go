@@ -241,7 +241,7 @@ func FuzzProfile(f *testing.F) {
 	f.Add("path:/x\nPath: y\nUnseen-Sequence: ,\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		var p profile
-		p.read(strings.NewReader(s))
+		p.read(s)
 		if strings.ContainsAny(p.path+p.unseen, "\n") {
 			t.Errorf("%q: %+v", s, p)
 		}

@@ -3,7 +3,6 @@ package mh
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -120,16 +119,8 @@ func (s *sequence) has(n uint32) bool {
 	if s == nil {
 		return false
 	}
-	_, ok := slices.BinarySearchFunc(s.spans, n, func(r span, n uint32) int {
-		switch {
-		case r.hi < n:
-			return -1
-		case r.lo > n:
-			return 1
-		}
-		return 0
-	})
-	return ok
+	i := sort.Search(len(s.spans), func(i int) bool { return s.spans[i].hi >= n })
+	return i < len(s.spans) && s.spans[i].lo <= n
 }
 
 // add adds a message above all others.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"mailutil/pkg/internal/numbered"
@@ -149,6 +148,17 @@ func (s *state) Save() error {
 	return nil
 }
 
+// drop removes the sequences of a name, but for what of it cannot be read.
+func (s *state) drop(name string) {
+	kept := s.seqs[:0]
+	for _, q := range s.seqs {
+		if q.name != name || q.odd != "" {
+			kept = append(kept, q)
+		}
+	}
+	s.seqs = kept
+}
+
 // gather makes the sequences anew from the messages. Those that are not ours to
 // know stay as they are, those that became empty go, but for keywords.
 func (s *state) gather() {
@@ -167,7 +177,7 @@ func (s *state) gather() {
 			s.seqs = append(s.seqs, q)
 		}
 		if !keep && len(q.spans) == 0 {
-			s.seqs = slices.DeleteFunc(s.seqs, func(q sequence) bool { return q.name == name && q.odd == "" })
+			s.drop(name)
 		}
 	}
 	members(s.d.unseen(), false, func(m *numbered.Message) bool { return m.System&mailbox.Seen == 0 })

@@ -96,7 +96,7 @@ func (m *meta) parseKeywords(s string) (bad string) {
 	if s == "" {
 		return ""
 	}
-	for name := range strings.SplitSeq(s, " ") {
+	for _, name := range strings.Split(s, " ") {
 		if name == "" || len(name) > maxName || len(m.keywords) == maxKeywords {
 			return badMeta
 		}

@@ -157,10 +157,10 @@ func (p *planner) measure(m *planned, f *planFile) error {
 		m.size, m.header = r.size, r.header
 		return nil
 	}
-	var end headerEnd
 	var sum maphash.Hash
 	sum.SetSeed(textSeed)
-	if err := c.write(io.MultiWriter(&end, &sum), f.f); err != nil {
+	end := headerEnd{to: &sum}
+	if err := c.write(&end, f.f); err != nil {
 		return err
 	}
 	m.size, m.header, m.digest, m.read = end.n, end.size(), sum.Sum64(), true

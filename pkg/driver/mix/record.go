@@ -3,6 +3,7 @@ package mix
 import (
 	"bytes"
 	"fmt"
+	"io"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/sysbits"
@@ -217,16 +218,25 @@ func appendToken(b []byte, m *message) []byte {
 // A headerEnd finds the end of a header as the original does: four octets CR
 // LF CR LF, where an octet that does not fit begins the search anew behind it.
 type headerEnd struct {
-	n     int64 // octets seen
+	to    io.Writer // where what was looked at goes; nil for nowhere
+	n     int64     // octets seen
 	state int
 	at    int64 // length of the header, 0 as long as it has not ended
 }
 
 // Write looks at more octets.
 func (h *headerEnd) Write(p []byte) (int, error) {
-	if h.at > 0 {
-		h.n += int64(len(p))
+	h.look(p)
+	h.n += int64(len(p))
+	if h.to == nil {
 		return len(p), nil
+	}
+	return h.to.Write(p)
+}
+
+func (h *headerEnd) look(p []byte) {
+	if h.at > 0 {
+		return
 	}
 	for i, c := range p {
 		if c != "\r\n\r\n"[h.state] {
@@ -238,8 +248,6 @@ func (h *headerEnd) Write(p []byte) (int, error) {
 			break
 		}
 	}
-	h.n += int64(len(p))
-	return len(p), nil
 }
 
 // size is the length of the header; without an end it is all.

@@ -92,8 +92,8 @@ func (r *recorder) take(it mailbox.Item) (alt mailbox.Altered, err error) {
 			return alt, err
 		}
 	}
-	var end headerEnd
-	if err := flocked.Exactly(io.MultiWriter(&end, r.out), it.Size, write); err != nil {
+	end := headerEnd{to: r.out}
+	if err := flocked.Exactly(&end, it.Size, write); err != nil {
 		return alt, err
 	}
 	a.header = end.size()

@@ -1,9 +1,10 @@
 package mix
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"slices"
+	"sort"
 
 	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/node"
@@ -243,15 +244,7 @@ func (b *byUID) find(uid uint32) *message {
 	if b.next < len(b.msgs) && b.msgs[b.next].uid == uid {
 		return &b.msgs[b.next]
 	}
-	i, ok := slices.BinarySearchFunc(b.msgs, uid, func(m message, uid uint32) int {
-		switch {
-		case m.uid < uid:
-			return -1
-		case m.uid > uid:
-			return 1
-		}
-		return 0
-	})
+	i, ok := sort.Find(len(b.msgs), func(i int) int { return cmp.Compare(uid, b.msgs[i].uid) })
 	if !ok {
 		return nil
 	}

@@ -1,7 +1,6 @@
 package mix
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -438,11 +437,14 @@ func (s *sole) readPlan(staged string) (drop []string, fits bool, err error) {
 		return nil, false, err
 	}
 	defer f.Close() // nothing was written
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, math.MaxInt64))
+	if err != nil {
+		return nil, false, err
+	}
 	good := map[string]bool{}
 	fits = true
-	lines := bufio.NewScanner(io.NewSectionReader(f, 0, math.MaxInt64))
-	for lines.Scan() {
-		word, rest, _ := strings.Cut(lines.Text(), " ")
+	for line := range strings.Lines(string(text)) {
+		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		name, what, _ := strings.Cut(rest, " ")
 		size, sum, derr := int64(0), uint64(0), error(nil)
 		path := filepath.Join(s.dir, filepath.Base(name))
@@ -472,5 +474,5 @@ func (s *sole) readPlan(staged string) (drop []string, fits bool, err error) {
 	for _, name := range []string{metaName, indexName, statusName} {
 		fits = fits && good[name]
 	}
-	return drop, fits, lines.Err()
+	return drop, fits, nil
 }

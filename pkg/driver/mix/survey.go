@@ -84,8 +84,12 @@ func (h *hold) survey(s *state, gone func(m *message) bool, extra []message) (*s
 			continue
 		}
 		e := extent{extra[i].pos, extra[i].end()}
-		k, _ := slices.BinarySearchFunc(f.listed, e, func(a, b extent) int { return int(min(1, max(-1, a.off-b.off))) })
-		f.listed, f.keep = slices.Insert(f.listed, k, e), append(f.keep, e)
+		f.listed, f.keep = append(f.listed, e), append(f.keep, e)
+	}
+	if len(extra) > 0 {
+		for _, f := range u.files {
+			sort.Slice(f.listed, func(i, k int) bool { return f.listed[i].off < f.listed[k].off })
+		}
 	}
 	return u, u.judge(h, s)
 }

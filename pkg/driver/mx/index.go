@@ -2,6 +2,7 @@ package mx
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -233,9 +234,18 @@ func wholeRecord(b []byte) bool {
 func (p *parser) order() {
 	rs := p.ix.records
 	p.raw = slices.Clone(rs)
-	ascends := func(i, k int) bool { return rs[i].uid < rs[k].uid }
-	if !sort.SliceIsSorted(rs, ascends) {
-		sort.SliceStable(rs, ascends)
+	if !sort.SliceIsSorted(rs, func(i, k int) bool { return rs[i].uid < rs[k].uid }) {
+		at := make([]int, len(rs)) // those of one message stay in their order
+		for i := range at {
+			at[i] = i
+		}
+		sort.Slice(at, func(i, k int) bool {
+			a, b := p.raw[at[i]].uid, p.raw[at[k]].uid
+			return a < b || a == b && at[i] < at[k]
+		})
+		for i := range rs {
+			rs[i] = p.raw[at[i]]
+		}
 		p.flaws = append(p.flaws, flaw{end: len(p.b), kind: "order", text: "the records are not in the order of their messages"})
 	}
 	kept := rs[:0]
@@ -248,16 +258,6 @@ func (p *parser) order() {
 		kept = append(kept, r)
 	}
 	p.ix.records = kept
-}
-
-func compare(a, b uint32) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // head makes what stands before the records.
@@ -300,7 +300,7 @@ func (r *record) appendFlags(b []byte) []byte {
 
 // find returns where the record of a message is, or would be.
 func (ix *index) find(uid uint32) (int, bool) {
-	return slices.BinarySearchFunc(ix.records, uid, func(r record, uid uint32) int { return compare(r.uid, uid) })
+	return sort.Find(len(ix.records), func(i int) int { return cmp.Compare(uid, ix.records[i].uid) })
 }
 
 // named are the bits that have a name.

@@ -7,8 +7,10 @@ import (
 	"syscall"
 )
 
-// waiters is how many files are waited for at a time.
-const waiters = 16
+const (
+	waiters  = 16      // files that are waited for at a time
+	manyLeft = 8 << 10 // files that are on the disk soon, when it is told of all at once
+)
 
 // inFlight is how many files are kept open to be made durable together. It is
 // less in tests.
@@ -24,11 +26,11 @@ type Together struct {
 
 	worker *worker // owns what is below as long as there is one
 
-	files   []togetherFile
-	whole   WholeFS    // opened before those were written that are left to it
-	alone   bool       // whole cannot be had
-	left    bool       // files are left to whole
-	leaving chan error // gives one error, when those that are left are closed; nil for none
+	files  []togetherFile
+	whole  WholeFS // opened when the second file was added
+	alone  bool    // whole cannot be had
+	before int     // how many of files may have been written before whole was opened
+	left   int     // how many files are left to whole
 }
 
 // A togetherFile is open, or has a path.
@@ -49,9 +51,22 @@ func (t *Together) AddPath(path string) error { return t.hand(job{file: together
 func (t *Together) AddLate(f File, write func() error) error {
 	// A single file is not worth it, and tests count the calls one by one.
 	if _, real := f.(osFile); real && t.worker == nil && len(t.files) > 0 {
+		t.openWhole()
 		t.worker = t.newWorker()
 	}
 	return t.hand(job{togetherFile{open: f}, write})
+}
+
+// openWhole opens the file system, so that it tells of errors in what is written
+// from now on.
+func (t *Together) openWhole() {
+	if t.whole != nil || t.alone {
+		return
+	}
+	var err error
+	t.whole, err = t.FS.OpenFS(t.Dir)
+	t.alone = err != nil // then the files are waited for
+	t.before = len(t.files) + 1
 }
 
 // A job is a file that is to be added, once it is written.
@@ -64,6 +79,9 @@ type job struct {
 func (t *Together) hand(j job) error {
 	if t.worker != nil {
 		return t.worker.take(j)
+	}
+	if len(t.files) > 0 {
+		t.openWhole()
 	}
 	return t.do(j)
 }
@@ -82,47 +100,25 @@ func (t *Together) add(f togetherFile) error {
 	if len(t.files) < inFlight {
 		return nil
 	}
-	late := t.whole == nil
-	if late && !t.alone {
-		var err error
-		t.whole, err = t.FS.OpenFS(t.Dir)
-		t.alone = err != nil // then the files are waited for
-	}
-	if t.whole == nil || t.whole.Crowded() {
+	if t.alone || t.whole.Crowded() {
 		return t.each()
-	}
-	if late { // for what was written before
-		if err := SyncAll(t.opened()); err != nil {
-			return err
-		}
 	}
 	return t.leave()
 }
 
-// leave leaves the files to whole. The disk begins with them while the next ones
-// are written.
+// leave leaves the files to whole. Where there are many, the disk begins with them
+// while the next ones are written.
 func (t *Together) leave() error {
-	err := t.haveLeft()
-	files, left := t.files, make(chan error, 1)
-	t.files, t.left, t.leaving = nil, true, left
-	go func() {
-		for _, f := range files {
-			if f.open != nil {
-				startWriteback(f.open, 0, 0)
-			}
-		}
-		left <- closeAll(files)
-	}()
-	return err
-}
-
-// haveLeft waits until the files are closed that are left to whole.
-func (t *Together) haveLeft() (err error) {
-	if t.leaving != nil {
-		err = <-t.leaving
-		t.leaving = nil
+	if err := SyncAll(opened(t.files[:t.before])); err != nil {
+		return err
 	}
-	return err
+	t.left += len(t.files)
+	if t.left > manyLeft {
+		for _, f := range opened(t.files) {
+			startWriteback(f, 0, 0)
+		}
+	}
+	return t.closeFiles()
 }
 
 // each waits for each of the files.
@@ -137,12 +133,12 @@ func (t *Together) each() error {
 			return errors.Join(err, t.closeFiles())
 		}
 	}
-	err := SyncAll(t.opened())
+	err := SyncAll(opened(t.files))
 	return errors.Join(err, t.closeFiles())
 }
 
-func (t *Together) opened() (files []File) {
-	for _, f := range t.files {
+func opened(all []togetherFile) (files []File) {
+	for _, f := range all {
 		if f.open != nil {
 			files = append(files, f.open)
 		}
@@ -151,18 +147,11 @@ func (t *Together) opened() (files []File) {
 }
 
 func (t *Together) closeFiles() error {
-	err := closeAll(t.files)
-	t.files = t.files[:0]
-	return err
-}
-
-func closeAll(files []togetherFile) error {
 	var errs []error
-	for _, f := range files {
-		if f.open != nil {
-			errs = append(errs, f.open.Close())
-		}
+	for _, f := range opened(t.files) {
+		errs = append(errs, f.Close())
 	}
+	t.files, t.before = t.files[:0], 0
 	return errors.Join(errs...)
 }
 
@@ -171,18 +160,18 @@ func (t *Together) Sync() error {
 	if err := t.worked(); err != nil {
 		return err
 	}
-	if !t.left {
+	if t.left == 0 {
 		return t.each()
 	}
-	t.left = false
-	err := errors.Join(t.haveLeft(), t.closeFiles())
+	t.left = 0
+	err := t.closeFiles()
 	return errors.Join(err, t.whole.Sync())
 }
 
 // Close closes what is open; safe at any time.
 func (t *Together) Close() error {
 	t.worked() // whose error Sync tells
-	err := errors.Join(t.haveLeft(), t.closeFiles())
+	err := t.closeFiles()
 	if t.whole != nil {
 		err = errors.Join(err, t.whole.Close())
 		t.whole = nil
@@ -194,10 +183,11 @@ func (t *Together) Close() error {
 // is waited for, and several are waited for at a time, so that their flushes of
 // the disk's cache become one: many small files cost little more than one.
 func SyncAll(files []File) error {
-	if len(files) > 1 {
-		for _, f := range files {
-			startWriteback(f, 0, 0)
-		}
+	if len(files) == 1 { // as a delivery has it
+		return files[0].Sync()
+	}
+	for _, f := range files {
+		startWriteback(f, 0, 0)
 	}
 	var all sync.WaitGroup
 	next, errs := make(chan int), make([]error, len(files))

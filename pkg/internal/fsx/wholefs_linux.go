@@ -1,7 +1,6 @@
 package fsx
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"slices"
@@ -84,12 +83,12 @@ func (wholeFS) Crowded() bool {
 
 // waiting adds up what waits for the disk, in octets.
 func waiting(meminfo []byte) (sum int64) {
-	for line := range bytes.Lines(meminfo) {
-		f := bytes.Fields(line)
-		if len(f) < 2 || string(f[0]) != "Dirty:" && string(f[0]) != "Writeback:" {
+	for line := range strings.Lines(string(meminfo)) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] != "Dirty:" && f[0] != "Writeback:" {
 			continue
 		}
-		kilo, _ := strconv.ParseInt(string(f[1]), 10, 64)
+		kilo, _ := strconv.ParseInt(f[1], 10, 64)
 		sum += kilo << 10
 	}
 	return sum

@@ -180,15 +180,8 @@ func (b *box) message(seq uint32) (m mailbox.Message, err error) {
 		return m, os.ErrClosed
 	}
 	r := &b.index[seq-1]
-	if !r.statted {
-		fi, err := b.f.FS.Stat(b.texts.Dir.File(r.Number))
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w: message %d was removed", mailbox.ErrChanged, r.Number)
-		}
-		if err != nil {
-			return m, err
-		}
-		r.Stat(fi)
+	if err := b.stat(int(seq) - 1); err != nil {
+		return m, err
 	}
 	switch {
 	case !b.f.LF:
@@ -202,6 +195,26 @@ func (b *box) message(seq uint32) (m mailbox.Message, err error) {
 		Seq: seq, UID: r.Number, Size: r.crlf, Date: r.date(),
 		Flags: mailbox.Flags{System: r.System, Keywords: r.Keywords & named(b.keywords)},
 	}, nil
+}
+
+// stat makes known what the file of message i is.
+func (b *box) stat(i int) error {
+	r := &b.index[i]
+	if r.statted {
+		return nil
+	}
+	if f, ok := b.texts.peek(i); ok {
+		r.statted, r.size, r.mtime, r.ino = true, int64(len(f.Text)), f.MTime.UnixNano(), f.Ino
+		return nil
+	}
+	fi, err := b.f.FS.Stat(b.texts.Dir.File(r.Number))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: message %d was removed", mailbox.ErrChanged, r.Number)
+	}
+	if err == nil {
+		r.Stat(fi)
+	}
+	return err
 }
 
 // isSame reports whether a file is the message that the session knows.

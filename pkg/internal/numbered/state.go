@@ -1,6 +1,7 @@
 package numbered
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"syscall"
 	"time"
@@ -288,7 +290,7 @@ func (s *State) Replace(b []byte) error {
 func (s *State) Find(n uint32) *Message { return find(s.Msgs, n) }
 
 func find(msgs []Message, n uint32) *Message {
-	i, ok := slices.BinarySearchFunc(msgs, n, func(m Message, n uint32) int { return int(int64(m.Number) - int64(n)) })
+	i, ok := sort.Find(len(msgs), func(i int) int { return cmp.Compare(n, msgs[i].Number) })
 	if !ok {
 		return nil
 	}

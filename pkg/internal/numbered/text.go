@@ -131,6 +131,14 @@ func (t *Texts) wasRead(n uint32) (f readahead.File, ok bool) {
 	return f, err == nil && f.Is(fi) && t.Same(n, fi)
 }
 
+// peek gives message i, as At counts, where it was read ahead.
+func (t *Texts) peek(i int) (f readahead.File, ok bool) {
+	if t.ahead == nil {
+		return f, false
+	}
+	return t.ahead.Peek(i)
+}
+
 // Forget forgets what was read ahead.
 func (t *Texts) Forget() {
 	t.opened = 0

@@ -27,15 +27,14 @@ const (
 type File struct {
 	Text  []byte // all of it, valid until the next Take or Reset
 	MTime time.Time
-
-	ino uint64
+	Ino   uint64 // the number of its inode
 }
 
 // Is reports whether the file that fi tells of is the one that was read, and
 // nobody has written to it since.
 func (f *File) Is(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
-	return ok && uint64(st.Ino) == f.ino && fi.Size() == int64(len(f.Text)) && fi.ModTime().Equal(f.MTime)
+	return ok && uint64(st.Ino) == f.Ino && fi.Size() == int64(len(f.Text)) && fi.ModTime().Equal(f.MTime)
 }
 
 // A Reader reads the files of a list ahead of the one who takes them in order.
@@ -87,6 +86,17 @@ func (r *Reader) Take(i int) (f File, ok bool) {
 	b := r.queue[0]
 	<-b.done
 	f = b.files[i-b.first]
+	return f, f.Text != nil
+}
+
+// Peek gives file i where it is being read ahead, and changes nothing.
+func (r *Reader) Peek(i int) (f File, ok bool) {
+	for _, b := range r.queue {
+		if k := i - b.first; k >= 0 && k < len(b.paths) {
+			<-b.done
+			f = b.files[k]
+		}
+	}
 	return f, f.Text != nil
 }
 
@@ -154,7 +164,7 @@ func readFile(path string, buf []byte) (f File) {
 		}
 		n += k
 	}
-	return File{Text: buf[:st.Size], MTime: time.Unix(st.Mtim.Unix()), ino: uint64(st.Ino)}
+	return File{Text: buf[:st.Size], MTime: time.Unix(st.Mtim.Unix()), Ino: uint64(st.Ino)}
 }
 
 func open(path string) (fd int, err error) {

@@ -55,6 +55,9 @@ func TestInOrder(t *testing.T) {
 				continue
 			}
 			taken++
+			if next, ok := r.Peek(i + 1); ok != (i+1 < files) || ok && string(next.Text) != text(i+1) {
+				t.Errorf("file %d, looked at from %d: got %d octets, %v", i+1, i, len(next.Text), ok)
+			}
 			if string(f.Text) != text(i) || f.MTime.Unix() != int64(1e9+i) {
 				t.Errorf("file %d: %d octets of %v", i, len(f.Text), f.MTime)
 			}
