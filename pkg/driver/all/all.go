@@ -23,7 +23,15 @@ import (
 // has it. phile takes every file that the ones before it leave, dummy what
 // has nothing in it.
 func Drivers(env *mailbox.Env) mailbox.Drivers {
-	spool := unix.New(env)
+	// That another program has the system mailbox is no warning where an INBOX only
+	// takes in what is in it: the turn of that comes.
+	quiet := *env
+	quiet.Notify = func(l mailbox.Level, text string) {
+		if l == mailbox.Info {
+			env.Notify(l, text)
+		}
+	}
+	spool := unix.New(&quiet)
 	var ds mailbox.Drivers
 	ds = mailbox.Drivers{
 		mbox.New(env, spool),
@@ -35,7 +43,7 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 		mtx.New(env, spool),
 		mh.New(env, spool),
 		mmdf.New(env),
-		spool,
+		unix.New(env),
 		news.New(env),
 		phile.New(env),
 		dummy.New(env, func() mailbox.Driver { return ds.Default(env.Config.EmptyFormat) }),
