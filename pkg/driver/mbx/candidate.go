@@ -3,6 +3,8 @@ package mbx
 import (
 	"bytes"
 	"errors"
+
+	"mailutil/pkg/internal/mend"
 )
 
 // uidSlack is how far above UIDLAST a UID may be: a session that failed has
@@ -104,7 +106,7 @@ func (w *walker) plausible(off int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if startsHeader(b) {
+	if mend.BeginsText(b) {
 		return true, nil
 	}
 	n, err := w.links(off, 2)
@@ -175,18 +177,6 @@ func isText(b []byte) bool {
 		}
 	}
 	return odd < 2 || odd*32 <= len(b)
-}
-
-// startsHeader reports whether b begins with a header field or an empty line.
-func startsHeader(b []byte) bool {
-	i := 0
-	for i < len(b) && b[i] > ' ' && b[i] < 0x7F && b[i] != ':' {
-		i++
-	}
-	if i > 0 {
-		return i < len(b) && b[i] == ':'
-	}
-	return len(b) > 0 && b[0] == '\n' || len(b) > 1 && b[0] == '\r' && b[1] == '\n'
 }
 
 // digits returns the digits that b begins with.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 
+	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
 )
 
@@ -39,7 +40,7 @@ func (i *inspection) text(p *piece, seq uint32) error {
 			}
 			return err
 		}
-		if off == p.text && !startsHeader(i.buf[:n]) {
+		if off == p.text && !mend.BeginsText(i.buf[:n]) {
 			i.Doubt("mbx.text-start", off, seq, "text does not begin with a header field: %.20q", i.buf[:min(n, 20)])
 		}
 		c.add(i.buf[:n], off)

@@ -9,6 +9,7 @@ import (
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/inspect"
+	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
 )
@@ -264,7 +265,7 @@ func (i *inspection) text(p *piece) error {
 	if _, err := i.ReadAt(b, p.text); err != nil && err != io.EOF {
 		return err
 	}
-	if !startsHeader(b) {
+	if !mend.BeginsText(b) {
 		i.Doubt(i.d.Name()+".text-start", p.text, i.seq, "text does not begin with a header field: %.20q", b)
 	}
 	return nil

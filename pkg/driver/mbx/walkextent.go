@@ -1,0 +1,258 @@
+package mbx
+
+import (
+	"bytes"
+	"time"
+
+	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/mend"
+	"mailutil/pkg/mailbox"
+)
+
+// message finds out how long the text of a readable record is.
+func (w *walker) message(p *piece, l line) error {
+	p.line = l
+	p.text = p.off + int64(l.length)
+	p.claim = p.text + l.size
+	if l.uid != 0 && uint64(l.uid) <= uint64(w.most)+uidSlack { // one that is higher is damaged itself
+		w.last, w.top = l.uid, max(w.top, l.uid)
+		if d, err := mailbox.ParseDate(string(l.date), time.UTC); err == nil {
+			w.came = d.Time()
+		}
+	}
+	var err error
+	p.end, err = w.extent(p.off, p.text, p.claim)
+	return err
+}
+
+// extent returns where a text ends that should end at claim. own is where its
+// line is.
+func (w *walker) extent(own, text, claim int64) (int64, error) {
+	size := w.s.size
+	if ok, err := w.begins(claim); ok || err != nil {
+		return claim, err
+	}
+	if ok, err := w.onlyBlank(claim); ok || err != nil {
+		return claim, err
+	}
+	next, err := w.twice(text, claim)
+	if next >= 0 || err != nil {
+		return next, err
+	}
+	sure, header, err := w.wasLine(claim)
+	if sure || err != nil {
+		return claim, err
+	}
+	if next, err = w.inner(text, claim); err != nil {
+		return next, err
+	}
+	if next >= 0 {
+		return w.torn(text, next)
+	}
+	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
+		return next, err
+	}
+	if claim > size {
+		return w.toNext(text) // torn, for the most part
+	}
+	if next, err = w.beyond(claim); err != nil {
+		return 0, err
+	}
+	if next, err = w.tail(claim, next); err != nil {
+		return 0, err
+	}
+	if header {
+		ended, err := flocked.HeaderEnds(w.s.r, text, claim)
+		if ended && !flocked.OneDigit(claim-text, next-text) || err != nil {
+			return claim, err
+		}
+	}
+	return w.judge(text, claim, next)
+}
+
+// torn is tail for a text that may end at next: a line of which only the end is left
+// is none of the text, one of which a little is damaged can be.
+func (w *walker) torn(text, next int64) (int64, error) {
+	at, err := w.tail(text, next)
+	if err != nil || at == next {
+		return next, err
+	}
+	b, err := w.read(at, maxLine)
+	if flocked.WasLine(b) {
+		at = next
+	}
+	return at, err
+}
+
+// onlyBlank reports whether there are only line ends between claim and the next
+// record, or the end of the file.
+func (w *walker) onlyBlank(claim int64) (bool, error) {
+	b, err := w.read(claim-1, 1+maxLine)
+	blank := flocked.StrayLineEnds(b)
+	if err != nil || blank == 0 {
+		return false, err
+	}
+	return w.begins(claim + int64(blank))
+}
+
+// twice returns where the next record begins if all that keeps a text from
+// having its size is that some of its octets are there twice, else -1.
+func (w *walker) twice(text, claim int64) (int64, error) {
+	if claim > w.s.size {
+		return -1, nil
+	}
+	next, err := w.toNext(claim)
+	if err != nil || next-claim > claim-text {
+		return -1, err
+	}
+	_, ok, err := mend.Doubled(w.s.r, text, next, next-claim)
+	if !ok {
+		next = -1
+	}
+	return next, err
+}
+
+// near is how far a size may be wrong for the next record to be believed without
+// more.
+const near = 64
+
+// inner looks for the record behind a text that ends before claim, -1 for none:
+// the first whose chain leads there or beyond, else the last that is near to
+// claim, else the first that fits. Mail that was forwarded as a file is text.
+func (w *walker) inner(text, claim int64) (int64, error) {
+	best, fit := int64(-1), int64(-1)
+	for from := text; from < min(claim, w.s.size); {
+		next, err := w.candidate(from)
+		if err != nil || next < 0 || next >= claim {
+			return best, err
+		}
+		end, _, err := w.chain(next, claim)
+		if err != nil {
+			return 0, err
+		}
+		if end >= claim || end == w.s.size {
+			if best < 0 || fit < 0 {
+				fit = next
+			}
+			return fit, nil
+		}
+		if ok, err := w.sure(next); ok || err != nil {
+			return next, err
+		}
+		fits := claim-next <= near
+		if best < 0 && !fits {
+			if fits, err = w.fits(next, end); err != nil {
+				return -1, err
+			}
+			if fits {
+				fit = next
+			}
+		}
+		if fits {
+			best = next
+		}
+		from = max(end, next+1)
+	}
+	return best, nil
+}
+
+// fits reports whether a chain of records that ends at end, where nothing
+// readable is, can be one of the file: a damaged line is there, or the next
+// record has a higher UID. Records in a text have UIDs of another mailbox.
+func (w *walker) fits(first, end int64) (bool, error) {
+	_, readable, err := w.lineAt(end)
+	if err != nil {
+		return false, err
+	}
+	if !readable { // else it is none that can be
+		if ok, err := w.broken(end); ok || err != nil {
+			return ok, err
+		}
+	}
+	last, n := uint32(0), 0
+	ordered := true
+	for off := first; off < end; n++ {
+		l, ok, err := w.lineAt(off)
+		if err != nil || !ok {
+			return false, err
+		}
+		d, err := mailbox.ParseDate(string(l.date), time.UTC)
+		ordered = ordered && l.uid > max(last, w.last) && err == nil && !d.Time().Before(w.came)
+		if n == 0 && err == nil && d.Time().Before(w.came) {
+			return false, nil
+		}
+		last = max(last, l.uid)
+		off += int64(l.length) + l.size
+	}
+	if ordered && n > 1 {
+		return true, nil
+	}
+	next, err := w.candidate(max(end, first+1))
+	if err != nil || next < 0 {
+		return err == nil, err
+	}
+	l, _, err := w.lineAt(next)
+	return l.uid == 0 || last == 0 || l.uid > last, err
+}
+
+// chain follows records from off on, until one leads to claim or beyond, and
+// returns where it ends and how many there were.
+func (w *walker) chain(off, claim int64) (end int64, n int, err error) {
+	for ; off < claim && off < w.s.size; n++ {
+		l, ok, err := w.lineAt(off)
+		if err != nil || !ok {
+			return off, n, err
+		}
+		off += int64(l.length) + l.size
+	}
+	if off >= w.s.size {
+		return off, n, nil
+	}
+	// What leads beyond must lead to something.
+	if ok, err := w.proven(off); !ok {
+		return min(off, claim-1), n, err
+	}
+	return off, n, nil
+}
+
+// wasLine reports whether a line is at off of which enough is left to be sure,
+// or a header without one.
+func (w *walker) wasLine(off int64) (sure, header bool, err error) {
+	b, err := w.read(off, maxLine)
+	if err != nil || flocked.WasLine(b) {
+		return err == nil, false, err
+	}
+	n, err := w.lineArea(off)
+	return n > 0, n == 0, err
+}
+
+// judge decides whether a text ends at claim, where nothing readable begins, or
+// only at next, where something does, or the file ends.
+func (w *walker) judge(text, claim, next int64) (int64, error) {
+	b, err := w.read(claim, maxLine)
+	if err != nil || nuls(b) >= 16 {
+		return claim, err
+	}
+	copies, err := w.copies(claim, next)
+	if copies || err != nil {
+		return claim, err
+	}
+	if n := next - claim; n <= claim {
+		var same mend.Shared
+		if err := same.Grow(w.s.r, claim-n, next, claim-n, claim); err != nil || same.Adjoins() {
+			return claim, err // what stands there is the end of the text once more
+		}
+	}
+	b, err = w.read(claim-1, min(next-claim+1, int64(cap(w.buf))))
+	if err != nil {
+		return 0, err
+	}
+	before, gap := b[0], b[1:]
+	switch {
+	case next < w.s.size && isText(gap) && flocked.OneDigit(claim-text, next-text):
+		return next, nil
+	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !isText(gap):
+		return claim, nil
+	}
+	return next, nil
+}

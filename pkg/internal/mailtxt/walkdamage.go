@@ -1,0 +1,247 @@
+package mailtxt
+
+import (
+	"bytes"
+
+	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/mend"
+)
+
+// damaged makes something of octets that are no readable line: a record of
+// which the date is still to be seen, or junk up to the next record.
+func (w *walker) damaged(p *piece) error {
+	b, err := w.read(p.off, maxLine+32)
+	if err != nil {
+		return err
+	}
+	b = bytes.Clone(b)
+	eol := bytes.IndexByte(b, '\n') + 1
+	if start := w.s.format.lineEndingAt(b, eol); eol > 0 && start > 0 { // a whole line stands within what was one
+		p.junk, p.end = true, p.off+int64(start)
+		return nil
+	}
+	if !flocked.WasLine(b) || eol == 0 {
+		n, err := w.lineArea(p.off)
+		if err != nil {
+			return err
+		}
+		if n >= 0 {
+			p.bad, p.text = true, p.off+int64(n)
+			return w.measure(p, b[:min(n, len(b))])
+		}
+		if done, err := w.copies(p, p.off+1); done || err != nil {
+			return err
+		}
+		p.junk = true
+		p.end, err = w.next(p.off + 1)
+		return err
+	}
+	if done, err := w.copies(p, p.off+1); done || err != nil {
+		return err
+	}
+	ends := w.ends(b, eol)
+	p.bad, p.text = true, p.off+int64(ends[0])
+	said := int64(0)
+	for _, n := range ends {
+		from := min(flocked.DateLen+1, n)
+		if comma := bytes.IndexByte(b[min(n, flocked.DateLen-2):min(n, flocked.DateLen+3)], ','); comma >= 0 { // the date has lost octets or got some
+			from = flocked.DateLen - 2 + comma + 1
+		}
+		size, ok := parseSize(digits(b[from:n]))
+		if !ok {
+			continue
+		}
+		said = size
+		proven, err := w.begins(p.off + int64(n) + size)
+		if err != nil {
+			return err
+		}
+		if proven {
+			p.text = p.off + int64(n)
+			p.claim, p.end = p.text+size, p.text+size
+			return nil
+		}
+	}
+	if p.end, err = w.next(max(p.text, p.off+1)); err != nil {
+		return err
+	}
+	if n := p.end - said - p.off; said > 0 && 0 < n && n <= maxLine && p.off+n != p.text { // the line is torn
+		head, err := w.read(p.off+n, headLook)
+		if err != nil {
+			return err
+		}
+		if startsFields(head, 2) {
+			p.text, p.claim = p.off+n, p.end
+			return nil
+		}
+	}
+	return w.hollow(p)
+}
+
+// measure finds out how long the text of a message is of whose line only b is
+// left: its size is believed when it leads to something.
+func (w *walker) measure(p *piece, b []byte) (err error) {
+	semi := bytes.LastIndexByte(b, ';')
+	if semi > 0 {
+		size, ok := parseSize(b[len(bytes.TrimRight(b[:semi], "0123456789")):semi])
+		if ok, err = w.proven(p.text+size, ok && size > 0); ok || err != nil {
+			p.claim, p.end = p.text+size, p.text+size
+			return err
+		}
+	}
+	p.end, err = w.next(max(p.text, p.off+1))
+	return err
+}
+
+// proven is begins where that is asked for.
+func (w *walker) proven(off int64, asked bool) (bool, error) {
+	if !asked {
+		return false, nil
+	}
+	return w.begins(off)
+}
+
+// hollow makes a message junk of which only a part of its line is left, and
+// octets behind it that were wiped.
+func (w *walker) hollow(p *piece) error {
+	hollow, err := w.layout().Hollow(w.s.r, p.text, p.end)
+	if hollow {
+		p.junk, p.bad = true, false
+	}
+	return err
+}
+
+// minLine is the length of a line with a size of one digit, less a little.
+const minLine = flocked.DateLen + 2 + tailLen
+
+// headLook is how much of a header is looked at.
+const headLook = 2 << 10
+
+// lineArea returns how many octets at off were a line of which the date cannot
+// be seen any more, -1 where there was none: what is left of one, or octets that
+// were wiped before a header, or nothing where a header begins at once.
+func (w *walker) lineArea(off int64) (int, error) {
+	back := min(off, maxLine)
+	b, err := w.read(off-back, back+maxLine+headLook)
+	if err != nil || int64(len(b)) <= back {
+		return -1, err
+	}
+	at := int(back)
+	closed := at == 0 || b[at-1] == '\n'
+	if at > 0 && w.s.format.lineEndingAt(b, at) >= 0 {
+		return -1, nil // behind a line is a text
+	}
+	if off == 0 || b[at] != '\r' && b[at] != '\n' {
+		if n := w.remnant(b, at, off == 0); n > 0 {
+			return n, nil
+		}
+	}
+	if mend.StartsMail(b[at:]) && (closed || startsFields(b[at:], 3)) && isText(b[at:at+bytes.IndexByte(b[at:], '\n')+1]) {
+		return 0, nil
+	}
+	for n := at + tailLen; n <= min(at+maxLine, len(b)); n++ {
+		semi := n - len(w.s.format.EOL) - tailLen
+		if !bytes.HasSuffix(b[:n], []byte(w.s.format.EOL)) || semi < at || b[semi] != ';' || !allDigits(b[semi+1:semi+tailLen]) {
+			continue
+		}
+		if start := w.s.format.lineEndingAt(b, n); start >= 0 && start != at {
+			return -1, nil
+		}
+		if mend.BeginsText(b[n:]) {
+			return n - at, nil
+		}
+	}
+	for n := at + minLine; n <= min(at+maxLine, len(b)); n++ {
+		if !isText(b[at:n]) && startsFields(b[n:], 2) || len(bytes.Trim(b[at:n], "\x00\xFF")) == 0 && startsFields(b[n:], 1) {
+			return n - at, nil
+		}
+	}
+	return -1, nil
+}
+
+// remnant returns the length of what b[at:] begins with if that is what is left of
+// a line, its end or its date, and mail is behind it; at the beginning of a file
+// any end will do. 0 for none.
+func (w *walker) remnant(b []byte, at int, any bool) int {
+	eol := w.s.format.EOL
+	n := bytes.Index(b[at:min(len(b), at+maxLine)], []byte(eol))
+	if any && b[at] == '\n' && mend.StartsMail(b[at+1:]) {
+		return 1
+	}
+	if n < 0 || !mend.StartsMail(b[at+n+len(eol):]) {
+		return 0
+	}
+	if start := lineEndingAt(b, at+n); start >= 0 && start != at {
+		return 0
+	}
+	line := b[at : at+n]
+	switch {
+	case flocked.DateFits(line) >= 20 && line[2] == '-' && line[6] == '-':
+	case any && n > 0 && allDigits(line):
+	case isFlags(line) && len(bytes.Trim(line, "0123456789;,:-+ JanFebMrApyulgSOctNvDec")) == 0:
+	default:
+		return 0
+	}
+	return n + len(eol)
+}
+
+// startsFields reports whether b begins with n header fields.
+func startsFields(b []byte, n int) bool {
+	for range n {
+		name := bytes.IndexByte(b, ':')
+		if name < 2 || b[0] <= ' ' || !mend.BeginsText(b) || name+1 < len(b) && b[name+1] > ' ' {
+			return false
+		}
+		for {
+			eol := bytes.IndexByte(b, '\n') + 1
+			if eol == 0 {
+				return false
+			}
+			b = b[eol:]
+			if len(b) == 0 || b[0] != ' ' && b[0] != '\t' {
+				break
+			}
+		}
+	}
+	return true
+}
+
+// ends are the places where the text behind a damaged line may begin, the most
+// likely first: behind flags, behind the first line end, or where a header begins.
+func (w *walker) ends(b []byte, eol int) (ends []int) {
+	for n := flocked.DateLen + 2 + tailLen; n <= min(maxLine, len(b)); n++ {
+		end := n - len(w.s.format.EOL)
+		if n != eol && bytes.HasSuffix(b[:n], []byte(w.s.format.EOL)) && b[end-tailLen] == ';' && allDigits(b[end-flagsLen:end]) && mend.BeginsText(b[n:]) {
+			ends = append(ends, n)
+		}
+	}
+	ends = append(ends, eol)
+	for n := flocked.DateLen + 2 + tailLen; n < min(maxLine, eol); n++ {
+		if mend.BeginsText(b[n:]) {
+			ends = append(ends, n)
+		}
+	}
+	return ends
+}
+
+// digits returns the digits that b begins with.
+func digits(b []byte) []byte {
+	n := 0
+	for n < len(b) && isDigit(b[n]) {
+		n++
+	}
+	return b[:n]
+}
+
+func allDigits(b []byte) bool { return len(digits(b)) == len(b) }
+
+// isText reports whether most of b is text.
+func isText(b []byte) bool {
+	odd := 0
+	for _, c := range b {
+		if c < ' ' && c != '\t' && c != '\r' && c != '\n' && c != '\f' && c != '\b' && c != 0x1B || c == 0x7F || c == 0xFF {
+			odd++
+		}
+	}
+	return odd < 2 || odd*32 <= len(b)
+}

@@ -1,0 +1,192 @@
+package mailtxt
+
+import (
+	"bytes"
+
+	"mailutil/pkg/internal/flocked"
+	"mailutil/pkg/internal/mend"
+	"mailutil/pkg/mailbox"
+)
+
+// extent returns where a text ends that should end at claim, of a message that
+// came at date.
+func (w *walker) extent(text, claim int64, date mailbox.Date) (int64, error) {
+	size := w.s.size
+	if next, err := w.moreCRs(text, claim); next >= 0 || err != nil {
+		return next, err
+	}
+	if ok, err := w.onlyBlank(claim); ok || err != nil {
+		return claim, err
+	}
+	line, err := w.lineArea(claim)
+	if line > 0 || err != nil {
+		return claim, err
+	}
+	next, err := w.inner(text, min(claim, size), date)
+	if err != nil {
+		return next, err
+	}
+	if next >= 0 {
+		return w.torn(text, next)
+	}
+	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
+		return next, err
+	}
+	if line == 0 {
+		ended, err := flocked.HeaderEnds(w.s.r, text, claim)
+		if err != nil {
+			return claim, err
+		}
+		if next, err = w.next(claim); ended && !flocked.OneDigit(claim-text, next-text) || err != nil {
+			return claim, err
+		}
+	}
+	if claim > size {
+		return w.next(text)
+	}
+	if next, err = w.next(claim); err != nil {
+		return 0, err
+	}
+	return w.judge(text, claim, next)
+}
+
+// torn is tail for a text that may end at next: a line of which only the end is left
+// is none of the text, one of which a little is damaged can be.
+func (w *walker) torn(text, next int64) (int64, error) {
+	at, err := w.tail(text, next)
+	if err != nil || at == next {
+		return next, err
+	}
+	b, err := w.read(at, maxLine)
+	if flocked.WasLine(b) {
+		at = next
+	}
+	return at, err
+}
+
+// moreCRs returns where the next record begins if all that keeps a text from
+// having its size are the CRs that lines have got, else -1.
+func (w *walker) moreCRs(text, claim int64) (int64, error) {
+	if w.s.format.EOL != "\n" || claim >= w.s.size {
+		return -1, nil
+	}
+	next, err := w.find(claim, w.s.size)
+	if err != nil {
+		return -1, err
+	}
+	if next < 0 {
+		next = w.s.size
+	}
+	if next-claim > (next-text)/2 {
+		return -1, nil
+	}
+	n, err := mend.CRLFs(w.s.r, text, next)
+	if err != nil || n != next-claim {
+		return -1, err
+	}
+	return next, nil
+}
+
+// onlyBlank reports whether there are only line ends between claim and the next
+// record, or the end of the file.
+func (w *walker) onlyBlank(claim int64) (bool, error) {
+	b, err := w.read(claim-1, 1+maxLine)
+	blank := flocked.StrayLineEnds(b)
+	if err != nil || blank == 0 {
+		return false, err
+	}
+	return w.begins(claim + int64(blank))
+}
+
+// judge decides whether a text ends at claim, where nothing readable begins, or
+// only at next, where something does, or the file ends.
+func (w *walker) judge(text, claim, next int64) (int64, error) {
+	var same mend.Shared
+	if n := next - claim; n <= claim {
+		if err := same.Grow(w.s.r, claim-n, next, claim-n, claim); err != nil || same.Adjoins() {
+			return claim, err // what stands there is the end of the text once more
+		}
+	}
+	b, err := w.read(claim-1, min(next-claim, 4096)+1)
+	if err != nil {
+		return 0, err
+	}
+	before, gap := b[0], b[1:]
+	switch {
+	case next < w.s.size && isText(gap) && flocked.OneDigit(claim-text, next-text):
+		return next, nil
+	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !isText(gap):
+		return claim, nil
+	}
+	return next, nil
+}
+
+// near is how far a size may be wrong for the next record to be believed without
+// more.
+const near = 1 << 10
+
+// inner looks for the record behind a text that ends before claim, -1 for none:
+// the first whose chain leads there or beyond, or that came later, else the last
+// that is near to claim. Mail that was forwarded as a file is text.
+func (w *walker) inner(text, claim int64, date mailbox.Date) (int64, error) {
+	last := int64(-1)
+	for from := text; from < claim; {
+		next, err := w.find(from, claim)
+		if err != nil || next < 0 {
+			return last, err
+		}
+		off := next
+		for off < claim && off < w.s.size {
+			l, ok, err := w.lineAt(off)
+			if err != nil {
+				return -1, err
+			}
+			if !ok {
+				break
+			}
+			off += int64(l.length) + l.size
+		}
+		if off >= claim {
+			if ok, err := w.begins(off); ok || err != nil {
+				return next, err
+			}
+		}
+		if ok, err := w.sure(next); ok || err != nil {
+			return next, err
+		}
+		l, good, err := w.lineAt(next)
+		leads := !good
+		if good {
+			leads, err = w.begins(next + int64(l.length) + l.size)
+		}
+		switch {
+		case err != nil:
+			return -1, err
+		case claim-next <= near && (leads || !l.date.Time().Before(date.Time())):
+			last = next
+		case claim-next <= near:
+		case !l.date.Time().Before(date.Time()):
+			return next, nil
+		}
+		from = max(off, next+1)
+	}
+	return last, nil
+}
+
+// sure reports whether the line at off is that of a record, whatever is before it:
+// it stands within a line of text, or three records follow each other. Mail that
+// was forwarded as a file has neither, but for large ones.
+func (w *walker) sure(off int64) (bool, error) {
+	b, err := w.read(off-1, 1)
+	if err != nil || len(b) > 0 && b[0] != '\n' {
+		return err == nil, err
+	}
+	for n := 0; n < 3; n++ {
+		l, ok, err := w.lineAt(off)
+		if err != nil || !ok || l.size >= w.s.size {
+			return false, err
+		}
+		off += int64(l.length) + l.size
+	}
+	return true, nil
+}
