@@ -33,9 +33,6 @@ func (r *record) end() int64 { return r.text() + r.size }
 // patch is the offset of the octets that are changed in place.
 func (r *record) patch() int64 { return r.text() - flagsBack }
 
-// scanWindow is how much is searched at once.
-const scanWindow = 64 << 10
-
 // A scanner reads internal lines one after the other.
 type scanner struct {
 	r    io.ReaderAt
