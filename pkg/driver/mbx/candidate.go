@@ -168,17 +168,6 @@ func (w *walker) copies(from, end int64) (found bool, err error) {
 // nuls counts the NULs that b begins with.
 func nuls(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00")) }
 
-// isText reports whether most of b is text.
-func isText(b []byte) bool {
-	odd := 0
-	for _, c := range b {
-		if c < ' ' && c != '\t' && c != '\r' && c != '\n' && c != '\f' && c != '\b' && c != 0x1B || c == 0x7F || c == 0xFF {
-			odd++
-		}
-	}
-	return odd < 2 || odd*32 <= len(b)
-}
-
 // digits returns the digits that b begins with.
 func digits(b []byte) []byte {
 	n := 0

@@ -190,7 +190,7 @@ func (p *planner) junk(c *piece) error {
 	case len(rest) == 0:
 		p.setAside(c, false, "NULs, which were never written")
 	default:
-		p.setAside(c, len(rest) > 8 && isText(rest), "they belong to no message")
+		p.setAside(c, len(rest) > 8 && mend.IsText(rest), "they belong to no message")
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package mbx
 
 import (
-	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
@@ -22,8 +21,7 @@ func (p *planner) letters(c *piece) (done bool, err error) {
 		if m.digest, err = digestOf(section(p.r.scratch, l.At, l.At+l.Size)); err != nil {
 			return false, err
 		}
-		if !flocked.Storable(l.Date) {
-			l.Date = mailbox.DateOf(p.r.d.env.Now())
+		if l.Undated {
 			p.acc.Dates++
 		}
 		p.fixes[len(p.msgs)] = fix{date: l.Date.String(), scratch: l.At, made: l.Size}

@@ -127,13 +127,13 @@ func (w *walker) lineArea(off int64) (int, error) {
 		elsewhere = true
 	}
 	switch {
-	case mend.StartsMail(b) && (closed || startsMessage(b)) && isText(firstLine(b)):
+	case mend.StartsMail(b) && (closed || startsMessage(b)) && mend.IsText(firstLine(b)):
 		return 0, nil
 	case elsewhere:
 		return -1, nil
 	}
 	for n := minLine; (closed || wipedOctet(b[0])) && n <= min(maxLine, len(b)); n++ {
-		if !isText(b[:n]) && startsMessage(b[n:]) {
+		if !mend.IsText(b[:n]) && startsMessage(b[n:]) {
 			return n, nil
 		}
 	}

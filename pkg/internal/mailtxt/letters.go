@@ -1,7 +1,6 @@
 package mailtxt
 
 import (
-	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/internal/sysbits"
 	"mailutil/pkg/mailbox"
@@ -18,8 +17,7 @@ func (r *repair) letters(p *piece) (done bool, err error) {
 		return false, err
 	}
 	for _, l := range all {
-		if !flocked.Storable(l.Date) {
-			l.Date = mailbox.DateOf(r.d.env.Now())
+		if l.Undated {
 			r.acc.Dates++
 		}
 		if l.Torn {

@@ -247,7 +247,7 @@ func (r *repair) setAside(p *piece) error {
 	if p.copied {
 		why = "they are there twice"
 	}
-	r.lost = append(r.lost, mend.Lost{Off: p.off, End: p.end, Why: why, Salvage: !p.copied && len(rest) > 8 && isText(rest)})
+	r.lost = append(r.lost, mend.Lost{Off: p.off, End: p.end, Why: why, Salvage: !p.copied && len(rest) > 8 && mend.IsText(rest)})
 	r.acc.SetAside += p.end - p.off
 	r.steps = append(r.steps, mailbox.Step{Action: "set-aside", Off: p.off, Octets: p.end - p.off, Text: "set " + octetsOf(p.end-p.off) + " aside: " + why})
 	return nil

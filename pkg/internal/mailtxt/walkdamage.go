@@ -136,7 +136,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 			return n, nil
 		}
 	}
-	if mend.StartsMail(b[at:]) && (closed || startsFields(b[at:], 3)) && isText(b[at:at+bytes.IndexByte(b[at:], '\n')+1]) {
+	if mend.StartsMail(b[at:]) && (closed || startsFields(b[at:], 3)) && mend.IsText(b[at:at+bytes.IndexByte(b[at:], '\n')+1]) {
 		return 0, nil
 	}
 	for n := at + tailLen; n <= min(at+maxLine, len(b)); n++ {
@@ -152,7 +152,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 		}
 	}
 	for n := at + minLine; n <= min(at+maxLine, len(b)); n++ {
-		if !isText(b[at:n]) && startsFields(b[n:], 2) || len(bytes.Trim(b[at:n], "\x00\xFF")) == 0 && startsFields(b[n:], 1) {
+		if !mend.IsText(b[at:n]) && startsFields(b[n:], 2) || len(bytes.Trim(b[at:n], "\x00\xFF")) == 0 && startsFields(b[n:], 1) {
 			return n - at, nil
 		}
 	}
@@ -234,14 +234,3 @@ func digits(b []byte) []byte {
 }
 
 func allDigits(b []byte) bool { return len(digits(b)) == len(b) }
-
-// isText reports whether most of b is text.
-func isText(b []byte) bool {
-	odd := 0
-	for _, c := range b {
-		if c < ' ' && c != '\t' && c != '\r' && c != '\n' && c != '\f' && c != '\b' && c != 0x1B || c == 0x7F || c == 0xFF {
-			odd++
-		}
-	}
-	return odd < 2 || odd*32 <= len(b)
-}

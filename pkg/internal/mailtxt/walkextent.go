@@ -113,9 +113,9 @@ func (w *walker) judge(text, claim, next int64) (int64, error) {
 	}
 	before, gap := b[0], b[1:]
 	switch {
-	case next < w.s.size && isText(gap) && flocked.OneDigit(claim-text, next-text):
+	case next < w.s.size && mend.IsText(gap) && flocked.OneDigit(claim-text, next-text):
 		return next, nil
-	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !isText(gap):
+	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !mend.IsText(gap):
 		return claim, nil
 	}
 	return next, nil

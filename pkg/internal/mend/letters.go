@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"mailutil/pkg/internal/crlf"
+	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/mbox"
 	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/mailbox"
@@ -18,6 +19,7 @@ type Letter struct {
 
 	At, Size int64 // its text in the scratch file, with the line ends of the format
 	Date     mailbox.Date
+	Undated  bool // Date is now: that of its From_ line cannot be kept
 	System   mailbox.SystemFlags
 }
 
@@ -55,6 +57,9 @@ func Letters(r io.ReaderAt, off, end int64, lf bool, env *mailbox.Env, scratch f
 			l.End = off + s.Ix.Msgs[i+1].From
 		} else {
 			l.Torn = m.Bits&mbox.BitOpen != 0
+		}
+		if l.Undated = !flocked.Storable(l.Date); l.Undated {
+			l.Date = mailbox.DateOf(env.Now())
 		}
 		text.Reset(w, m)
 		if err := copyText(to, &text, lf); err != nil {

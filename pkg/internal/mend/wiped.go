@@ -118,3 +118,14 @@ func (l Layout) Hollow(r io.ReaderAt, text, end int64) (bool, error) {
 	}
 	return true, nil
 }
+
+// IsText reports whether most of b is text.
+func IsText(b []byte) bool {
+	odd := 0
+	for _, c := range b {
+		if c < ' ' && c != '\t' && c != '\r' && c != '\n' && c != '\f' && c != '\b' && c != 0x1B || c == 0x7F || c == 0xFF {
+			odd++
+		}
+	}
+	return odd < 2 || odd*32 <= len(b)
+}
