@@ -153,13 +153,22 @@ func (x *indexed) sort() {
 	})
 }
 
-// of returns what the index says of a UID, nil where it says nothing.
-func (x *indexed) of(uid uint32) *listed {
+// find returns the first record of a UID, -1 for none.
+func (x *indexed) find(uid uint32) int {
 	k, ok := slices.BinarySearchFunc(x.uids, uid, func(n int32, uid uint32) int { return cmp.Compare(x.all[n].uid, uid) })
 	if !ok {
+		return -1
+	}
+	return int(x.uids[k])
+}
+
+// of returns what the index says of a UID, nil where it says nothing.
+func (x *indexed) of(uid uint32) *listed {
+	n := x.find(uid)
+	if n < 0 {
 		return nil
 	}
-	return &x.all[x.uids[k]]
+	return &x.all[n]
 }
 
 // in returns the records of a data file, by offset.

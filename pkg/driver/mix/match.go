@@ -13,8 +13,8 @@ import (
 func (p *planner) take(k, r int) { p.pieces[k].rec, p.index.all[r].piece = r, k }
 
 // match finds the pieces that the index lists: those that are as it says, then
-// by their UIDs, then by their places, then by date and size, at last by the
-// order in which they are.
+// by their UIDs, then by their places, then by date and size, by the order in
+// which they are, at last by their UIDs alone.
 func (p *planner) match() {
 	for n := range p.index.all {
 		r := &p.index.all[n]
@@ -45,7 +45,11 @@ func (p *planner) match() {
 	}
 	for n := range p.index.all {
 		r := &p.index.all[n]
-		if k := p.pieceAt(r); k >= 0 && r.piece < 0 {
+		k := p.pieceAt(r)
+		if k < 0 {
+			k = p.pieceOf(r)
+		}
+		if k >= 0 && r.piece < 0 {
 			if c := &p.pieces[k]; !c.known.has(knowUID) || c.line.date == r.date || c.line.size == r.size {
 				p.take(k, n)
 			}
@@ -53,6 +57,7 @@ func (p *planner) match() {
 	}
 	p.matchAlike()
 	p.matchOrder()
+	p.matchUID()
 }
 
 // pieceAt returns the piece where a record of the index says that its message
@@ -67,6 +72,21 @@ func (p *planner) pieceAt(r *listed) int {
 	}
 	k, ok := slices.BinarySearchFunc(p.pieces[f.first:f.last], r.pos, func(c piece, pos int64) int { return cmp.Compare(c.off, pos) })
 	if k += f.first; !ok || p.pieces[k].junk || p.pieces[k].rec >= 0 {
+		return -1
+	}
+	return k
+}
+
+// pieceOf returns the piece that is the text where a record of the index says
+// that it is, what may be left in front of it; -1 for none.
+func (p *planner) pieceOf(r *listed) int {
+	f := p.fileOf(r.file)
+	if !r.known.has(knowPlace|knowSize) || f == nil {
+		return -1
+	}
+	k, ok := slices.BinarySearchFunc(p.pieces[f.first:f.last], r.end(), func(c piece, end int64) int { return cmp.Compare(c.end, end) })
+	k += f.first
+	if !ok || p.pieces[k].junk || p.pieces[k].rec >= 0 || p.pieces[k].text != r.text() {
 		return -1
 	}
 	return k
@@ -136,12 +156,47 @@ func (p *planner) matchOrder() {
 					free = append(free, n)
 				}
 			}
+			run, free = p.matchSizes(run, free)
 			if len(free) == len(run) {
 				for n := range run {
 					p.take(run[n], free[n])
 				}
 			}
 			k = end - 1
+		}
+	}
+}
+
+// matchSizes matches pieces and records of a size that only one of each has,
+// where there are not as many of them, and returns the others.
+func (p *planner) matchSizes(run, free []int) (pieces, records []int) {
+	if len(run) == len(free) {
+		return run, free
+	}
+	left := slices.Clone(free)
+	for _, k := range run {
+		c := &p.pieces[k]
+		same := func(n int) bool { return p.index.all[n].known.has(knowSize) && p.index.all[n].size == c.size }
+		n := slices.IndexFunc(left, same)
+		if n < 0 || !c.fits() || slices.ContainsFunc(left[n+1:], same) {
+			pieces = append(pieces, k)
+			continue
+		}
+		p.take(k, left[n])
+		left = slices.Delete(left, n, n+1)
+	}
+	return pieces, left
+}
+
+// matchUID matches pieces and records that have nothing in common but the UID.
+func (p *planner) matchUID() {
+	for k := range p.pieces {
+		c := &p.pieces[k]
+		if c.junk || c.rec >= 0 || !c.known.has(knowUID) {
+			continue
+		}
+		if n := p.index.find(c.line.uid); n >= 0 && p.index.all[n].piece < 0 {
+			p.take(k, n)
 		}
 	}
 }

@@ -6,27 +6,61 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
 )
 
-// dates gives all messages their dates.
+// dates gives all messages their dates. Where line and index have different ones
+// it is that of which more is right elsewhere, or that is nearer to what the
+// message says.
 func (p *planner) dates() error {
 	prev := mailbox.Date{Year: 1970, Month: 1, Day: 1}
 	for n := range p.msgs {
 		m := &p.msgs[n]
 		c := &p.pieces[m.piece]
-		if ok := c.known.has(knowDate); c.rec >= 0 && p.index.all[c.rec].known.has(knowDate) && (!ok || p.index.bad <= p.bad) {
+		listed := c.rec >= 0 && p.index.all[c.rec].known.has(knowDate)
+		switch inLine := c.known.has(knowDate); {
+		case listed && inLine && p.index.all[c.rec].date != c.line.date && p.index.bad == p.bad:
+			near, err := p.arrival(c)
+			if err != nil {
+				return err
+			}
+			if m.date = p.index.all[c.rec].date; !near.IsZero() && apart(c.line.date, near) < apart(m.date, near) {
+				m.date = c.line.date
+			}
+		case listed && (!inLine || p.index.bad <= p.bad):
 			m.date = p.index.all[c.rec].date
-		} else if ok {
+		case inLine:
 			m.date = c.line.date
-		} else if err := p.guessDate(n, prev); err != nil {
-			return err
+		default:
+			if err := p.guessDate(n, prev); err != nil {
+				return err
+			}
 		}
 		prev = m.date
 	}
 	return nil
+}
+
+// apart is how far two dates are from each other.
+func apart(a, b mailbox.Date) time.Duration { return a.Time().Sub(b.Time()).Abs() }
+
+// arrival is when the message of a piece says that it came, zero where it does
+// not say.
+func (p *planner) arrival(c *piece) (mailbox.Date, error) {
+	b := make([]byte, min(c.end-c.text, 64<<10))
+	if _, err := p.fileOf(c.file).f.ReadAt(b, c.text); err != nil && err != io.EOF {
+		return mailbox.Date{}, err
+	}
+	return mend.Arrival(b, func(s string) (mailbox.Date, error) {
+		d, err := mailbox.ParseDate(s, p.d.env.Now().Location())
+		if err != nil || !storable(d) {
+			return mailbox.Date{}, mailbox.ErrFormat
+		}
+		return d, nil
+	}), nil
 }
 
 // guessDate finds a date for message n: what is left of it, completed from when
@@ -34,23 +68,15 @@ func (p *planner) dates() error {
 func (p *planner) guessDate(n int, prev mailbox.Date) error {
 	m := &p.msgs[n]
 	c := &p.pieces[m.piece]
-	r := p.fileOf(c.file).f
-	b := make([]byte, min(c.end-c.text, 64<<10))
-	if _, err := r.ReadAt(b, c.text); err != nil && err != io.EOF {
+	near, err := p.arrival(c)
+	if err != nil {
 		return err
 	}
-	near := mend.Arrival(b, func(s string) (mailbox.Date, error) {
-		d, err := mailbox.ParseDate(s, p.d.env.Now().Location())
-		if err != nil || !storable(d) {
-			return mailbox.Date{}, mailbox.ErrFormat
-		}
-		return d, nil
-	})
 	if near.IsZero() {
 		near = prev
 	}
 	line := make([]byte, max(0, min(c.text-c.off, lineMost)))
-	if _, err := r.ReadAt(line, c.off); err != nil && err != io.EOF {
+	if _, err := p.fileOf(c.file).f.ReadAt(line, c.off); err != nil && err != io.EOF {
 		return err
 	}
 	m.date = near

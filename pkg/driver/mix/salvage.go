@@ -183,8 +183,9 @@ func salvageToken(b []byte) (m message, k known, length int) {
 		}
 	}
 	if best >= minFits {
-		m, k = tokenParts(bytes.TrimRight(b[:length], "\r\n"))
-		return m, k, length
+		if m, k = tokenParts(bytes.TrimRight(b[:length], "\r\n")); k != 0 { // else it is text that has digits
+			return m, k, length
+		}
 	}
 	if n := len(tokenShape); len(b) > n && tokenFits(b[:n]) >= minFits { // its end is lost
 		m, k = tokenParts(b[:n])

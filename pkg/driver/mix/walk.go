@@ -168,50 +168,10 @@ func (w *walker) step() (p piece, ok bool, err error) {
 
 // lands reports whether something begins at off: a message, or nothing as the
 // file ends.
-func (w *walker) lands(off int64) (bool, error) {
-	if off == w.size {
-		return true, nil
-	}
-	from := max(0, off-lineMost)
-	b, err := w.read(from, off-from+lineMost)
-	if err != nil || from+int64(len(b)) <= off {
-		return false, err
-	}
-	all, front, b := b, b[:off-from], b[off-from:]
-	if _, _, _, ok := looseToken(b); ok {
-		return true, nil
-	}
-	for i := range front { // off is within a line
-		if _, n, _, ok := looseToken(all[i:]); ok && i+n > len(front) {
-			return false, nil
-		}
-	}
-	_, _, n := salvageToken(b)
-	return n > 0, nil
-}
-
 // leads reports whether a text leads to something at end: what lands says, or
-// the index lists a message there whose line is nowhere else.
-func (w *walker) leads(text, end int64) (bool, error) {
-	if ok, err := w.lands(end); ok || err != nil {
-		return ok, err
-	}
-	r := w.listedAt(end)
-	if r == nil || end >= w.size || end <= text {
-		return false, nil
-	}
-	next, err := w.following(text)
-	if err != nil || next <= end {
-		return false, err
-	}
-	b, err := w.read(next, lineMost)
-	if err != nil {
-		return false, err
-	}
-	m, _, _, ok := looseToken(b)
-	return !ok || m.uid > r.uid, nil
-}
-
+// the index lists a message there whose line is gone.
+// short reports whether octets are missing before end, or in what the index
+// lists there: a line stands within that should be behind it.
 // damaged looks what begins where no readable line is.
 func (w *walker) damaged(p *piece, b []byte) error {
 	b = bytes.Clone(b)
@@ -248,6 +208,9 @@ func (w *walker) damaged(p *piece, b []byte) error {
 	if err != nil {
 		return err
 	}
+	if end, err = w.chained(w.at+1, end); err != nil {
+		return err
+	}
 	end = w.listedIn(w.at+1, end)
 	p.end = end
 	text, size, err := w.hidden(w.at, end)
@@ -261,31 +224,8 @@ func (w *walker) damaged(p *piece, b []byte) error {
 
 // listedIn returns where in octets without a readable line the index lists a
 // message that leads to the end of them; the end where it lists none.
-func (w *walker) listedIn(off, end int64) int64 {
-	k, _ := slices.BinarySearchFunc(w.places, off, func(n int32, off int64) int { return cmp.Compare(w.index.all[n].pos, off) })
-	for ; k < len(w.places); k++ {
-		r := &w.index.all[w.places[k]]
-		if r.pos >= end {
-			break
-		}
-		if r.known.has(knowSize) && r.uid > w.last && r.end() == end {
-			return r.pos
-		}
-	}
-	return end
-}
-
 // nextRecord returns what the index says of the message behind the one before,
 // nil where it says nothing.
-func (w *walker) nextRecord() *listed {
-	for _, n := range w.places {
-		if r := &w.index.all[n]; r.known.has(knowUID|knowSize) && r.uid > w.last && r.size > 0 {
-			return r
-		}
-	}
-	return nil
-}
-
 // hidden looks for a message in octets that have no readable line in front: one
 // that the index lists between its neighbours, or a header behind a line that
 // was wiped or lost. text is where it begins, -1 for none.
@@ -328,62 +268,8 @@ func (w *walker) hidden(off, end int64) (text, size int64, err error) {
 
 // between returns the last record of the index between the message of UID low and
 // the one at next, nil where there is none; only says that there is no other.
-func (w *walker) between(low uint32, next int64) (last *listed, only bool) {
-	most := uint32(math.MaxUint32)
-	if b, err := w.read(next, lineMost); err == nil {
-		if m, _, _, ok := looseToken(b); ok {
-			most = m.uid
-		}
-	}
-	for _, n := range w.places {
-		if r := &w.index.all[n]; r.known.has(knowUID) && low < r.uid && r.uid < most {
-			last, only = r, last == nil
-		}
-	}
-	return last, only
-}
-
 // following returns where the next readable line is, from off on; the end of
 // the file where there is none.
-func (w *walker) following(off int64) (int64, error) {
-	if w.next >= off && w.from <= off && w.from > 0 {
-		return w.next, nil
-	}
-	next, err := w.search(off)
-	w.from, w.next = off, next
-	return next, err
-}
-
-func (w *walker) search(off int64) (int64, error) {
-	buf := make([]byte, 64<<10)
-	for off < w.size {
-		n, err := w.r.ReadAt(buf[:min(int64(len(buf)), w.size-off)], off)
-		if n == 0 {
-			return w.size, err
-		}
-		for i := 0; ; i++ {
-			k := bytes.Index(buf[i:n], []byte(token))
-			if k < 0 {
-				break
-			}
-			i += k
-			b, err := w.read(off+int64(i), lineMost)
-			if err != nil {
-				return 0, err
-			}
-			if _, _, _, ok := looseToken(b); ok {
-				return off + int64(i), nil
-			}
-		}
-		next := off + int64(n)
-		if next < w.size {
-			next = max(off+1, next-int64(len(token))+1)
-		}
-		off = next
-	}
-	return w.size, nil
-}
-
 // extent finds out how long a text is whose line can be read, as far as it says
 // so.
 func (w *walker) extent(p *piece) error {
@@ -432,23 +318,8 @@ func (w *walker) beforeHeader(p *piece, claims []int64) (bool, error) {
 	if len(claims) != 1 || end >= w.size || !p.known.has(knowUID|knowSize) || w.index.of(p.line.uid) == nil {
 		return false, nil
 	}
-	for at := p.text; ; {
-		next, err := w.following(at)
-		if err != nil {
-			return false, err
-		}
-		if next >= end {
-			break
-		}
-		b, err := w.read(next, lineMost)
-		if err != nil {
-			return false, err
-		}
-		m, _, _, _ := looseToken(b)
-		if r := w.index.of(m.uid); r != nil && r.size == m.size && r.date == m.date {
-			return false, nil // octets are missing
-		}
-		at = next + 1
+	if short, err := w.short(end); short || err != nil {
+		return false, err
 	}
 	b, err := w.read(end-1, 512)
 	if err != nil || len(b) < 2 || b[0] != '\n' || !mend.StartsHeader(b[1:]) {
@@ -459,22 +330,29 @@ func (w *walker) beforeHeader(p *piece, claims []int64) (bool, error) {
 }
 
 // swallowed looks whether another message stands at the end of a text, whose
-// line is lost and whose size the index knows.
+// line is lost and whose size the index knows. Where more than one may be there
+// the text has not ended where it should.
 func (w *walker) swallowed(p *piece) (bool, error) {
 	low := w.last
 	if p.known.has(knowUID) {
 		low = p.line.uid
 	}
 	r, only := w.between(low, p.end)
-	if r == nil || !only || !r.known.has(knowSize) || r.size == 0 || p.end-r.size < p.text {
+	if r == nil || !r.known.has(knowSize) || r.size == 0 || p.end-r.size < p.text {
 		return false, nil
+	}
+	claim := p.text + p.size
+	if !only {
+		if b, err := w.read(claim-1, 1); err != nil || len(b) == 0 || b[0] == '\n' {
+			return false, err
+		}
 	}
 	b, err := w.read(p.end-r.size, min(r.size, 512))
 	if err != nil || !mend.StartsHeader(b) {
 		return false, err
 	}
 	p.end -= r.size
-	if claim := p.text + p.size; claim < p.end && p.end-claim <= lineMost { // what is left of its line
+	if claim < p.end && p.end-claim <= lineMost { // what is left of its line
 		p.end = claim
 	}
 	return true, nil
@@ -521,32 +399,13 @@ func (w *walker) record(p *piece) *listed {
 // believed returns where the message behind one of the UID last begins, from
 // off on: a line that leads to another, or is of a message that the index or the
 // status knows.
-func (w *walker) believed(off int64, last uint32) (int64, error) {
-	for {
-		next, err := w.following(off)
-		if err != nil || next >= w.size {
-			return w.size, err
-		}
-		b, err := w.read(next, lineMost)
-		if err != nil {
-			return 0, err
-		}
-		m, n, _, _ := looseToken(b)
-		if r := w.index.of(m.uid); r != nil && (r.size == m.size || r.date == m.date) && m.uid != last {
-			return next, nil
-		}
-		end := next + int64(n) + m.size
-		lands, err := w.lands(end)
-		if err != nil {
-			return 0, err
-		}
-		if lands && (m.uid > w.last || end == w.size) || w.knows(m.uid) && m.uid > last {
-			return next, nil
-		}
-		off = next + 1
-	}
-}
-
+// landsLater reports whether a line of a UID is at off or behind that leads to
+// another.
+// goesOn reports whether the line at off leads to another, or the file ends
+// there.
+// chained returns where the first line is, from off on, from which message
+// follows message up to end; end where there is none. Their UIDs do not matter:
+// one of a message before may be wrong.
 // exact finds the one text that has the size that it should have, in octets
 // that have another: line ends that were converted, or, where twice says so,
 // octets that are there twice.
@@ -569,8 +428,8 @@ func (w *walker) exact(p *piece, size, next int64, twice bool) (bool, error) {
 			return p.lineEnd, err
 		}
 	}
-	if !twice {
-		return false, nil
+	if blank, err := isBlank(w.r, p.text+size, next); !twice || blank || err != nil {
+		return false, err
 	}
 	cut, ok, err := mend.Doubled(w.r, max(p.text, next-2*(n-size)), next, n-size) // at its end, as readers take it
 	if !ok && err == nil {
