@@ -2,6 +2,7 @@ package ops_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/swap"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/ops"
@@ -188,6 +190,40 @@ func TestConvertNestedMeanwhile(t *testing.T) {
 	}})
 	if !errors.Is(err, mailbox.ErrChanged) {
 		t.Errorf("got %v, want %v", err, mailbox.ErrChanged)
+	}
+}
+
+// What an interrupted conversion has left of a mailbox goes along with it, and is
+// finished where it is then.
+func TestConvertNestedInterrupted(t *testing.T) {
+	s, home := homeSession(t)
+	nestBoxes(t, s, home, "mix", "m/box", "m/box/kid")
+	kid := filepath.Join(home, "m/box/kid")
+	before := tellAll(t, s, "m/box/kid", true)
+	fi, err := os.Stat(kid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeBox(t, s, "mx", "made", 2)
+	record := fmt.Sprintf("%s 0 false mix mx 1\nkid.orig\x00", node.IDOf(fi))
+	err = errors.Join(os.Rename(kid, filepath.Join(home, "m/box/.kid.convert")), os.Rename(filepath.Join(home, "made"), kid), // as right after the exchange
+		os.WriteFile(filepath.Join(home, "m/box/.kid.converting"), []byte(record), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := s.Convert(t.Context(), "m/box", ops.ConvertOptions{To: "maildir", DropOriginal: true}); err != nil || c.Copied != 3 {
+		t.Fatalf("got %+v, %v", c, err)
+	}
+	if c, err := s.Convert(t.Context(), "m/box/kid", ops.ConvertOptions{To: "mx"}); err != nil || !c.Already || c.Recovered == "" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	for _, name := range []string{"m/box/kid", "m/box/kid.orig"} {
+		if got := tellAll(t, s, name, true); got != before {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got, before)
+		}
+	}
+	if got := entriesOf(t, filepath.Join(home, "m/box")); slices.Contains(got, ".kid.convert") || slices.Contains(got, ".kid.converting") {
+		t.Errorf("left are %v", got)
 	}
 }
 
