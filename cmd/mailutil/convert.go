@@ -82,6 +82,9 @@ func (c *cli) checkConvert(o *convertOptions, args []string) error {
 	if o.Origin, err = originOf(o.origin); err != nil {
 		return err
 	}
+	if o.Origin == ops.Thunderbird {
+		c.openThunderbird()
+	}
 	o.KeywordFields = o.overflow == "header"
 	o.DropOriginal = o.drop
 	switch {

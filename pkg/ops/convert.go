@@ -222,8 +222,12 @@ func (v *converter) formats() (err error) {
 	if v.from, err = v.s.Drivers.Find(v.n); err != nil {
 		return err
 	}
+	if v.c.Already = v.from.Name() == v.o.To; !v.c.Already && v.s.Sources != nil {
+		if v.from, err = v.s.sources().Find(v.n); err != nil {
+			return err
+		}
+	}
 	v.c.From = v.from.Name()
-	v.c.Already = v.from.Name() == v.o.To
 	fi, err := os.Stat(v.n.Path)
 	if err != nil {
 		return err

@@ -16,7 +16,8 @@ type Session struct {
 	Env     *mailbox.Env
 	Drivers mailbox.Drivers
 
-	// Sources, when not nil, are the formats of what copies are made of.
+	// Sources, when not nil, are the formats of what copies are made of, and of what
+	// is converted.
 	Sources mailbox.Drivers
 
 	// DryRun makes commands look whether they could do their work, as far as

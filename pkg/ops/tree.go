@@ -346,6 +346,6 @@ func (s *Session) known(name string, files map[node.ID]bool) bool {
 		}
 		files[id] = true
 	}
-	d, err := s.Drivers.Find(n)
+	d, err := s.sources().Find(n)
 	return err != nil || d.Name() != anyFile
 }
