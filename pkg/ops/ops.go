@@ -62,7 +62,10 @@ func (s *Session) Create(ctx context.Context, name string) error {
 	if s.DryRun {
 		return s.wouldTake(n, true)
 	}
-	return c.Create(ctx, n)
+	above := missingAbove(n.Path)
+	err = c.Create(ctx, n)
+	above.undo(err)
+	return err
 }
 
 // resolveNew resolves the name of a mailbox that is to be made. INBOX comes
