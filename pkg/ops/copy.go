@@ -105,6 +105,11 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (acc
 	if err == nil || acc.Differing > 0 { // else the next run has to know
 		err = errors.Join(err, c.dropNotes())
 	}
+	if err == nil && o.Create {
+		if n, e := s.resolveNew(dst); e == nil {
+			s.tellSpool(ctx, n)
+		}
+	}
 	return acc, err
 }
 

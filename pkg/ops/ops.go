@@ -65,6 +65,9 @@ func (s *Session) Create(ctx context.Context, name string) error {
 	above := missingAbove(n.Path)
 	err = c.Create(ctx, n)
 	above.undo(err)
+	if err == nil {
+		s.tellSpool(ctx, n)
+	}
 	return err
 }
 
