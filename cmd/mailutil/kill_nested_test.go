@@ -3,12 +3,15 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -84,6 +87,45 @@ func killNested(t *testing.T, bin, call string, when int, inject, keep string) b
 		return nil
 	})
 	return err != nil
+}
+
+// Several processes convert mailboxes in each other at the same time, and some of
+// them are killed: all mail is where it was.
+func TestKilledNestedTogether(t *testing.T) {
+	runs := 12
+	if !testing.Short() {
+		runs = 300
+	}
+	bin := filepath.Join(programDir, "mailutil")
+	home := killHome(t, bin, "mix")
+	names := []string{"box", "box/kid", "box/kid/two"}
+	for _, name := range names[1:] {
+		mustRun(t, home, bin, "copy", "./plain", "#driver.mx/"+home+"/"+name)
+	}
+	before := digestsOf(t, home, names...)
+	var done sync.WaitGroup
+	for _, name := range names {
+		done.Go(func() {
+			for range runs {
+				to := []string{"mix", "mx"}[rand.IntN(2)]
+				cmd := inHome(home, bin, "--lock-timeout", "1s", "convert", "--no-keep-original", "--to", to, filepath.Join(home, name))
+				if err := cmd.Start(); err != nil {
+					t.Error(err)
+					return
+				}
+				if rand.IntN(4) == 0 {
+					timer := time.AfterFunc(time.Duration(rand.Int64N(int64(80*time.Millisecond))), func() { cmd.Process.Kill() })
+					defer timer.Stop()
+				}
+				cmd.Wait() // it may be busy
+			}
+		})
+	}
+	done.Wait()
+	mustRun(t, home, bin, "convert", "--no-keep-original", "--recursive", "--to", "mix", filepath.Join(home, "box"))
+	if now := digestsOf(t, home, names...); !cmp.Equal(now, before) {
+		t.Errorf("got %v, want %v", now, before)
+	}
 }
 
 // mustRun runs a command that must succeed.

@@ -308,6 +308,30 @@ func TestNear(t *testing.T) {
 	}
 }
 
+// A record that its run has taken away says nothing any more, whoever has it open.
+func TestRecordIsGone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "box")
+	nest(t, path)
+	first, _ := beginIn(t, path)
+	put(t, first.Hidden, "new", true)
+	_, err := first.Swap(order)
+	must(t, err)
+	late := newSwap(path, inOnly)
+	late.f, err = openRecord(late.record, os.O_RDWR)
+	must(t, err)
+	must(t, first.End())
+	second, _ := beginIn(t, path)
+	put(t, second.Hidden, "newer", true)
+	if _, err := late.finish(); !errors.Is(err, ErrUnderWay) {
+		t.Errorf("got %v, want %v", err, ErrUnderWay)
+	}
+	if got := read(t, second.Hidden); got != "newer" {
+		t.Errorf("the mailbox that another makes is %s now", got)
+	}
+	must(t, errors.Join(second.End(), late.f.Close()))
+	wantAll(t, "record is gone", path, "new")
+}
+
 func TestParse(t *testing.T) {
 	id := node.ID{}
 	p := plan{old: id, from: "mix", to: "mx", keep: "a\nb.orig", names: []string{" ", "\n", "1"}}

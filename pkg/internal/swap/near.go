@@ -33,6 +33,11 @@ func Finish(path string, part Part) (did string, err error) {
 		return "", err
 	}
 	defer s.f.Close() // what was written is nothing but "all is done"
+	return s.finish()
+}
+
+// finish is Finish with the record open.
+func (s *Swap) finish() (did string, err error) {
 	if flock(s.f, syscall.LOCK_SH) != nil {
 		return "", s.underWay()
 	}
@@ -42,6 +47,12 @@ func Finish(path string, part Part) (did string, err error) {
 	}
 	if flock(s.f, syscall.LOCK_EX) != nil {
 		return "", s.underWay()
+	}
+	switch there, err := s.isThere(); {
+	case err != nil:
+		return "", err
+	case !there: // who was at work has ended, and perhaps another has begun
+		return Finish(s.Path, s.part)
 	}
 	return s.recover()
 }

@@ -148,18 +148,25 @@ func (s *Swap) take() error {
 		if err := flock(f, syscall.LOCK_EX); err != nil {
 			return errors.Join(s.underWay(), f.Close())
 		}
-		a, err := f.Stat()
-		if err != nil {
-			return errors.Join(err, f.Close())
-		}
-		if b, err := os.Lstat(s.record); err == nil && os.SameFile(a, b) {
-			s.f = f
+		s.f = f
+		if there, err := s.isThere(); there {
 			return nil
-		}
-		if err := f.Close(); err != nil {
+		} else if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}
 	}
+}
+
+// isThere reports whether the record that is open still has its name. Who finishes
+// takes that away before he gives up the lock: a record without it is not to be
+// believed.
+func (s *Swap) isThere() (bool, error) {
+	a, err := s.f.Stat()
+	if err != nil {
+		return false, err
+	}
+	b, err := os.Lstat(s.record)
+	return err == nil && os.SameFile(a, b), nil
 }
 
 // sync makes the names in the directory durable.
