@@ -71,10 +71,11 @@ func (v *converter) mayCarryOne(to mailbox.Parent, name string) error {
 }
 
 // isDotted reports whether a directory in a Maildir is a subfolder by its dotted
-// name.
+// name, and not what somebody who was killed has left.
 func (v *converter) isDotted(path, name string) bool {
+	has := func(name string) bool { return exists(filepath.Join(v.n.Path, name)) }
 	c, ok := v.from.(mailbox.Claimer)
-	if !ok || name[0] != '.' || swap.IsSide(name) {
+	if !ok || name[0] != '.' || sideFile(name, has) && !isSubfolder(v.n.Path, name, has) {
 		return false
 	}
 	claims, err := c.Claims(mailbox.Name{Text: path, Path: path})

@@ -193,6 +193,15 @@ func TestConvertNestedMeanwhile(t *testing.T) {
 	}
 }
 
+// What somebody who was killed was making is no subfolder of a Maildir.
+func TestConvertNestedLeftover(t *testing.T) {
+	s, home := homeSession(t)
+	nestBoxes(t, s, home, "maildir", "m/box", "m/box/..kid.convert.new", "m/box/.new.new")
+	if c, err := s.Convert(t.Context(), "m/box", ops.ConvertOptions{To: "mix"}); err != nil || c.Copied != 3 {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
 // What an interrupted conversion has left of a mailbox goes along with it, and is
 // finished where it is then.
 func TestConvertNestedInterrupted(t *testing.T) {
