@@ -82,6 +82,9 @@ func (c *cli) checkConvert(o *convertOptions, args []string) error {
 	if o.Origin, err = originOf(o.origin); err != nil {
 		return err
 	}
+	if o.Origin == ops.Thunderbird {
+		c.openThunderbird()
+	}
 	o.KeywordFields = o.overflow == "header"
 	o.DropOriginal = o.drop
 	switch {
@@ -156,8 +159,9 @@ func (c *cli) convert(ctx context.Context, args []string, o convertOptions) (err
 			return err
 		}
 	}
+	names, below := c.session.DeepestFirst(names)
 	total := convertTotal{Command: "convert", Mailboxes: len(names), DryRun: c.session.DryRun}
-	for i, done := range c.startAll(ctx, names, o) {
+	for i, done := range c.startAll(ctx, names, below, o) {
 		res := <-done
 		if res.err != nil && errors.Is(res.err, context.Canceled) && res.c.Source == "" { // not begun
 			continue
@@ -204,11 +208,12 @@ type conversion struct {
 	err error
 }
 
-// startAll begins to convert; the outcomes come in the order of the names.
-func (c *cli) startAll(ctx context.Context, names []string, o convertOptions) []chan conversion {
-	out := make([]chan conversion, len(names))
+// startAll begins to convert; the outcomes come in the order of the names. Each
+// mailbox waits for those below it, which all come before it.
+func (c *cli) startAll(ctx context.Context, names []string, below [][]int, o convertOptions) []chan conversion {
+	out, done := make([]chan conversion, len(names)), make([]chan struct{}, len(names))
 	for i := range out {
-		out[i] = make(chan conversion, 1)
+		out[i], done[i] = make(chan conversion, 1), make(chan struct{})
 	}
 	var mu sync.Mutex
 	next := 0
@@ -221,7 +226,11 @@ func (c *cli) startAll(ctx context.Context, names []string, o convertOptions) []
 	for range min(o.jobs, len(names)) {
 		go func() {
 			for i := take(); i < len(names); i = take() {
+				for _, k := range below[i] {
+					<-done[k]
+				}
 				out[i] <- c.convertOne(ctx, names[i], o)
+				close(done[i])
 			}
 		}()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailutil/pkg/driver/all"
 	"mailutil/pkg/driver/stream"
 	"mailutil/pkg/mailbox"
 	"mailutil/pkg/ops"
@@ -46,7 +47,9 @@ func (c *cli) copyCommand(name string) *cobra.Command {
 		if o.Origin, err = originOf(origin); err != nil {
 			return err
 		}
-		if o.Origin == ops.Thunderbird && !o.Move {
+		if o.Origin == ops.Thunderbird && o.Move {
+			c.openThunderbird()
+		} else if o.Origin == ops.Thunderbird {
 			c.readThunderbird()
 		}
 		if err := c.writeStream(args[1], compress, &o); err != nil {
@@ -135,6 +138,11 @@ func addOrigin(cmd *cobra.Command, word *string) {
 func (c *cli) readThunderbird() {
 	c.stream.Thunderbird = true
 	c.session.Sources = append(mailbox.Drivers{c.stream}, c.session.Drivers...)
+}
+
+// openThunderbird is the same for files that are held, or written to.
+func (c *cli) openThunderbird() {
+	c.session.Sources = append(mailbox.Drivers{all.Thunderbird(c.session.Env)}, c.session.Drivers...)
 }
 
 func originOf(word string) (ops.Origin, error) {

@@ -25,6 +25,8 @@ import (
 type site struct {
 	t     *testing.T
 	home  string
+	tree  string   // the directory of the mailboxes
+	ends  []string // formats, between which it goes to and fro
 	env   *mailbox.Env
 	boxes []*siteBox
 	stop  chan struct{}
@@ -49,15 +51,29 @@ func TestKilledConversions(t *testing.T) {
 	if !testing.Short() {
 		boxes, octets, kills = 200, 500<<10, 50
 	}
-	s := newSite(t, boxes, octets)
+	newSite(t, boxes, octets).tour(kills)
+}
+
+// TestKilledNestedConversions is the same with mailboxes that are directories, most
+// of them in the directory of another.
+func TestKilledNestedConversions(t *testing.T) {
+	boxes, octets, kills := 9, 20<<10, 3
+	if !testing.Short() {
+		boxes, octets, kills = 60, 100<<10, 50
+	}
+	newNestedSite(t, boxes, octets).tour(kills)
+}
+
+// tour converts the site to and fro, and is killed that often.
+func (s *site) tour(kills int) {
 	s.done.Add(2)
 	for range 2 {
 		go s.deliver()
 	}
-	t.Cleanup(s.end)
-	took := s.convert("mbx", 0)
+	s.t.Cleanup(s.end)
+	took := s.convert(s.ends[1], 0)
 	for n := range kills {
-		to := []string{"unix", "mbx"}[n%2]
+		to := s.ends[n%2]
 		after := time.Duration(rand.Int64N(int64(took))) + time.Millisecond
 		s.convert(to, after)
 		if n%5 == 4 {
@@ -65,7 +81,7 @@ func TestKilledConversions(t *testing.T) {
 		}
 	}
 	s.end()
-	s.convert("mbx", 0)
+	s.convert(s.ends[1], 0)
 	s.check()
 }
 
@@ -78,24 +94,52 @@ func (s *site) end() {
 // newSite makes the mailboxes, each of some octets.
 func newSite(t *testing.T, boxes, octets int) *site {
 	t.Helper()
+	s := emptySite(t, "m", "unix", "mbx")
+	formats := []string{"unix", "mbx", "unix", "tenex", "mbx", "mtx", "empty"}
+	for i := range boxes {
+		s.add(fmt.Sprintf("m/%d/box%d", i%5, i), formats[i%len(formats)], octets)
+	}
+	return s
+}
+
+// newNestedSite makes mailboxes three deep; the last may be a file.
+func newNestedSite(t *testing.T, boxes, octets int) *site {
+	t.Helper()
+	s := emptySite(t, "n", "mx", "mix")
+	formats := []string{"mix", "mx", "mix", "mx", "mix", "unix"}
+	name := ""
+	for i := range boxes {
+		if i%3 == 0 {
+			name = "n"
+		}
+		name += fmt.Sprintf("/box%d", i)
+		s.add(name, formats[i%len(formats)], octets)
+	}
+	return s
+}
+
+// emptySite makes a home directory.
+func emptySite(t *testing.T, tree string, ends ...string) *site {
+	t.Helper()
 	work := t.TempDir()
 	home := filepath.Join(work, "home")
 	must(t, os.Mkdir(home, 0o700))
 	must(t, os.Mkdir(filepath.Join(work, "locks"), 0o700))
-	s := &site{t: t, home: home, env: siteEnv(home), stop: make(chan struct{})}
-	formats := []string{"unix", "mbx", "unix", "tenex", "mbx", "mtx", "empty"}
-	for i := range boxes {
-		format := formats[i%len(formats)]
-		b := &siteBox{name: fmt.Sprintf("m/%d/box%d", i%5, i), wants: map[string]int{}, validity: 1_000_000 + uint32(i)}
-		s.boxes = append(s.boxes, b)
-		if format == "empty" {
-			must(t, os.MkdirAll(filepath.Dir(filepath.Join(home, b.name)), 0o700))
-			must(t, os.WriteFile(filepath.Join(home, b.name), nil, 0o600))
-			continue
-		}
-		s.fill(b, format, i, octets)
+	return &site{t: t, home: home, tree: tree, ends: ends, env: siteEnv(home), stop: make(chan struct{})}
+}
+
+// add makes a mailbox.
+func (s *site) add(name, format string, octets int) {
+	s.t.Helper()
+	i := len(s.boxes)
+	b := &siteBox{name: name, wants: map[string]int{}, validity: 1_000_000 + uint32(i)}
+	s.boxes = append(s.boxes, b)
+	if format == "empty" {
+		must(s.t, os.MkdirAll(filepath.Dir(filepath.Join(s.home, b.name)), 0o700))
+		must(s.t, os.WriteFile(filepath.Join(s.home, b.name), nil, 0o600))
+		return
 	}
-	return s
+	s.fill(b, format, i, octets)
 }
 
 func siteEnv(home string) *mailbox.Env {
@@ -129,7 +173,7 @@ func (s *site) fill(b *siteBox, format string, i, octets int) {
 	must(s.t, err)
 	to, err := d.(mailbox.Appender).Append(context.Background(), n, mailbox.AppendOptions{New: true, UIDValidity: b.validity, UIDNext: 1000})
 	must(s.t, err)
-	if format == "unix" || format == "mbx" {
+	if format != "tenex" && format != "mtx" {
 		b.uids = map[string]uint32{}
 	}
 	for k := range 5 {
@@ -151,7 +195,7 @@ func (s *site) fill(b *siteBox, format string, i, octets int) {
 // returns how long it took.
 func (s *site) convert(to string, after time.Duration) time.Duration {
 	s.t.Helper()
-	cmd := inHome(s.home, filepath.Join(programDir, "mailutil"), "convert", "--to", to, "--recursive", "--jobs", "2", "--no-keep-original", "m")
+	cmd := inHome(s.home, filepath.Join(programDir, "mailutil"), "convert", "--to", to, "--recursive", "--jobs", "2", "--no-keep-original", s.tree)
 	cmd.Env = append(cmd.Env, "HOME="+s.home)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -191,12 +235,23 @@ func (s *site) deliver() {
 				b.mu.Unlock()
 				break
 			}
-			if !mailbox.IsTemporary(err) && !errors.Is(err, mailbox.ErrFormat) || tries == 100 {
+			if !mailbox.IsTemporary(err) && !errors.Is(err, mailbox.ErrFormat) && !s.mayBeAway(err) || tries == 100 {
 				s.t.Errorf("deliver to %s: %v", b.name, err)
 				return
 			}
 		}
 	}
+}
+
+// mayBeAway reports whether an error may be because a directory has become another
+// mailbox, or one in it has no name for the moment, and waits until it may have
+// one.
+func (s *site) mayBeAway(err error) bool {
+	if s.tree != "n" || !errors.Is(err, mailbox.ErrNotExist) && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, mailbox.ErrNotMailbox) {
+		return false
+	}
+	time.Sleep(50 * time.Millisecond)
+	return true
 }
 
 func deliverOnce(env *mailbox.Env, drivers mailbox.Drivers, name, id string) error {
@@ -239,13 +294,23 @@ func (s *site) check() {
 		}
 	}
 	s.t.Logf("%d messages", delivered)
-	err := filepath.WalkDir(filepath.Join(s.home, "m"), func(path string, e os.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && !strings.HasPrefix(e.Name(), "box") || strings.Contains(e.Name(), ".") && !strings.Contains(e.Name(), ".lock.") { // posts of locks do no harm
+	err := filepath.WalkDir(filepath.Join(s.home, s.tree), func(path string, e os.DirEntry, err error) error {
+		if err == nil && s.isLeft(e) {
 			s.t.Errorf("%s is left", path)
 		}
 		return err
 	})
 	must(s.t, err)
+}
+
+// isLeft reports whether an entry is what a conversion has left. Posts of locks do
+// no harm.
+func (s *site) isLeft(e os.DirEntry) bool {
+	name := e.Name()
+	if strings.HasPrefix(name, ".mix") && s.ends[1] == "mix" || strings.Contains(name, ".lock.") {
+		return false
+	}
+	return !e.IsDir() && !strings.HasPrefix(name, "box") || strings.Contains(name, ".")
 }
 
 // messages counts the messages of a mailbox by Message-ID, and compares UIDs.
@@ -256,8 +321,8 @@ func (s *site) messages(b *siteBox) map[string]int {
 	mb, err := all.Drivers(s.env).Open(context.Background(), n, mailbox.ReadOnly)
 	must(s.t, err)
 	defer mb.Close()
-	if st := mb.Status(); st.Driver != "mbx" || b.uids != nil && st.UIDValidity != b.validity {
-		s.t.Errorf("%s: format %s, UIDVALIDITY %d, want mbx, %d", b.name, st.Driver, st.UIDValidity, b.validity)
+	if st := mb.Status(); st.Driver != s.ends[1] || b.uids != nil && st.UIDValidity != b.validity {
+		s.t.Errorf("%s: format %s, UIDVALIDITY %d, want %s, %d", b.name, st.Driver, st.UIDValidity, s.ends[1], b.validity)
 	}
 	got := map[string]int{}
 	for m, err := range mb.Messages(mailbox.All) {

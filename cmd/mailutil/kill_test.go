@@ -209,6 +209,11 @@ func noNote(home string) bool {
 // would, and returns the digests of the messages.
 func digests(t *testing.T, home string) map[string][]string {
 	t.Helper()
+	return digestsOf(t, home, "src", "box", "new")
+}
+
+func digestsOf(t *testing.T, home string, names ...string) map[string][]string {
+	t.Helper()
 	env := &mailbox.Env{
 		User: "alice", Home: home, Spool: filepath.Join(home, "spool"), Host: "mail.example.org", Dir: home,
 		Now: time.Now, Notify: func(mailbox.Level, string) {}, LockDir: "/tmp", StateDir: filepath.Join(home, ".state"),
@@ -216,7 +221,7 @@ func digests(t *testing.T, home string) map[string][]string {
 	}
 	ds := all.Drivers(env)
 	out := map[string][]string{}
-	for _, name := range []string{"src", "box", "new"} {
+	for _, name := range names {
 		n, err := env.Resolve(name)
 		if err != nil {
 			t.Fatal(err)

@@ -7,11 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"mailutil/pkg/internal/node"
 	"mailutil/pkg/internal/swap"
 	"mailutil/pkg/lock"
 	"mailutil/pkg/mailbox"
@@ -52,7 +52,6 @@ var (
 	errSpool    = errors.New(`a system mailbox stays in unix or mmdf format, in which mail is delivered: its user can move INBOX to "#driver.FORMAT/INBOX"`)
 	errNoHold   = errors.New("deliveries cannot be kept out of mailboxes of this format: use copy or transfer")
 	errLinked   = errors.New("it has other names (hard links), which would stay with the original")
-	errChildren = errors.New("there are other mailboxes in its directory, which would stay with the original: use transfer, or move these first")
 	errKeywords = errors.New("it has more keywords than the format has room for: see --keywords-overflow")
 	errForgets  = errors.New("the format keeps no UIDs, so that clients would fetch everything again: see --lose-uids")
 	errNotWhole = errors.New("the format cannot hold all messages")
@@ -118,6 +117,7 @@ type converter struct {
 	to   mailbox.Appender
 	held mailbox.Mailbox
 	look fs.FileInfo // of the original, once others were waited for
+	own  []string    // what was in its directory then, and is part of it
 	read stamps      // its times before it was read
 	swap *swap.Swap
 	wait *swap.Waiters // for the lock file that others know the mailbox by
@@ -145,6 +145,9 @@ func (v *converter) pretend(ctx context.Context) error {
 }
 
 func (v *converter) run(ctx context.Context) (err error) {
+	if err := v.above(); err != nil {
+		return err
+	}
 	if !exists(v.n.Path) && !swap.Left(v.n.Path) {
 		return fail("open", v.n.Text, mailbox.ErrNotExist)
 	}
@@ -153,9 +156,9 @@ func (v *converter) run(ctx context.Context) (err error) {
 	if err := v.formats(); err != nil && !errors.Is(err, mailbox.ErrNotExist) || v.c.Already && !swap.Left(v.n.Path) {
 		return err
 	}
-	v.swap, v.c.Recovered, err = swap.Begin(v.n.Path)
+	v.swap, v.c.Recovered, err = swap.Begin(v.n.Path, v.s.part)
 	if errors.Is(err, swap.ErrUnderWay) {
-		return fail("convert", v.n.Text, fmt.Errorf("%w: %w", mailbox.ErrBusy, err))
+		return v.busy(err)
 	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // of the directory
 		return fail("convert", v.n.Text, err)
@@ -168,6 +171,9 @@ func (v *converter) run(ctx context.Context) (err error) {
 		if err := v.clearLock(ctx, path); err != nil {
 			return err
 		}
+	}
+	if err := v.above(); err != nil { // who began since then sees our record
+		return err
 	}
 	for tries := 0; ; tries++ {
 		if err := v.formats(); err != nil || v.c.Already {
@@ -216,8 +222,12 @@ func (v *converter) formats() (err error) {
 	if v.from, err = v.s.Drivers.Find(v.n); err != nil {
 		return err
 	}
+	if v.c.Already = v.from.Name() == v.o.To; !v.c.Already && v.s.Sources != nil {
+		if v.from, err = v.s.sources().Find(v.n); err != nil {
+			return err
+		}
+	}
 	v.c.From = v.from.Name()
-	v.c.Already = v.from.Name() == v.o.To
 	fi, err := os.Stat(v.n.Path)
 	if err != nil {
 		return err
@@ -261,17 +271,19 @@ func (v *converter) possible() error {
 		}
 		return nil
 	}
-	w := &walker{ctx: context.Background(), s: v.s, seen: map[node.ID]bool{}}
-	w.dir(v.n.Path, v.n.Text+"/", "", partOf(v.from, v.n.Path))
-	if len(w.all) > 0 {
-		return unsupported(v.n.Text, errChildren)
+	carry, err := v.strangers()
+	if err != nil {
+		return err
 	}
-	return errors.Join(w.unread...)
+	return v.mayCarry(carry)
 }
 
 // convert does the work with the mailbox held.
 func (v *converter) convert(ctx context.Context) (err error) {
 	if err := v.possible(); err != nil {
+		return err
+	}
+	if err := v.below(); err != nil {
 		return err
 	}
 	if err := v.hold(ctx); err != nil {
@@ -311,7 +323,10 @@ func (v *converter) hold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if v.look, err = os.Stat(v.n.Path); err != nil {
+	if v.look, err = os.Stat(v.n.Path); err == nil && v.look.IsDir() {
+		v.own, err = v.ownEntries()
+	}
+	if err != nil {
 		return errors.Join(err, v.held.Close())
 	}
 	v.wait = swap.Watch(v.n.Path)
@@ -498,14 +513,46 @@ func (v *converter) check(ctx context.Context, c *copier, st mailbox.Status) err
 
 // replace gives the new mailbox the name, unless somebody changed the old one.
 func (v *converter) replace() (kept string, err error) {
-	now, err := os.Stat(v.n.Path)
-	if err != nil {
+	switch same, err := v.unchanged(); {
+	case err != nil:
 		return "", err
-	}
-	if !os.SameFile(now, v.look) || now.Size() != v.look.Size() || !now.ModTime().Equal(v.look.ModTime()) {
+	case !same:
 		return "", fail("convert", v.n.Text, fmt.Errorf("%w: somebody wrote to it without its locks", mailbox.ErrChanged))
 	}
-	return v.swap.Swap(v.o.DropOriginal)
+	o := swap.Order{Drop: v.o.DropOriginal, From: v.c.From, To: v.o.To}
+	if v.look.IsDir() {
+		if o.Carry, err = v.strangers(); err == nil {
+			err = v.mayCarry(o.Carry)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	kept, err = v.swap.Swap(o)
+	if err == nil && len(o.Carry) > 0 {
+		v.read.restore(v.n.Path)
+	}
+	for _, name := range v.swap.Stayed {
+		v.s.Env.Notify(mailbox.Warn, fmt.Sprintf("%q has stayed in %s: something else has got that name in %s meanwhile", name, kept, v.n.Path))
+	}
+	return kept, err
+}
+
+// unchanged reports whether the old mailbox is what it was when its locks were
+// taken. The times of a directory change as well with the mailboxes in it.
+func (v *converter) unchanged() (bool, error) {
+	now, err := os.Stat(v.n.Path)
+	if err != nil || !os.SameFile(now, v.look) {
+		return false, err
+	}
+	if now.Size() == v.look.Size() && now.ModTime().Equal(v.look.ModTime()) {
+		return true, nil
+	}
+	if !now.IsDir() {
+		return false, nil
+	}
+	own, err := v.ownEntries()
+	return slices.Equal(own, v.own), err
 }
 
 // quietWait is how long is waited for those who have the original open, to see
@@ -607,11 +654,16 @@ func (v *converter) drop() error {
 	if !v.o.DropOriginal {
 		return nil
 	}
-	err := os.RemoveAll(v.c.Kept)
-	if err == nil {
+	dropped, err := v.swap.Drop(v.c.Kept, v.c.From)
+	switch {
+	case err != nil:
+		return err
+	case dropped:
 		v.c.Kept = ""
+	default:
+		v.s.Env.Notify(mailbox.Warn, fmt.Sprintf("%s has other mailboxes in it, and is kept", v.c.Kept))
 	}
-	return err
+	return nil
 }
 
 func exists(path string) bool {

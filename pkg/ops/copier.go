@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"mailutil/pkg/internal/journal"
 	"mailutil/pkg/mailbox"
@@ -32,6 +34,7 @@ type copier struct {
 	done    mailbox.Set       // what is in the target
 	uids    mailbox.UIDs
 	at      *mailbox.Name // of the target, where it is not what the user wrote
+	above   missing       // directories that are made for the target
 	lost    uint64        // keywords that the target has no room for, as bits
 	tick    func() error  // called now and then; may be nil
 	sums    []stored      // the same as the target must give it back
@@ -63,9 +66,33 @@ func (c *copier) openTarget(ctx context.Context, dst string) error {
 		return c.s.wouldTake(n, ao.New)
 	}
 	if !c.s.DryRun {
+		if ao.New {
+			c.above = missingAbove(n.Path)
+		}
 		c.to, err = a.Append(ctx, n, ao)
 	}
 	return err
+}
+
+// A missing is the directories above a path that there are none of, the last
+// first.
+type missing []string
+
+func missingAbove(path string) (dirs missing) {
+	for dir := filepath.Dir(path); path != "" && !exists(dir); dir = filepath.Dir(dir) {
+		dirs = append(dirs, dir)
+	}
+	return dirs
+}
+
+// undo removes those that were made for what has failed, unless something has come
+// into them.
+func (dirs missing) undo(failed error) {
+	for _, dir := range dirs {
+		if failed == nil || syscall.Rmdir(dir) != nil && exists(dir) {
+			return
+		}
+	}
 }
 
 // creates reports whether the target is to be made.

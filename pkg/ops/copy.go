@@ -57,8 +57,8 @@ var errUIDs = errors.New("UIDs can be kept in a new mailbox only")
 // Copy copies or moves the messages of src to dst. The Account is valid with
 // an error too: a copy that fails leaves nothing in the target. Only a move
 // can be partly done: its messages are then in both mailboxes.
-func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Account, error) {
-	acc := Account{Target: dst, DateFrom: o.DateFrom}
+func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (acc Account, err error) {
+	acc = Account{Target: dst, DateFrom: o.DateFrom}
 	from, err := s.openSource(ctx, src, o)
 	if err != nil {
 		return acc, err
@@ -83,6 +83,7 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	}
 	complete := c.resumed && c.chosen.Empty()
 	if !complete {
+		defer func() { c.above.undo(err) }()
 		if err := c.openTarget(ctx, dst); err != nil {
 			return acc, err
 		}
@@ -103,6 +104,11 @@ func (s *Session) Copy(ctx context.Context, src, dst string, o CopyOptions) (Acc
 	err = c.finish(ctx, dst)
 	if err == nil || acc.Differing > 0 { // else the next run has to know
 		err = errors.Join(err, c.dropNotes())
+	}
+	if err == nil && o.Create {
+		if n, e := s.resolveNew(dst); e == nil {
+			s.tellSpool(ctx, n)
+		}
 	}
 	return acc, err
 }

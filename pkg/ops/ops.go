@@ -16,7 +16,8 @@ type Session struct {
 	Env     *mailbox.Env
 	Drivers mailbox.Drivers
 
-	// Sources, when not nil, are the formats of what copies are made of.
+	// Sources, when not nil, are the formats of what copies are made of, and of what
+	// is converted.
 	Sources mailbox.Drivers
 
 	// DryRun makes commands look whether they could do their work, as far as
@@ -61,7 +62,13 @@ func (s *Session) Create(ctx context.Context, name string) error {
 	if s.DryRun {
 		return s.wouldTake(n, true)
 	}
-	return c.Create(ctx, n)
+	above := missingAbove(n.Path)
+	err = c.Create(ctx, n)
+	above.undo(err)
+	if err == nil {
+		s.tellSpool(ctx, n)
+	}
+	return err
 }
 
 // resolveNew resolves the name of a mailbox that is to be made. INBOX comes

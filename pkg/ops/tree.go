@@ -108,6 +108,9 @@ func (w *walker) dir(dir, text, base string, part func(entry string) bool) {
 		return
 	}
 	entries, err := os.ReadDir(dir)
+	if err == nil && w.left && w.finish(dir, entries) {
+		entries, err = os.ReadDir(dir)
+	}
 	if err != nil {
 		if !node.Gone(err) {
 			w.unread = append(w.unread, fail("open", text, err))
@@ -128,6 +131,26 @@ func (w *walker) dir(dir, text, base string, part func(entry string) bool) {
 			w.entry(filepath.Join(dir, name), text+name, part != nil)
 		}
 	}
+}
+
+// finish gives mailboxes their names back that have none since the conversion of
+// one that they are in was interrupted, and reports whether there was any.
+func (w *walker) finish(dir string, entries []os.DirEntry) (some bool) {
+	for _, e := range entries {
+		of, ok := swap.Of(e.Name())
+		if !ok || w.s.DryRun {
+			continue
+		}
+		did, err := swap.Finish(filepath.Join(dir, of), w.s.part)
+		if err != nil && !errors.Is(err, swap.ErrUnderWay) { // which whoever converts it is told
+			w.unread = append(w.unread, err)
+		}
+		if did != "" {
+			w.s.Env.Notify(mailbox.Warn, did)
+			some = true
+		}
+	}
+	return some
 }
 
 // enter reports whether a directory has not been looked through yet.
@@ -272,6 +295,11 @@ func (s *Session) Below(ctx context.Context, name string) (names []string, unrea
 	if err != nil {
 		return nil, nil, err
 	}
+	if !n.Inbox && n.Space == "" && !s.DryRun {
+		if err := s.finishAbove(n.Path); err != nil {
+			return nil, nil, err
+		}
+	}
 	fi, err := os.Stat(n.Path)
 	if n.Inbox || n.Space != "" || err != nil && swap.Left(n.Path) || err == nil && !fi.IsDir() {
 		return []string{name}, nil, nil
@@ -291,6 +319,19 @@ func (s *Session) Below(ctx context.Context, name string) (names []string, unrea
 	return names, w.unread, w.err
 }
 
+// finishAbove gives a mailbox and those in it their names back where the conversion
+// of one that they are in was interrupted.
+func (s *Session) finishAbove(path string) error {
+	did, err := swap.Above(filepath.Join(path, "x"), s.part)
+	if did != "" {
+		s.Env.Notify(mailbox.Warn, did)
+	}
+	if errors.Is(err, swap.ErrUnderWay) {
+		return nil
+	}
+	return err
+}
+
 // known reports whether a format knows a mailbox, or nobody can tell, and it is
 // not another name of one of the files that it has seen.
 func (s *Session) known(name string, files map[node.ID]bool) bool {
@@ -305,6 +346,6 @@ func (s *Session) known(name string, files map[node.ID]bool) bool {
 		}
 		files[id] = true
 	}
-	d, err := s.Drivers.Find(n)
+	d, err := s.sources().Find(n)
 	return err != nil || d.Name() != anyFile
 }

@@ -50,3 +50,11 @@ func Drivers(env *mailbox.Env) mailbox.Drivers {
 	}
 	return ds
 }
+
+// Thunderbird returns what reads the mbox files of Thunderbird, and writes to them
+// what a session has to; new messages are not for it.
+func Thunderbird(env *mailbox.Env) mailbox.Driver {
+	d := unix.New(env)
+	d.Thunderbird = true
+	return d
+}

@@ -38,7 +38,8 @@
 // are Maildir/.A/B and Maildir/.A.B. A new mailbox there is a Maildir, unless
 // another format is asked for. A level cannot have a dot. A Maildir that
 // lies in another under a plain name (Dovecot's LAYOUT=fs) has plain ones below
-// it; elsewhere a Maildir is wherever its path says.
+// it, and so has a directory of another kind that does; elsewhere a Maildir is
+// wherever its path says.
 //
 // # Recognition
 //

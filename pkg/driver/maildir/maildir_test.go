@@ -45,8 +45,11 @@ func TestPlace(t *testing.T) {
 	for _, dir := range []string{"M", "M/.A", "M/.A.B", "M/plain", "fs", "fs/sub", "other/M2"} {
 		put(t, filepath.Join(env.Home, dir), nil)
 	}
+	if err := os.MkdirAll(filepath.Join(env.Home, "M/dir"), 0o700); err != nil { // as a mix mailbox
+		t.Fatal(err)
+	}
 	d := New(env)
-	for name, want := range map[string]bool{"M/A": true, "M/x/y": true, "M/.A/x": true, "M": false, "x": false, "fs/sub/x": false, "M/plain/x": false} {
+	for name, want := range map[string]bool{"M/dir/x": false, "M/cur/x": true, "M/A": true, "M/x/y": true, "M/.A/x": true, "M": false, "x": false, "fs/sub/x": false, "M/plain/x": false} {
 		if got, err := d.Claims(under(env, name)); got != want || err != nil {
 			t.Errorf("%s: claimed: got %v, %v, want %v", name, got, err, want)
 		}
@@ -55,7 +58,7 @@ func TestPlace(t *testing.T) {
 		"M": "M", "M/A": "M/.A", "M/A/B": "M/.A.B", "M/.A/B": "M/.A.B", "M/.A.B": "M/.A.B", "M/.A": "M/.A",
 		"M/C/D/E": "M/.C.D.E", "M/.A.B/C": "M/.A.B.C", "M/plain": "M/plain", "M/plain/x": "M/plain/x", "fs/sub/x/y": "fs/sub/x/y",
 		"none/x": "none/x", "other/x": "other/x", "other/M2/x": "other/M2/.x", "M/A/": "M/.A", "M/cur": "M/cur", "M/.x": "M/.x",
-		"M/a.b": "", "M/A/b.c": "",
+		"M/a.b": "", "M/A/b.c": "", "M/dir/x/y.z": "M/dir/x/y.z", "M/cur/x": "M/.cur.x",
 	} {
 		n := under(env, name)
 		got, err := d.place(n)

@@ -71,13 +71,16 @@ func (d *Driver) place(n mailbox.Name) (string, error) {
 
 // root is the nearest Maildir at dir or above it whose subfolders are dotted
 // names in it; "" for none. That of a subfolder is the Maildir that the
-// subfolder is in; a Maildir that lies in another under a plain name has plain
-// ones below it.
+// subfolder is in; a Maildir, or a directory of another kind, that lies in a Maildir
+// under a plain name has plain ones below it.
 func (d *Driver) root(dir string) (string, error) {
 	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
 		is, err := d.isMaildir(dir)
 		if err != nil {
 			return "", err
+		}
+		if !is && d.isPlain(dir) {
+			return "", nil
 		}
 		if !is {
 			continue
@@ -94,6 +97,14 @@ func (d *Driver) root(dir string) (string, error) {
 		return dir, nil
 	}
 	return "", nil
+}
+
+// isPlain reports whether something that is no Maildir is a directory that others
+// can be in.
+func (d *Driver) isPlain(dir string) bool {
+	base := filepath.Base(dir)
+	fi, err := d.fs.Stat(dir)
+	return err == nil && fi.IsDir() && base[0] != '.' && !slices.Contains(parts[:], base)
 }
 
 // isSubfolder reports whether a path is that of a dotted folder of a Maildir.

@@ -86,7 +86,7 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 		return false, d.fail("open", n, err)
 	}
 	defer f.Close() // only read
-	mark := make([]byte, max(packed.MarkLen, len("From - \r\n")))
+	mark := make([]byte, packed.MarkLen)
 	k, err := f.ReadAt(mark, 0)
 	if err != nil && err != io.EOF {
 		return false, d.fail("open", n, err)
@@ -96,14 +96,13 @@ func (d *Driver) Probe(n mailbox.Name) (bool, error) {
 			return ok, err
 		}
 	}
-	if d.Thunderbird && mbox.IsBare(firstLine(mark[:k])) {
-		return true, nil
+	if d.Thunderbird {
+		if ok, err := mbox.ProbeBare(f); ok || err != nil {
+			return ok, err
+		}
 	}
 	return packed.Of(mark[:k]) != None && packsMbox(f), nil
 }
-
-// firstLine is the first line of b.
-func firstLine(b []byte) []byte { return b[:bytes.IndexByte(b, '\n')+1] }
 
 // probeLen is how much of an archive is looked at to see what is in it: more than
 // the first block of bzip2 may have, which cannot be unpacked in part.

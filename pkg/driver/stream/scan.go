@@ -88,7 +88,7 @@ func (b *box) begin() error {
 	}
 	empty := len(bytes.TrimLeft(head, "\n\r \t")) == 0
 	b.scan.Bare = b.d.Thunderbird
-	bare := b.scan.Bare && mbox.IsBare(firstLine(head))
+	bare := b.scan.Bare && beginsBare(head)
 	if ok, err := mbox.Probe(bytes.NewReader(head)); err != nil || !ok && !empty && !bare {
 		return errors.Join(err, b.notMbox(head))
 	}
@@ -104,6 +104,12 @@ func (b *box) begin() error {
 		return nil
 	}
 	return b.ended
+}
+
+// beginsBare reports whether octets begin with a From_ line without a date.
+func beginsBare(b []byte) bool {
+	bare, err := mbox.ProbeBare(bytes.NewReader(b))
+	return bare && err == nil
 }
 
 // choose sets the dialect, and says which one it is when it was not asked for by

@@ -30,7 +30,10 @@
 // # Recognition
 //
 // Within its first 1023 octets the file has, after any blank lines, a whole
-// From_ line.
+// From_ line. From_ lines without a date, which Thunderbird writes, are text, and
+// a file that begins with one is none of ours: anybody may write such a line. Only
+// where the user has said that files are Thunderbird's (Driver.Thunderbird) they
+// begin messages, behind an empty line.
 //
 // # Locks
 //

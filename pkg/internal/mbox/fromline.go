@@ -67,6 +67,16 @@ func IsBare(ln []byte) bool {
 	return ok && len(rest) == 0 && ln[len(ln)-1] == '\n'
 }
 
+// ProbeBare reports whether a file begins with such a line.
+func ProbeBare(f io.ReaderAt) (bool, error) {
+	b := make([]byte, len("From - \r\n"))
+	n, err := f.ReadAt(b, 0)
+	if err == io.EOF {
+		err = nil
+	}
+	return IsBare(b[:bytes.IndexByte(b[:n], '\n')+1]), err
+}
+
 // tail finds year and zone at the end of ln and returns where the time of day
 // ends.
 func (f *FromLine) tail(ln []byte) (e int, ok bool) {

@@ -90,7 +90,7 @@ func (f Format) Holds(w *winread.Window, m Message) (bool, error) {
 		return false, err
 	}
 	_, ok := ParseFrom(ln)
-	return ok && len(ln) == int(m.Header), nil
+	return (ok || IsBare(ln)) && len(ln) == int(m.Header), nil
 }
 
 // torn is a delimiter at the end of a file, which has no LF.

@@ -152,6 +152,7 @@ func (b *box) Open(seq uint32) (mailbox.Content, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.text.Dialect = b.dialect
 	b.text.Reset(b.w, m)
 	return &b.text, nil
 }

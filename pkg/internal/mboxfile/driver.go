@@ -19,10 +19,14 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
-// A Driver is one of the formats in some surroundings. FS may be set before
-// first use.
+// A Driver is one of the formats in some surroundings. FS and Thunderbird may be
+// set before first use.
 type Driver struct {
 	FS fsx.FS // the file calls of writers
+
+	// Thunderbird has From_ lines without a date begin messages, too; a file that
+	// begins with one is MboxRD. INBOX is none of its files.
+	Thunderbird bool
 
 	format mbox.Format
 	env    *mailbox.Env
@@ -96,8 +100,11 @@ func (d *Driver) fail(op, name string, err error) error {
 // with an interrupted change is taken to be ours: Open finishes the change and
 // looks again.
 func (d *Driver) Probe(n mailbox.Name) (bool, error) {
-	if d.spool != nil {
+	switch {
+	case d.spool != nil:
 		return d.probeHome(n)
+	case d.Thunderbird && n.Inbox:
+		return false, nil
 	}
 	return d.probe(d.path(n))
 }
@@ -121,7 +128,7 @@ func (d *Driver) probe(path string) (bool, error) {
 		return false, err
 	}
 	defer f.Close() // read only
-	ok, err := d.format.Probe(f)
+	ok, err := d.begins(f)
 	if ok || err != nil || fi.Size() == 0 || d.format != mbox.Unix {
 		return ok, err // an MMDF file begins with the same octets during a change
 	}
@@ -256,7 +263,15 @@ func (d *Driver) ours(f fsx.File) (bool, error) {
 	if err != nil || fi.Size() == 0 {
 		return err == nil, err
 	}
-	return d.format.Probe(f)
+	return d.begins(f)
+}
+
+// begins reports whether f begins as its format wants it.
+func (d *Driver) begins(f io.ReaderAt) (bool, error) {
+	if ok, err := d.format.Probe(f); ok || err != nil || !d.Thunderbird {
+		return ok, err
+	}
+	return mbox.ProbeBare(f)
 }
 
 // second is the step by which a rewritten mailbox is older than its last

@@ -35,6 +35,7 @@ type indexed struct {
 	held    []lock.Held   // of Hold: nobody else gets at the file
 	silent  bool          // nobody looks at it: recent messages stay recent in the file
 	tail    *spool.Spool  // octets for the end of the file, at the next rewrite
+	dialect mbox.Dialect
 	ix      mbox.Index
 	w       *winread.Window
 	known   stamp // of the file as it was scanned
@@ -133,8 +134,15 @@ func (b *indexed) scan() error {
 	if err != nil {
 		return err
 	}
-	if ok, err := b.d.format.Probe(b.f); err != nil || !ok && st.size > 0 {
+	if ok, err := b.d.begins(b.f); err != nil || !ok && st.size > 0 {
 		return errors.Join(err, b.d.fail("open", b.name.Text, mailbox.ErrFormat))
+	}
+	if b.d.Thunderbird {
+		if bare, err := mbox.ProbeBare(b.f); err != nil {
+			return err
+		} else if bare {
+			b.dialect = mbox.MboxRD
+		}
 	}
 	old := b.ix
 	b.ix = mbox.Index{}
@@ -155,7 +163,7 @@ func (b *indexed) scan() error {
 // scanner reads what is new into the index.
 func (b *indexed) scanner(st stamp) *mbox.Scanner {
 	return &mbox.Scanner{
-		Format: b.d.format, Env: b.d.env, W: b.w, Ix: &b.ix,
+		Format: b.d.format, Dialect: b.dialect, Bare: b.d.Thunderbird, Env: b.d.env, W: b.w, Ix: &b.ix,
 		ReadOnly: b.session == nil, Written: st.mtime,
 	}
 }

@@ -52,7 +52,7 @@ func names(t *testing.T, dir string) string {
 
 func begin(t *testing.T, path string) (*Swap, string) {
 	t.Helper()
-	s, did, err := Begin(path)
+	s, did, err := Begin(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,11 +79,11 @@ func TestSwap(t *testing.T) {
 			if did != "" {
 				t.Errorf("there was nothing to do: %s", did)
 			}
-			if _, _, err := Begin(path); !errors.Is(err, ErrUnderWay) {
+			if _, _, err := Begin(path, nil); !errors.Is(err, ErrUnderWay) {
 				t.Errorf("two at once: got %v, want %v", err, ErrUnderWay)
 			}
 			put(t, s.Hidden, "new", dirs[1])
-			kept, err := s.Swap(false)
+			kept, err := s.Swap(Order{})
 			if err != nil || kept != path+".orig.2" || read(t, path) != "new" || read(t, kept) != "old" || read(t, path+".orig") != "older" {
 				t.Errorf("in steps %v, directories %v: kept %s, %v; box has %s", steps, dirs, kept, err, read(t, path))
 			}
@@ -110,7 +110,10 @@ func TestRecover(t *testing.T) {
 		{"while it was made", func(t *testing.T, s *Swap, p plan) { put(t, s.Hidden, "half", false) }, "old", ".box.converting box", ""},
 		{"before the record was whole", func(t *testing.T, s *Swap, p plan) {
 			put(t, s.Hidden, "new", false)
-			s.f.WriteString(p.old.String() + " 3 false box.o")
+			must(t, s.write(p))
+			fi, err := s.f.Stat()
+			must(t, err)
+			must(t, s.f.Truncate(fi.Size()-1))
 		}, "old", ".box.converting box", ""},
 		{"before the exchange", func(t *testing.T, s *Swap, p plan) {
 			put(t, s.Hidden, "new", true)
@@ -169,7 +172,7 @@ func TestRecover(t *testing.T) {
 		s, _ := begin(t, path)
 		fi, err := os.Lstat(path)
 		must(t, err)
-		tt.left(t, s, plan{node.IDOf(fi), fi.Size(), false, "box.orig"})
+		tt.left(t, s, plan{old: node.IDOf(fi), size: fi.Size(), from: "a", to: "b", keep: "box.orig"})
 		must(t, s.f.Close()) // and with it the lock goes
 		again, did := begin(t, path)
 		if got := read(t, path); got != tt.want {
@@ -204,7 +207,7 @@ func TestRecordIsALink(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(home, "other"), []byte("kept"), 0o600))
 	must(t, os.Symlink("other", filepath.Join(home, ".box.converting")))
 	put(t, filepath.Join(home, "box"), "old", false)
-	if s, _, err := Begin(filepath.Join(home, "box")); err == nil {
+	if s, _, err := Begin(filepath.Join(home, "box"), nil); err == nil {
 		t.Error("no error")
 		s.End()
 	}
