@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	waiters  = 16      // files that are waited for at a time
-	manyLeft = 8 << 10 // files that are on the disk soon, when it is told of all at once
+	waiters = 16      // files that are waited for at a time
+	enough  = 1 << 10 // files that are worth a Sync of the file system while others are written
 )
 
 // inFlight is how many files are kept open to be made durable together. It is
@@ -31,6 +31,9 @@ type Together struct {
 	alone  bool    // whole cannot be had
 	before int     // how many of files may have been written before whole was opened
 	left   int     // how many files are left to whole
+	begun  int     // how many of them there were when it was told last
+
+	early chan error // tells the end of that Sync, nil where none is under way
 }
 
 // A togetherFile is open, or has a path.
@@ -106,19 +109,29 @@ func (t *Together) add(f togetherFile) error {
 	return t.leave()
 }
 
-// leave leaves the files to whole. Where there are many, the disk begins with them
-// while the next ones are written.
+// leave leaves the files to whole. Where there are many, the disk has the first
+// of them while the next ones are written.
 func (t *Together) leave() error {
 	if err := SyncAll(opened(t.files[:t.before])); err != nil {
 		return err
 	}
 	t.left += len(t.files)
-	if t.left > manyLeft {
-		for _, f := range opened(t.files) {
-			startWriteback(f, 0, 0)
-		}
+	err := t.closeFiles()
+	if err != nil || t.left-t.begun < enough {
+		return err
 	}
-	return t.closeFiles()
+	err = t.waitEarly()
+	t.begun, t.early = t.left, make(chan error, 1)
+	go func() { t.early <- t.whole.Sync() }()
+	return err
+}
+
+// waitEarly waits for the Sync that is under way.
+func (t *Together) waitEarly() (err error) {
+	if t.early != nil {
+		err, t.early = <-t.early, nil
+	}
+	return err
 }
 
 // each waits for each of the files.
@@ -163,15 +176,14 @@ func (t *Together) Sync() error {
 	if t.left == 0 {
 		return t.each()
 	}
-	t.left = 0
-	err := t.closeFiles()
-	return errors.Join(err, t.whole.Sync())
+	t.left, t.begun = 0, 0
+	return errors.Join(t.closeFiles(), t.waitEarly(), t.whole.Sync())
 }
 
 // Close closes what is open; safe at any time.
 func (t *Together) Close() error {
 	t.worked() // whose error Sync tells
-	err := t.closeFiles()
+	err := errors.Join(t.closeFiles(), t.waitEarly())
 	if t.whole != nil {
 		err = errors.Join(err, t.whole.Close())
 		t.whole = nil

@@ -1,9 +1,11 @@
 package fsx
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -39,6 +41,46 @@ func TestSyncAll(t *testing.T) {
 			if err := SyncAll(files); (err == nil) != (len(files) == 0) {
 				t.Errorf("%d closed files in %s: got %v", n, dir, err)
 			}
+		}
+	}
+}
+
+// A countedFS is the real one, whose Sync of everything fails once.
+type countedFS struct {
+	OS
+	syncs  *int
+	failAt int
+}
+
+func (c countedFS) OpenFS(string) (WholeFS, error) { return c, nil }
+func (c countedFS) Close() error                   { return nil }
+func (c countedFS) Crowded() bool                  { return false }
+
+func (c countedFS) Sync() error {
+	if *c.syncs++; *c.syncs == c.failAt {
+		return syscall.EIO
+	}
+	return nil
+}
+
+// Of many files the first are on their way to the disk before the last is
+// written; when that fails it is told at the latest at the end.
+func TestTogetherEarly(t *testing.T) {
+	dir := t.TempDir()
+	for failAt := range 5 {
+		syncs := 0
+		all := Together{FS: countedFS{syncs: &syncs, failAt: failAt}, Dir: dir}
+		var errs []error
+		for range 2*enough + inFlight {
+			f, err := OS{}.OpenFile(filepath.Join(dir, "file"), os.O_RDWR|os.O_CREATE, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			errs = append(errs, all.Add(f))
+		}
+		err := errors.Join(append(errs, all.Sync(), all.Close())...)
+		if want := failAt > 0 && failAt < 4; errors.Is(err, syscall.EIO) != want || syncs < 3 && !want {
+			t.Errorf("failing at Sync %d: got %v, %d calls", failAt, err, syncs)
 		}
 	}
 }
