@@ -21,20 +21,26 @@ func (w *walker) begins(off int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if ok && len(l.date) != dateLen { // perhaps only the end of one, or more than one
-		from := max(off-dateLen, 0)
-		b, err := w.read(from, int64(l.length)+off-from)
-		if err != nil {
-			return false, err
-		}
-		start := lineEndingAt(b, len(b))
-		return start < 0 || from+int64(start) == off, nil
-	}
 	if ok {
-		return true, nil
+		return w.isWhole(l, off)
 	}
 	b, err := w.read(off, magicEnd)
 	return isBlockHead(b), err
+}
+
+// isWhole reports whether the line l at off is not only the end of one, or one
+// with octets before it: readers take both.
+func (w *walker) isWhole(l line, off int64) (bool, error) {
+	if len(l.date) == dateLen {
+		return true, nil
+	}
+	from := max(off-dateLen, 0)
+	b, err := w.read(from, int64(l.length)+off-from)
+	if err != nil {
+		return false, err
+	}
+	start := lineEndingAt(b, len(b))
+	return start < 0 || from+int64(start) == off, nil
 }
 
 // lineAt reads the line at off; ok is false where there is none.

@@ -352,13 +352,14 @@ func (p *planner) exact(c *piece, m *planned, f *fix, seq uint32) (done bool, er
 	if c.claim > c.end {
 		return p.restoreLines(c, m, f, seq)
 	}
-	cut, ok, err := mend.Doubled(p.from, c.text, c.end, c.end-c.claim)
+	cut, ok, err := mend.Twice(p.from, c.off, c.text, c.claim, c.end)
 	if !ok || err != nil {
 		return false, err
 	}
 	f.cut, f.without = cut, c.end-c.claim
 	m.bits |= planCut
 	p.lost = append(p.lost, mend.Lost{Off: cut, End: cut + f.without, Why: "they are there twice"})
+	p.acc.SetAside += f.without
 	p.step("set-aside", cut, f.without, seq, "leave %s of its text out that are there twice, which makes its size right", octetsOf(f.without))
 	m.digest, err = digestOf(section(p.from, c.text, cut), section(p.from, cut+f.without, c.end))
 	return true, err

@@ -86,6 +86,15 @@ func (w *walker) step() (p piece, ok bool, err error) {
 	p.off = s.pos
 	b = bytes.Clone(b)
 	l, fault := parseUsable(b)
+	if fault == lineGood {
+		whole, err := w.isWhole(l, s.pos)
+		if err != nil {
+			return p, false, err
+		}
+		if !whole {
+			fault = noHeader
+		}
+	}
 	switch {
 	case isBlockHead(b):
 		p.kind = isBlock
@@ -137,16 +146,36 @@ func (w *walker) record(p *piece, l line, b []byte) error {
 	if err != nil {
 		return err
 	}
-	if !ok && l.uid != 0 {
-		again, err := w.again(own, text, text+l.size)
-		if again >= 0 || err != nil {
-			p.kind, p.end = isCopies, again
-			return err
-		}
+	again := int64(-1)
+	switch {
+	case l.uid == 0: // it may be there twice by right
+	case ok:
+		again, err = w.rewritten(own, p.off, text+l.size)
+	default:
+		again, err = w.again(own, text, text+l.size)
+	}
+	if again >= 0 || err != nil {
+		p.kind, p.end = isCopies, again
+		return err
 	}
 	l.date = own[:len(l.date)]
 	w.remember(l, own)
 	return w.message(p, l)
+}
+
+// rewritten returns claim where the line own, which is at off, is once more, and
+// octets from before off on up to within its text are: its text begins there twice,
+// and is whole only the second time. Else -1.
+func (w *walker) rewritten(own []byte, off, claim int64) (int64, error) {
+	b, err := w.read(claim, int64(len(own)))
+	if err != nil || !bytes.Equal(b, own) {
+		return -1, err
+	}
+	var same mend.Shared
+	if err := same.Grow(w.s.r, w.start, w.s.size, off, claim); err != nil || !same.Adjoins() || same.End >= claim {
+		return -1, err
+	}
+	return claim, nil
 }
 
 // again returns where the line of a record is once more before the next one,

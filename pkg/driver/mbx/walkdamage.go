@@ -127,7 +127,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 		elsewhere = true
 	}
 	switch {
-	case mend.StartsMail(b) && (closed || startsMessage(b)) && mend.IsText(firstLine(b)):
+	case startsWithout(upToLine(b), closed):
 		return 0, nil
 	case elsewhere:
 		return -1, nil
@@ -140,14 +140,31 @@ func (w *walker) lineArea(off int64) (int, error) {
 	return -1, nil
 }
 
-// firstLine is the first line of b.
-func firstLine(b []byte) []byte { return b[:bytes.IndexByte(b, '\n')+1] }
+// startsWithout reports whether b begins with the header of mail that has lost its
+// line; closed says that something ends before it.
+func startsWithout(b []byte, closed bool) bool {
+	return mend.StartsMail(b) && (closed || startsMessage(b)) && mend.IsText(b[:bytes.IndexByte(b, '\n')+1])
+}
+
+// upToLine returns b up to the first internal line in it, which may have the look of
+// the second line of a header field.
+func upToLine(b []byte) []byte {
+	for end := 1; end < len(b); end++ {
+		if b[end-1] != '\n' {
+			continue
+		}
+		if start := lineEndingAt(b, end); start >= 0 {
+			return b[:start]
+		}
+	}
+	return b
+}
 
 // remnant returns the length of what b begins with if that is the end of a line,
 // with all of its UID, unless any will do, and mail behind it; 0 for none.
 func remnant(b []byte, any bool) int {
 	eol := bytes.Index(b[:min(len(b), maxLine)], []byte("\r\n"))
-	if eol < 0 || eol < 8 && (!any || eol == 0 || !allHex(b[:eol])) || !mend.StartsMail(b[eol+2:]) {
+	if eol < 0 || eol < 8 && (!any || !allHex(b[:eol])) || !mend.StartsMail(b[eol+2:]) {
 		return 0
 	}
 	if flocked.DateFits(b[:eol]) >= 20 && b[2] == '-' && b[6] == '-' {
@@ -377,12 +394,16 @@ func (w *walker) lineRest(off int64) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if mend.BeginsText(b) {
-		return 0, nil
+	if len(b) > 0 && b[0] == '\n' && mend.StartsMail(b[1:]) {
+		return 1, nil
 	}
 	eol := bytes.Index(b[:min(len(b), maxLine)], []byte("\r\n"))
-	if eol >= 8 && mend.BeginsText(b[eol+2:]) && allHex(b[eol-8:eol]) || eol >= 0 && eol < 8 && allHex(b[:eol]) && mend.StartsMail(b[eol+2:]) {
+	switch {
+	case eol >= 0 && eol < 8 && allHex(b[:eol]) && mend.StartsMail(b[eol+2:]),
+		eol >= 8 && allHex(b[eol-8:eol]) && mend.BeginsText(b[eol+2:]) && !mend.BeginsText(b):
 		return eol + 2, nil
+	case mend.BeginsText(b):
+		return 0, nil
 	}
 	return -1, nil
 }

@@ -21,38 +21,42 @@ func (w *walker) message(p *piece, l line) error {
 		}
 	}
 	var err error
-	p.end, err = w.extent(p.off, p.text, p.claim)
+	p.end, err = w.extent(p)
 	return err
 }
 
-// extent returns where a text ends that should end at claim. own is where its
-// line is.
-func (w *walker) extent(own, text, claim int64) (int64, error) {
-	size := w.s.size
+// extent returns where the text of p ends, which should end at claim.
+func (w *walker) extent(p *piece) (int64, error) {
+	text, claim := p.text, p.claim
 	if ok, err := w.begins(claim); ok || err != nil {
 		return claim, err
+	}
+	line, header, err := w.wasLine(claim)
+	if line || err != nil {
+		return claim, err
+	}
+	inner, sure, err := w.inner(text, claim)
+	if err != nil {
+		return 0, err
+	}
+	if sure {
+		return w.torn(text, inner)
 	}
 	if ok, err := w.onlyBlank(claim); ok || err != nil {
 		return claim, err
 	}
-	next, err := w.twice(text, claim)
+	next, err := w.twice(p)
 	if next >= 0 || err != nil {
 		return next, err
 	}
-	sure, header, err := w.wasLine(claim)
-	if sure || err != nil {
-		return claim, err
+	if inner >= 0 {
+		return w.torn(text, inner)
 	}
-	if next, err = w.inner(text, claim); err != nil {
+	end := min(claim, w.s.size)
+	if next, err = w.tail(text, end); next < end || err != nil {
 		return next, err
 	}
-	if next >= 0 {
-		return w.torn(text, next)
-	}
-	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
-		return next, err
-	}
-	if claim > size {
+	if claim > w.s.size {
 		return w.toNext(text) // torn, for the most part
 	}
 	if next, err = w.beyond(claim); err != nil {
@@ -62,12 +66,24 @@ func (w *walker) extent(own, text, claim int64) (int64, error) {
 		return 0, err
 	}
 	if header {
-		ended, err := flocked.HeaderEnds(w.s.r, text, claim)
-		if ended && !flocked.OneDigit(claim-text, next-text) || err != nil {
-			return claim, err
-		}
+		return w.header(text, claim, next)
 	}
 	return w.judge(text, claim, next)
+}
+
+// header decides whether a text ends at claim, where the header of mail begins,
+// which may have lost its line, or only at next. It is part of the text where the
+// text is still in its own header there, and where no UID is free for it.
+func (w *walker) header(text, claim, next int64) (int64, error) {
+	ended, err := flocked.HeaderEnds(w.s.r, text, claim)
+	if err != nil {
+		return 0, err
+	}
+	l, ok, err := w.lineAt(next)
+	if !ended || ok && l.uid == w.last+1 && w.last > 0 {
+		return next, err
+	}
+	return claim, err
 }
 
 // torn is tail for a text that may end at next: a line of which only the end is left
@@ -95,17 +111,17 @@ func (w *walker) onlyBlank(claim int64) (bool, error) {
 	return w.begins(claim + int64(blank))
 }
 
-// twice returns where the next record begins if all that keeps a text from
-// having its size is that some of its octets are there twice, else -1.
-func (w *walker) twice(text, claim int64) (int64, error) {
-	if claim > w.s.size {
+// twice returns where the next record begins if all that keeps the text of p from
+// having its size is that some octets of it and its line are there twice, else -1.
+func (w *walker) twice(p *piece) (int64, error) {
+	if p.claim > w.s.size {
 		return -1, nil
 	}
-	next, err := w.toNext(claim)
-	if err != nil || next-claim > claim-text {
+	next, err := w.toNext(p.claim)
+	if err != nil {
 		return -1, err
 	}
-	_, ok, err := mend.Doubled(w.s.r, text, next, next-claim)
+	_, ok, err := mend.Twice(w.s.r, p.off, p.text, p.claim, next)
 	if !ok {
 		next = -1
 	}
@@ -117,32 +133,33 @@ func (w *walker) twice(text, claim int64) (int64, error) {
 const near = 64
 
 // inner looks for the record behind a text that ends before claim, -1 for none:
-// the first whose chain leads there or beyond, else the last that is near to
-// claim, else the first that fits. Mail that was forwarded as a file is text.
-func (w *walker) inner(text, claim int64) (int64, error) {
+// the first whose chain leads beyond claim, or there, or which is sure for itself,
+// else the last that is near to claim, else the first that fits. Mail that was
+// forwarded as a file is text.
+func (w *walker) inner(text, claim int64) (at int64, sure bool, err error) {
 	best, fit := int64(-1), int64(-1)
 	for from := text; from < min(claim, w.s.size); {
 		next, err := w.candidate(from)
 		if err != nil || next < 0 || next >= claim {
-			return best, err
+			return best, false, err
 		}
 		end, _, err := w.chain(next, claim)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		if end >= claim || end == w.s.size {
 			if best < 0 || fit < 0 {
 				fit = next
 			}
-			return fit, nil
+			return fit, end > claim, nil
 		}
 		if ok, err := w.sure(next); ok || err != nil {
-			return next, err
+			return next, ok, err
 		}
 		fits := claim-next <= near
 		if best < 0 && !fits {
 			if fits, err = w.fits(next, end); err != nil {
-				return -1, err
+				return -1, false, err
 			}
 			if fits {
 				fit = next
@@ -153,7 +170,7 @@ func (w *walker) inner(text, claim int64) (int64, error) {
 		}
 		from = max(end, next+1)
 	}
-	return best, nil
+	return best, false, nil
 }
 
 // fits reports whether a chain of records that ends at end, where nothing
@@ -251,7 +268,7 @@ func (w *walker) judge(text, claim, next int64) (int64, error) {
 	switch {
 	case next < w.s.size && mend.IsText(gap) && flocked.OneDigit(claim-text, next-text):
 		return next, nil
-	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !mend.IsText(gap):
+	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !mend.IsText(gap), !mend.IsText(gap[:min(len(gap), 256)]):
 		return claim, nil
 	}
 	return next, nil

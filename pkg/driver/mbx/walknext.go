@@ -71,6 +71,9 @@ func (w *walker) toNext(from int64) (int64, error) {
 		if err != nil || next < 0 {
 			return first, err
 		}
+		if next-from <= near {
+			return next, nil
+		}
 		end, n, err := w.lead(next)
 		if err != nil || n >= manyLinks || end == w.s.size || end > w.s.size && n > 1 {
 			return next, err

@@ -28,7 +28,7 @@ func (r *repair) letters(p *piece) (done bool, err error) {
 		r.image.Put(r.d.format.appendLine(nil, l.Date, false, l.Size, 0, sysbits.Bits[uint8](l.System)))
 		r.image.Scratch(r.scratch)
 		r.image.KeepScratch(l.At, l.Size)
-		if err := r.expect(r.scratch, l.At, l.At+l.Size); err != nil {
+		if err := r.expect(section(r.scratch, l.At, l.At+l.Size)); err != nil {
 			return false, err
 		}
 	}

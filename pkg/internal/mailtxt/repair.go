@@ -165,7 +165,7 @@ func (r *repair) step(action string, off, n int64, format string, args ...any) {
 // take plans what becomes of a piece.
 func (r *repair) take(p *piece) error {
 	if p.bad && p.text < p.end {
-		sum, err := digest(r.f, p.text, p.end)
+		sum, err := digest(section(r.f, p.text, p.end))
 		if err != nil {
 			return err
 		}
@@ -183,9 +183,9 @@ func (r *repair) take(p *piece) error {
 	if !p.bad && p.claim == p.end {
 		r.prev = p.line.date
 		r.keep(p.off, p.end-p.off)
-		return r.expect(r.f, p.text, p.end)
+		return r.expect(section(r.f, p.text, p.end))
 	}
-	if done, err := r.restoreLines(p); done || err != nil {
+	if done, err := r.exact(p); done || err != nil {
 		return err
 	}
 	b, err := r.line(p, p.end-p.text)
@@ -194,21 +194,55 @@ func (r *repair) take(p *piece) error {
 	}
 	r.image.Put(b)
 	r.keep(p.text, p.end-p.text)
-	return r.expect(r.f, p.text, p.end)
+	return r.expect(section(r.f, p.text, p.end))
 }
 
 // expect remembers the text that a message of the result is to have.
-func (r *repair) expect(from io.ReaderAt, off, end int64) error {
-	sum, err := digest(from, off, end)
+func (r *repair) expect(parts ...*io.SectionReader) error {
+	sum, err := digest(parts...)
 	r.sums = append(r.sums, sum)
 	return err
+}
+
+// exact finds the one text that has the size that the line says: line ends that
+// were shortened, or octets that are there twice.
+func (r *repair) exact(p *piece) (done bool, err error) {
+	switch {
+	case p.claim > p.end:
+		return r.restoreLines(p)
+	case p.claim > 0 && p.claim < p.end:
+		return r.leaveOut(p)
+	}
+	return false, nil
+}
+
+// leaveOut leaves octets of a text out that are there twice, if that gives its size.
+func (r *repair) leaveOut(p *piece) (done bool, err error) {
+	cut, ok, err := mend.Twice(r.f, p.off, p.text, p.claim, p.end)
+	if !ok || err != nil {
+		return false, err
+	}
+	n := p.end - p.claim
+	r.lost = append(r.lost, mend.Lost{Off: cut, End: cut + n, Why: "they are there twice"})
+	r.acc.SetAside += n
+	r.step("set-aside", cut, n, "leave %s of its text out that are there twice, which makes its size right", octetsOf(n))
+	whole := *p
+	whole.claim = p.end // nothing is wrong with it
+	b, err := r.line(&whole, p.claim-p.text)
+	if err != nil {
+		return false, err
+	}
+	r.image.Put(b)
+	r.keep(p.text, cut-p.text)
+	r.keep(cut+n, p.end-cut-n)
+	return true, r.expect(section(r.f, p.text, cut), section(r.f, cut+n, p.end))
 }
 
 // restoreLines writes CR LF for each LF of a text, if that gives the size that
 // its line tells.
 func (r *repair) restoreLines(p *piece) (done bool, err error) {
 	missing := p.claim - p.end
-	if missing <= 0 || r.converted || r.d.format.EOL != "\r\n" {
+	if r.converted || r.d.format.EOL != "\r\n" {
 		return false, nil
 	}
 	n, err := mend.BareLFs(r.f, p.text, p.end, missing)
@@ -233,7 +267,7 @@ func (r *repair) restoreLines(p *piece) (done bool, err error) {
 	r.image.Put(b)
 	r.image.Scratch(s)
 	r.image.KeepScratch(off, s.Size()-off)
-	return true, r.expect(s, off, s.Size())
+	return true, r.expect(section(s, off, s.Size()))
 }
 
 // setAside leaves octets out.
@@ -334,7 +368,7 @@ func (r *repair) verify(ctx context.Context, to io.ReaderAt, size int64) error {
 		if !ok {
 			break
 		}
-		sum, err := digest(to, rec.text(), rec.end())
+		sum, err := digest(section(to, rec.text(), rec.end()))
 		if err != nil {
 			return err
 		}
@@ -362,10 +396,19 @@ func (r *repair) verify(ctx context.Context, to io.ReaderAt, size int64) error {
 	return errors.Join(err, damage)
 }
 
-// digest is that of the octets [off, end) of r.
-func digest(r io.ReaderAt, off, end int64) (uint64, error) {
+// section is the octets [off, end) of r.
+func section(r io.ReaderAt, off, end int64) *io.SectionReader {
+	return io.NewSectionReader(r, off, end-off)
+}
+
+// digest is that of the octets of parts of files.
+func digest(parts ...*io.SectionReader) (uint64, error) {
 	var h maphash.Hash
 	h.SetSeed(seed)
-	_, err := fsx.Copy(&h, io.NewSectionReader(r, off, end-off), nil)
-	return h.Sum64(), err
+	for _, p := range parts {
+		if _, err := fsx.Copy(&h, p, nil); err != nil {
+			return 0, err
+		}
+	}
+	return h.Sum64(), nil
 }

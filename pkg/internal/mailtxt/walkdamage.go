@@ -136,7 +136,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 			return n, nil
 		}
 	}
-	if mend.StartsMail(b[at:]) && (closed || startsFields(b[at:], 3)) && mend.IsText(b[at:at+bytes.IndexByte(b[at:], '\n')+1]) {
+	if startsWithout(w.s.format.upToLine(b[at:]), closed) {
 		return 0, nil
 	}
 	for n := at + tailLen; n <= min(at+maxLine, len(b)); n++ {
@@ -159,6 +159,26 @@ func (w *walker) lineArea(off int64) (int, error) {
 	return -1, nil
 }
 
+// startsWithout reports whether b begins with the header of mail that has lost its
+// line; closed says that something ends before it.
+func startsWithout(b []byte, closed bool) bool {
+	return mend.StartsMail(b) && (closed || startsFields(b, 3)) && mend.IsText(b[:bytes.IndexByte(b, '\n')+1])
+}
+
+// upToLine returns b up to the first internal line in it, which may have the look of
+// the second line of a header field.
+func (f *Format) upToLine(b []byte) []byte {
+	for end := 1; end < len(b); end++ {
+		if b[end-1] != '\n' {
+			continue
+		}
+		if start := f.lineEndingAt(b, end); start >= 0 {
+			return b[:start]
+		}
+	}
+	return b
+}
+
 // remnant returns the length of what b[at:] begins with if that is what is left of
 // a line, its end or its date, and mail is behind it; at the beginning of a file
 // any end will do. 0 for none.
@@ -177,7 +197,7 @@ func (w *walker) remnant(b []byte, at int, any bool) int {
 	line := b[at : at+n]
 	switch {
 	case flocked.DateFits(line) >= 20 && line[2] == '-' && line[6] == '-':
-	case any && n > 0 && allDigits(line):
+	case any && allDigits(line):
 	case isFlags(line) && len(bytes.Trim(line, "0123456789;,:-+ JanFebMrApyulgSOctNvDec")) == 0:
 	default:
 		return 0

@@ -8,44 +8,49 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
-// extent returns where a text ends that should end at claim, of a message that
-// came at date.
-func (w *walker) extent(text, claim int64, date mailbox.Date) (int64, error) {
-	size := w.s.size
+// extent returns where the text of p ends, which should end at claim.
+func (w *walker) extent(p *piece) (int64, error) {
+	text, claim, size := p.text, p.claim, w.s.size
 	if next, err := w.moreCRs(text, claim); next >= 0 || err != nil {
 		return next, err
-	}
-	if ok, err := w.onlyBlank(claim); ok || err != nil {
-		return claim, err
 	}
 	line, err := w.lineArea(claim)
 	if line > 0 || err != nil {
 		return claim, err
 	}
-	next, err := w.inner(text, min(claim, size), date)
+	inner, sure, err := w.inner(text, min(claim, size), p.line.date)
 	if err != nil {
+		return 0, err
+	}
+	if sure {
+		return w.torn(text, inner)
+	}
+	if ok, err := w.onlyBlank(claim); ok || err != nil {
+		return claim, err
+	}
+	next, err := w.twice(p)
+	if next >= 0 || err != nil {
 		return next, err
 	}
-	if next >= 0 {
-		return w.torn(text, next)
+	if inner >= 0 {
+		return w.torn(text, inner)
 	}
-	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
+	next, err = w.tail(text, min(claim, size))
+	if next < min(claim, size) || err != nil {
 		return next, err
-	}
-	if line == 0 {
-		ended, err := flocked.HeaderEnds(w.s.r, text, claim)
-		if err != nil {
-			return claim, err
-		}
-		if next, err = w.next(claim); ended && !flocked.OneDigit(claim-text, next-text) || err != nil {
-			return claim, err
-		}
 	}
 	if claim > size {
 		return w.next(text)
 	}
 	if next, err = w.next(claim); err != nil {
 		return 0, err
+	}
+	if line == 0 { // a message that has lost its line, or the text is still in its own header
+		ended, err := flocked.HeaderEnds(w.s.r, text, claim)
+		if ended {
+			next = claim
+		}
+		return next, err
 	}
 	return w.judge(text, claim, next)
 }
@@ -84,7 +89,27 @@ func (w *walker) moreCRs(text, claim int64) (int64, error) {
 	if err != nil || n != next-claim {
 		return -1, err
 	}
-	return next, nil
+	if n, err = mend.BareLFs(w.s.r, text, next, 0); n > 0 {
+		next = -1 // an editor changes all lines, or none
+	}
+	return next, err
+}
+
+// twice returns where the next record begins if all that keeps the text of p from
+// having its size is that some octets of it and its line are there twice, else -1.
+func (w *walker) twice(p *piece) (int64, error) {
+	if p.claim > w.s.size {
+		return -1, nil
+	}
+	next, err := w.next(p.claim)
+	if err != nil {
+		return -1, err
+	}
+	_, ok, err := mend.Twice(w.s.r, p.off, p.text, p.claim, next)
+	if !ok {
+		next = -1
+	}
+	return next, err
 }
 
 // onlyBlank reports whether there are only line ends between claim and the next
@@ -115,7 +140,7 @@ func (w *walker) judge(text, claim, next int64) (int64, error) {
 	switch {
 	case next < w.s.size && mend.IsText(gap) && flocked.OneDigit(claim-text, next-text):
 		return next, nil
-	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !mend.IsText(gap):
+	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !mend.IsText(gap), !mend.IsText(gap[:min(len(gap), 256)]):
 		return claim, nil
 	}
 	return next, nil
@@ -126,20 +151,21 @@ func (w *walker) judge(text, claim, next int64) (int64, error) {
 const near = 1 << 10
 
 // inner looks for the record behind a text that ends before claim, -1 for none:
-// the first whose chain leads there or beyond, or that came later, else the last
-// that is near to claim. Mail that was forwarded as a file is text.
-func (w *walker) inner(text, claim int64, date mailbox.Date) (int64, error) {
+// the first whose chain leads there or beyond, or which is sure for itself, else the
+// first that came later, else the last that is near to claim. Mail that was forwarded
+// as a file is text.
+func (w *walker) inner(text, claim int64, date mailbox.Date) (at int64, sure bool, err error) {
 	last := int64(-1)
 	for from := text; from < claim; {
 		next, err := w.find(from, claim)
 		if err != nil || next < 0 {
-			return last, err
+			return last, false, err
 		}
 		off := next
 		for off < claim && off < w.s.size {
 			l, ok, err := w.lineAt(off)
 			if err != nil {
-				return -1, err
+				return -1, false, err
 			}
 			if !ok {
 				break
@@ -148,11 +174,11 @@ func (w *walker) inner(text, claim int64, date mailbox.Date) (int64, error) {
 		}
 		if off >= claim {
 			if ok, err := w.begins(off); ok || err != nil {
-				return next, err
+				return next, off > claim, err
 			}
 		}
 		if ok, err := w.sure(next); ok || err != nil {
-			return next, err
+			return next, ok, err
 		}
 		l, good, err := w.lineAt(next)
 		leads := !good
@@ -161,16 +187,16 @@ func (w *walker) inner(text, claim int64, date mailbox.Date) (int64, error) {
 		}
 		switch {
 		case err != nil:
-			return -1, err
+			return -1, false, err
 		case claim-next <= near && (leads || !l.date.Time().Before(date.Time())):
 			last = next
 		case claim-next <= near:
 		case !l.date.Time().Before(date.Time()):
-			return next, nil
+			return next, false, nil
 		}
 		from = max(off, next+1)
 	}
-	return last, nil
+	return last, false, nil
 }
 
 // sure reports whether the line at off is that of a record, whatever is before it:
