@@ -12,9 +12,12 @@ func (r *repair) letters(p *piece) (done bool, err error) {
 	if r.converted {
 		return false, nil
 	}
-	all, err := mend.Letters(r.f, p.off, p.end, r.d.format.EOL == "\n", r.d.env, r.makeScratch)
+	all, besides, err := mend.Letters(r.f, p.off, p.end, r.d.format.EOL == "\n", r.d.env, r.makeScratch)
 	if err != nil {
 		return false, err
+	}
+	for _, l := range besides {
+		r.leave(l)
 	}
 	for _, l := range all {
 		if l.Undated {

@@ -281,10 +281,16 @@ func (r *repair) setAside(p *piece) error {
 	if p.copied {
 		why = "they are there twice"
 	}
-	r.lost = append(r.lost, mend.Lost{Off: p.off, End: p.end, Why: why, Salvage: !p.copied && len(rest) > 8 && mend.IsText(rest)})
-	r.acc.SetAside += p.end - p.off
-	r.steps = append(r.steps, mailbox.Step{Action: "set-aside", Off: p.off, Octets: p.end - p.off, Text: "set " + octetsOf(p.end-p.off) + " aside: " + why})
+	r.leave(mend.Lost{Off: p.off, End: p.end, Why: why, Salvage: !p.copied && len(rest) > 8 && mend.IsText(rest)})
 	return nil
+}
+
+// leave leaves octets out of the result that are about no message of it.
+func (r *repair) leave(l mend.Lost) {
+	n := l.End - l.Off
+	r.lost = append(r.lost, l)
+	r.acc.SetAside += n
+	r.steps = append(r.steps, mailbox.Step{Action: "set-aside", Off: l.Off, Octets: n, Text: "set " + octetsOf(n) + " aside: " + l.Why})
 }
 
 // line makes the internal line of a message anew, for a text of size octets.
