@@ -55,7 +55,7 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 		return -1, true
 	case bytes.HasPrefix(head, []byte(magic)):
 		i.badDigits(head)
-	case found && shift < -maxShift && nuls(head) == 0 && !bytes.HasPrefix(head, []byte(magic[:1])):
+	case found && (shift < -maxShift && nuls(head) == 0 && !bytes.HasPrefix(head, []byte(magic[:1])) || bytes.IndexByte(head[:min(blockSize, len(head))], 0) < 0): // what fills a block is not there either
 		i.Damage("mbx.block-lost", 0, 0, "beginning of the file is lost, with the keywords, UIDVALIDITY and UIDLAST, but messages follow")
 		return 0, true
 	case found:

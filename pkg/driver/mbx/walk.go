@@ -281,7 +281,7 @@ func isBlockHead(b []byte) bool {
 const minLine = dateLen + 2 + tailLen + 2
 
 // layout is what internal lines are like.
-var layout = mend.Layout{EOL: "\r\n", Least: minLine, Most: maxLine, Octets: "0123456789abcdef;,:-+ \r\n"}
+var layout = mend.Layout{EOL: "\r\n", Least: minLine, Most: maxLine, Octets: "0123456789abcdef;,:-+ \r\n", Begin: lineEndingAt}
 
 // headLook is how much of a header is looked at.
 const headLook = 2 << 10

@@ -3,9 +3,11 @@ package mbx
 import (
 	"bytes"
 	"slices"
+	"time"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/mend"
+	"mailutil/pkg/mailbox"
 )
 
 // damaged makes something of octets that are no readable line.
@@ -127,7 +129,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 		elsewhere = true
 	}
 	switch {
-	case startsWithout(upToLine(b), closed):
+	case startsWithout(layout.UpToLine(b), closed):
 		return 0, nil
 	case elsewhere:
 		return -1, nil
@@ -144,20 +146,6 @@ func (w *walker) lineArea(off int64) (int, error) {
 // line; closed says that something ends before it.
 func startsWithout(b []byte, closed bool) bool {
 	return mend.StartsMail(b) && (closed || startsMessage(b)) && mend.IsText(b[:bytes.IndexByte(b, '\n')+1])
-}
-
-// upToLine returns b up to the first internal line in it, which may have the look of
-// the second line of a header field.
-func upToLine(b []byte) []byte {
-	for end := 1; end < len(b); end++ {
-		if b[end-1] != '\n' {
-			continue
-		}
-		if start := lineEndingAt(b, end); start >= 0 {
-			return b[:start]
-		}
-	}
-	return b
 }
 
 // remnant returns the length of what b begins with if that is the end of a line,
@@ -256,6 +244,9 @@ func (w *walker) damagedLine(p *piece) error {
 		return err
 	}
 	p.line.date = b[:dateLen]
+	if d, err := mailbox.ParseDate(string(p.line.date), time.UTC); err == nil {
+		w.came = d.Time()
+	}
 	best := -1
 	for _, n := range ends {
 		p.text, p.said = p.off+int64(n), 0

@@ -1,7 +1,6 @@
 package mbx
 
 import (
-	"bytes"
 	"time"
 
 	"mailutil/pkg/internal/flocked"
@@ -27,7 +26,7 @@ func (w *walker) message(p *piece, l line) error {
 
 // extent returns where the text of p ends, which should end at claim.
 func (w *walker) extent(p *piece) (int64, error) {
-	text, claim := p.text, p.claim
+	text, claim, e := p.text, p.claim, w.extents()
 	if ok, err := w.begins(claim); ok || err != nil {
 		return claim, err
 	}
@@ -40,9 +39,9 @@ func (w *walker) extent(p *piece) (int64, error) {
 		return 0, err
 	}
 	if sure {
-		return w.torn(text, inner)
+		return e.Torn(text, inner)
 	}
-	if ok, err := w.onlyBlank(claim); ok || err != nil {
+	if ok, err := e.OnlyBlank(claim); ok || err != nil {
 		return claim, err
 	}
 	next, err := w.twice(p)
@@ -50,7 +49,7 @@ func (w *walker) extent(p *piece) (int64, error) {
 		return next, err
 	}
 	if inner >= 0 {
-		return w.torn(text, inner)
+		return e.Torn(text, inner)
 	}
 	end := min(claim, w.s.size)
 	if next, err = w.tail(text, end); next < end || err != nil {
@@ -65,10 +64,17 @@ func (w *walker) extent(p *piece) (int64, error) {
 	if next, err = w.tail(claim, next); err != nil {
 		return 0, err
 	}
+	if copies, err := w.copies(claim, next); copies || err != nil {
+		return claim, err
+	}
 	if header {
 		return w.header(text, claim, next)
 	}
-	return w.judge(text, claim, next)
+	b, err := w.read(claim, maxLine)
+	if err != nil || nuls(b) >= 16 {
+		return claim, err
+	}
+	return e.Judge(text, claim, next)
 }
 
 // header decides whether a text ends at claim, where the header of mail begins,
@@ -84,31 +90,6 @@ func (w *walker) header(text, claim, next int64) (int64, error) {
 		return next, err
 	}
 	return claim, err
-}
-
-// torn is tail for a text that may end at next: a line of which only the end is left
-// is none of the text, one of which a little is damaged can be.
-func (w *walker) torn(text, next int64) (int64, error) {
-	at, err := w.tail(text, next)
-	if err != nil || at == next {
-		return next, err
-	}
-	b, err := w.read(at, maxLine)
-	if flocked.WasLine(b) {
-		at = next
-	}
-	return at, err
-}
-
-// onlyBlank reports whether there are only line ends between claim and the next
-// record, or the end of the file.
-func (w *walker) onlyBlank(claim int64) (bool, error) {
-	b, err := w.read(claim-1, 1+maxLine)
-	blank := flocked.StrayLineEnds(b)
-	if err != nil || blank == 0 {
-		return false, err
-	}
-	return w.begins(claim + int64(blank))
 }
 
 // twice returns where the next record begins if all that keeps the text of p from
@@ -156,14 +137,16 @@ func (w *walker) inner(text, claim int64) (at int64, sure bool, err error) {
 		if ok, err := w.sure(next); ok || err != nil {
 			return next, ok, err
 		}
-		fits := claim-next <= near
-		if best < 0 && !fits {
-			if fits, err = w.fits(next, end); err != nil {
-				return -1, false, err
-			}
-			if fits {
+		fits := false
+		if claim-next <= near {
+			fits, err = w.precedes(next, end)
+		} else if best < 0 {
+			if fits, err = w.fits(next, end); fits {
 				fit = next
 			}
+		}
+		if err != nil {
+			return -1, false, err
 		}
 		if fits {
 			best = next
@@ -174,8 +157,8 @@ func (w *walker) inner(text, claim int64) (at int64, sure bool, err error) {
 }
 
 // fits reports whether a chain of records that ends at end, where nothing
-// readable is, can be one of the file: a damaged line is there, or the next
-// record has a higher UID. Records in a text have UIDs of another mailbox.
+// readable is, can be one of the file: a damaged line is there, or UIDs ascend to
+// the next records. Records in a text have UIDs of another mailbox.
 func (w *walker) fits(first, end int64) (bool, error) {
 	_, readable, err := w.lineAt(end)
 	if err != nil {
@@ -186,30 +169,44 @@ func (w *walker) fits(first, end int64) (bool, error) {
 			return ok, err
 		}
 	}
-	last, n := uint32(0), 0
-	ordered := true
-	for off := first; off < end; n++ {
+	l, _, err := w.lineAt(first)
+	if err != nil {
+		return false, err
+	}
+	if d, err := mailbox.ParseDate(string(l.date), time.UTC); err == nil && d.Time().Before(w.came) {
+		return false, nil
+	}
+	return w.precedes(first, end)
+}
+
+// precedes reports whether the UIDs of the records [first, end) are below that of the
+// next one behind them that leads on for sure, as far as there is one near.
+func (w *walker) precedes(first, end int64) (bool, error) {
+	last := uint32(0)
+	for off := first; off < end; {
 		l, ok, err := w.lineAt(off)
 		if err != nil || !ok {
 			return false, err
 		}
-		d, err := mailbox.ParseDate(string(l.date), time.UTC)
-		ordered = ordered && l.uid > max(last, w.last) && err == nil && !d.Time().Before(w.came)
-		if n == 0 && err == nil && d.Time().Before(w.came) {
-			return false, nil
-		}
 		last = max(last, l.uid)
 		off += int64(l.length) + l.size
 	}
-	if ordered && n > 1 {
-		return true, nil
+	for from := max(end, first+1); last > 0 && from < min(end+lookAhead, w.s.size); {
+		next, err := w.candidate(from)
+		if err != nil || next < 0 {
+			return err == nil, err
+		}
+		l, _, err := w.lineAt(next)
+		if err != nil {
+			return false, err
+		}
+		to, n, err := w.lead(next)
+		if err != nil || n >= manyLinks || to == w.s.size {
+			return l.uid == 0 || l.uid > last, err
+		}
+		from = max(to, next+1)
 	}
-	next, err := w.candidate(max(end, first+1))
-	if err != nil || next < 0 {
-		return err == nil, err
-	}
-	l, _, err := w.lineAt(next)
-	return l.uid == 0 || last == 0 || l.uid > last, err
+	return true, nil
 }
 
 // chain follows records from off on, until one leads to claim or beyond, and
@@ -243,33 +240,7 @@ func (w *walker) wasLine(off int64) (sure, header bool, err error) {
 	return n > 0, n == 0, err
 }
 
-// judge decides whether a text ends at claim, where nothing readable begins, or
-// only at next, where something does, or the file ends.
-func (w *walker) judge(text, claim, next int64) (int64, error) {
-	b, err := w.read(claim, maxLine)
-	if err != nil || nuls(b) >= 16 {
-		return claim, err
-	}
-	copies, err := w.copies(claim, next)
-	if copies || err != nil {
-		return claim, err
-	}
-	if n := next - claim; n <= claim {
-		var same mend.Shared
-		if err := same.Grow(w.s.r, claim-n, next, claim-n, claim); err != nil || same.Adjoins() {
-			return claim, err // what stands there is the end of the text once more
-		}
-	}
-	b, err = w.read(claim-1, min(next-claim+1, int64(cap(w.buf))))
-	if err != nil {
-		return 0, err
-	}
-	before, gap := b[0], b[1:]
-	switch {
-	case next < w.s.size && mend.IsText(gap) && flocked.OneDigit(claim-text, next-text):
-		return next, nil
-	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !mend.IsText(gap), !mend.IsText(gap[:min(len(gap), 256)]):
-		return claim, nil
-	}
-	return next, nil
+// extents decides by what the walk knows.
+func (w *walker) extents() *mend.Extents {
+	return &mend.Extents{R: w.s.r, Size: w.s.size, Begins: w.begins, Tail: w.tail}
 }

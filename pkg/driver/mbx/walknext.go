@@ -71,9 +71,6 @@ func (w *walker) toNext(from int64) (int64, error) {
 		if err != nil || next < 0 {
 			return first, err
 		}
-		if next-from <= near {
-			return next, nil
-		}
 		end, n, err := w.lead(next)
 		if err != nil || n >= manyLinks || end == w.s.size || end > w.s.size && n > 1 {
 			return next, err
@@ -95,10 +92,24 @@ func (w *walker) toNext(from int64) (int64, error) {
 	return first, nil
 }
 
-// beyond is toNext where no text is known to reach.
+// beyond is toNext where no text is known to reach, or one that ends there: what is
+// near is the next record.
 func (w *walker) beyond(from int64) (int64, error) {
 	w.loose = true
 	defer func() { w.loose = false }()
+	next, err := w.candidate(from)
+	if err != nil {
+		return 0, err
+	}
+	if next >= 0 && next-from <= near {
+		end, _, err := w.lead(next)
+		if err != nil {
+			return 0, err
+		}
+		if ok, err := w.precedes(next, end); ok || err != nil {
+			return next, err
+		}
+	}
 	return w.toNext(from)
 }
 

@@ -14,6 +14,10 @@ import (
 // DateLen is the length of the date that begins an internal line.
 const DateLen = 26 // " 1-Jul-2001 02:03:04 -0700"
 
+// MaxLine is how many octets an internal line has at most, with its line end: no
+// reader takes more.
+const MaxLine = 64
+
 // AppendDate appends the date of an internal line. The day of a date that is
 // given is padded with a blank, that of "now" with a zero.
 func AppendDate(b []byte, d mailbox.Date, now bool) []byte {

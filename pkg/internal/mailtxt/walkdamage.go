@@ -2,9 +2,12 @@ package mailtxt
 
 import (
 	"bytes"
+	"slices"
+	"time"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/mend"
+	"mailutil/pkg/mailbox"
 )
 
 // damaged makes something of octets that are no readable line: a record of
@@ -39,8 +42,12 @@ func (w *walker) damaged(p *piece) error {
 	if done, err := w.copies(p, p.off+1); done || err != nil {
 		return err
 	}
+	if d, err := mailbox.ParseDate(string(b[:flocked.DateLen]), time.UTC); err == nil {
+		w.came = d.Time()
+	}
 	ends := w.ends(b, eol)
-	p.bad, p.text = true, p.off+int64(ends[0])
+	likely := max(0, slices.IndexFunc(ends, func(n int) bool { return mend.BeginsText(b[n:]) }))
+	p.bad, p.text = true, p.off+int64(ends[likely])
 	said := int64(0)
 	for _, n := range ends {
 		from := min(flocked.DateLen+1, n)
@@ -136,7 +143,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 			return n, nil
 		}
 	}
-	if startsWithout(w.s.format.upToLine(b[at:]), closed) {
+	if startsWithout(w.layout().UpToLine(b[at:]), closed) {
 		return 0, nil
 	}
 	for n := at + tailLen; n <= min(at+maxLine, len(b)); n++ {
@@ -163,20 +170,6 @@ func (w *walker) lineArea(off int64) (int, error) {
 // line; closed says that something ends before it.
 func startsWithout(b []byte, closed bool) bool {
 	return mend.StartsMail(b) && (closed || startsFields(b, 3)) && mend.IsText(b[:bytes.IndexByte(b, '\n')+1])
-}
-
-// upToLine returns b up to the first internal line in it, which may have the look of
-// the second line of a header field.
-func (f *Format) upToLine(b []byte) []byte {
-	for end := 1; end < len(b); end++ {
-		if b[end-1] != '\n' {
-			continue
-		}
-		if start := f.lineEndingAt(b, end); start >= 0 {
-			return b[:start]
-		}
-	}
-	return b
 }
 
 // remnant returns the length of what b[at:] begins with if that is what is left of
@@ -227,15 +220,21 @@ func startsFields(b []byte, n int) bool {
 }
 
 // ends are the places where the text behind a damaged line may begin, the most
-// likely first: behind flags, behind the first line end, or where a header begins.
+// likely first: behind flags, behind the first line end or another one, or where a
+// header begins.
 func (w *walker) ends(b []byte, eol int) (ends []int) {
+	others := []int{eol}
 	for n := flocked.DateLen + 2 + tailLen; n <= min(maxLine, len(b)); n++ {
 		end := n - len(w.s.format.EOL)
-		if n != eol && bytes.HasSuffix(b[:n], []byte(w.s.format.EOL)) && b[end-tailLen] == ';' && allDigits(b[end-flagsLen:end]) && mend.BeginsText(b[n:]) {
+		switch {
+		case n == eol || !bytes.HasSuffix(b[:n], []byte(w.s.format.EOL)):
+		case b[end-tailLen] == ';' && allDigits(b[end-flagsLen:end]) && mend.BeginsText(b[n:]):
 			ends = append(ends, n)
+		default:
+			others = append(others, n)
 		}
 	}
-	ends = append(ends, eol)
+	ends = append(ends, others...)
 	for n := flocked.DateLen + 2 + tailLen; n < min(maxLine, eol); n++ {
 		if mend.BeginsText(b[n:]) {
 			ends = append(ends, n)

@@ -1,8 +1,6 @@
 package mailtxt
 
 import (
-	"bytes"
-
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
@@ -10,7 +8,7 @@ import (
 
 // extent returns where the text of p ends, which should end at claim.
 func (w *walker) extent(p *piece) (int64, error) {
-	text, claim, size := p.text, p.claim, w.s.size
+	text, claim, size, e := p.text, p.claim, w.s.size, w.extents()
 	if next, err := w.moreCRs(text, claim); next >= 0 || err != nil {
 		return next, err
 	}
@@ -23,9 +21,9 @@ func (w *walker) extent(p *piece) (int64, error) {
 		return 0, err
 	}
 	if sure {
-		return w.torn(text, inner)
+		return e.Torn(text, inner)
 	}
-	if ok, err := w.onlyBlank(claim); ok || err != nil {
+	if ok, err := e.OnlyBlank(claim); ok || err != nil {
 		return claim, err
 	}
 	next, err := w.twice(p)
@@ -33,7 +31,7 @@ func (w *walker) extent(p *piece) (int64, error) {
 		return next, err
 	}
 	if inner >= 0 {
-		return w.torn(text, inner)
+		return e.Torn(text, inner)
 	}
 	next, err = w.tail(text, min(claim, size))
 	if next < min(claim, size) || err != nil {
@@ -52,21 +50,7 @@ func (w *walker) extent(p *piece) (int64, error) {
 		}
 		return next, err
 	}
-	return w.judge(text, claim, next)
-}
-
-// torn is tail for a text that may end at next: a line of which only the end is left
-// is none of the text, one of which a little is damaged can be.
-func (w *walker) torn(text, next int64) (int64, error) {
-	at, err := w.tail(text, next)
-	if err != nil || at == next {
-		return next, err
-	}
-	b, err := w.read(at, maxLine)
-	if flocked.WasLine(b) {
-		at = next
-	}
-	return at, err
+	return e.Judge(text, claim, next)
 }
 
 // moreCRs returns where the next record begins if all that keeps a text from
@@ -112,38 +96,9 @@ func (w *walker) twice(p *piece) (int64, error) {
 	return next, err
 }
 
-// onlyBlank reports whether there are only line ends between claim and the next
-// record, or the end of the file.
-func (w *walker) onlyBlank(claim int64) (bool, error) {
-	b, err := w.read(claim-1, 1+maxLine)
-	blank := flocked.StrayLineEnds(b)
-	if err != nil || blank == 0 {
-		return false, err
-	}
-	return w.begins(claim + int64(blank))
-}
-
-// judge decides whether a text ends at claim, where nothing readable begins, or
-// only at next, where something does, or the file ends.
-func (w *walker) judge(text, claim, next int64) (int64, error) {
-	var same mend.Shared
-	if n := next - claim; n <= claim {
-		if err := same.Grow(w.s.r, claim-n, next, claim-n, claim); err != nil || same.Adjoins() {
-			return claim, err // what stands there is the end of the text once more
-		}
-	}
-	b, err := w.read(claim-1, min(next-claim, 4096)+1)
-	if err != nil {
-		return 0, err
-	}
-	before, gap := b[0], b[1:]
-	switch {
-	case next < w.s.size && mend.IsText(gap) && flocked.OneDigit(claim-text, next-text):
-		return next, nil
-	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !mend.IsText(gap), !mend.IsText(gap[:min(len(gap), 256)]):
-		return claim, nil
-	}
-	return next, nil
+// extents decides by what the walk knows.
+func (w *walker) extents() *mend.Extents {
+	return &mend.Extents{R: w.s.r, Size: w.s.size, Begins: w.begins, Tail: w.tail}
 }
 
 // near is how far a size may be wrong for the next record to be believed without

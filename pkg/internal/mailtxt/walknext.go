@@ -49,7 +49,7 @@ func (w *walker) tail(from, to int64) (int64, error) {
 
 // layout is what internal lines are like.
 func (w *walker) layout() mend.Layout {
-	return mend.Layout{EOL: w.s.format.EOL, Least: minLine, Most: maxLine, Octets: "01234567;,\r\n"}
+	return mend.Layout{EOL: w.s.format.EOL, Least: minLine, Most: maxLine, Octets: "01234567;,\r\n", Begin: w.s.format.lineEndingAt}
 }
 
 // tailIn is tail for what is in b, which is at off; -1 for none.

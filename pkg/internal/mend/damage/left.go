@@ -187,13 +187,20 @@ func (f *File) headed(at, k int) bool {
 }
 
 // Open reports whether the text of message k, which is at, does not end with a
-// line, and text of which nobody can say whose it is stands behind it: then it
-// may as well be that the text has got octets and its size is too small.
+// line, and text of which nobody can say whose it is stands behind it, or behind the
+// first octets of the next line: then it may as well be that the text has got octets
+// and its size is too small.
 func (f *File) Open(k, at int) bool {
+	const month = len("15-Jul-") // less of the next line can as well be text
 	m := f.Msgs[k]
 	at += m.End - m.Text
-	if f.old[m.End-1] == '\n' || f.begins(at) || int(f.From[at]) == m.End {
+	if f.old[m.End-1] == '\n' || f.begins(at) || f.run(at, m.End, m.End+month) {
 		return false
+	}
+	for n := range month {
+		if at < len(f.From) && int(f.From[at]) == m.End+n {
+			at++
+		}
 	}
 	for n := 0; at < len(f.From) && f.From[at] == -1 && n < maxLine; n++ {
 		at++
