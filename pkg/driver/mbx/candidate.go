@@ -122,7 +122,8 @@ func (w *walker) plausible(off int64) (bool, error) {
 // sure reports whether the line at off is that of a record, whatever its UID: it
 // stands within a line of text, and a header follows, or records follow each
 // other: three, or two where no text reaches. Mail that was forwarded as a file
-// has neither, but for large ones. Records that lead to copies were to be removed.
+// has neither, but for large ones. Records that lead to copies were to be removed:
+// what a removal has moved before them is whole.
 func (w *walker) sure(off int64) (bool, error) {
 	l, ok, err := w.lineAt(off)
 	if err != nil || !ok || len(l.date) != dateLen {
@@ -143,7 +144,7 @@ func (w *walker) sure(off int64) (bool, error) {
 		if fault != lineGood || n > 0 && !w.canBe(l, off) {
 			break
 		}
-		if w.isCopy(l, b) {
+		if !w.torn && w.isCopy(l, b) {
 			return false, nil
 		}
 		off += int64(l.length) + l.size

@@ -113,7 +113,7 @@ func findFirst(head []byte) (shift int, found bool) {
 		if head[end] != '\n' {
 			continue
 		}
-		if start := lineEndingAt(head, end+1); start >= 0 && startsMessage(head[end+1:]) {
+		if start := lineEndingAt(head, end+1); start >= 0 && (startsMessage(head[end+1:]) || leads(head, start, end+1)) {
 			return min(start-blockSize, 0), true // what is before it may be a message, too
 		}
 	}
@@ -136,6 +136,14 @@ func findFirst(head []byte) (shift int, found bool) {
 		}
 	}
 	return 0, false
+}
+
+// leads reports whether the internal line at start, with its text at text, says that
+// another one follows, and that is so.
+func leads(head []byte, start, text int) bool {
+	l, fault := parseLine(head[start:min(len(head), start+maxLine)])
+	next := int64(text) + l.size
+	return fault == lineGood && next < int64(len(head)) && lineEnds(head[next:]) > 0
 }
 
 // lineEnds returns the length of the internal line, as it is written, that b

@@ -63,6 +63,7 @@ type walker struct {
 	noneL     uint32 // as long as last is this
 
 	loose bool // no text is known to reach to what is looked at
+	torn  bool // octets were there that are no whole record
 
 	seen  []uint64        // digests of lines
 	known map[uint64]bool // the same, made when it is needed
@@ -84,46 +85,49 @@ func (w *walker) step() (p piece, ok bool, err error) {
 		return p, false, err
 	}
 	p.off = s.pos
-	b = bytes.Clone(b)
+	if err := w.take(&p, bytes.Clone(b)); err != nil {
+		return p, false, err
+	}
+	w.torn = w.torn || p.kind == isJunk || p.kind == isMessage && !p.sized()
+	s.step = p.end - p.off
+	s.pos = p.end
+	return p, true, nil
+}
+
+// take makes something of the octets at p.off, which begin with b.
+func (w *walker) take(p *piece, b []byte) (err error) {
+	if isBlockHead(b) {
+		p.kind = isBlock
+		w.last, w.top, w.most = 0, 0, math.MaxUint32
+		p.end, err = w.blockEnd(p.off)
+		return err
+	}
 	l, fault := parseUsable(b)
 	if fault == lineGood {
-		whole, err := w.isWhole(l, s.pos)
+		whole, err := w.isWhole(l, p.off)
 		if err != nil {
-			return p, false, err
+			return err
 		}
 		if !whole {
 			fault = noHeader
 		}
 	}
-	switch {
-	case isBlockHead(b):
-		p.kind = isBlock
-		p.end, err = w.blockEnd(s.pos)
-		w.last, w.top, w.most = 0, 0, math.MaxUint32
-	case fault == lineGood && w.isCopy(l, b):
+	good := fault == lineGood
+	if good && w.isCopy(l, b) {
 		p.kind = isCopies
 		p.end, err = w.toNext(p.off + 1)
-	case fault == lineGood && l.uid != 0 && l.uid <= w.top || fault != lineGood && w.top > 0:
+		return err
+	}
+	if good && l.uid != 0 && l.uid <= w.top || !good && w.top > 0 {
 		if p.end, err = w.copied(p.off); p.end > p.off || err != nil {
 			p.kind = isCopies
-			break
+			return err
 		}
-		if fault == lineGood {
-			err = w.record(&p, l, b)
-		} else {
-			err = w.damaged(&p, b, fault)
-		}
-	case fault == lineGood:
-		err = w.record(&p, l, b)
-	default:
-		err = w.damaged(&p, b, fault)
 	}
-	if err != nil {
-		return p, false, err
+	if good {
+		return w.record(p, l, b)
 	}
-	s.step = p.end - p.off
-	s.pos = p.end
-	return p, true, nil
+	return w.damaged(p, b, fault)
 }
 
 // blockEnd returns where the file block at off ends: where records begin, if that
@@ -137,8 +141,9 @@ func (w *walker) blockEnd(off int64) (end int64, err error) {
 	return end, err
 }
 
-// record takes a readable record. One that does not lead to another, and whose
-// line is there once more in its text, where it does, was written twice in part.
+// record takes a readable record, unless it was written twice in part: it does not
+// lead to another, but its line is there once more in its text, where it does, or it
+// leads to its own line, and only its beginning is there before that.
 func (w *walker) record(p *piece, l line, b []byte) error {
 	own := bytes.Clone(b[:l.length])
 	text := p.off + int64(l.length)

@@ -19,7 +19,7 @@ func (w *walker) damaged(p *piece, b []byte, fault lineFault) error {
 		}
 		return w.hollow(p)
 	}
-	blank := nuls(b) >= 16
+	blank := wiped(b) >= 16
 	next, err := w.toNext(p.off + 1)
 	if err != nil {
 		return err
@@ -173,6 +173,9 @@ func isUID(b []byte) bool {
 
 // wipedOctet reports whether disks have c where they have nothing.
 func wipedOctet(c byte) bool { return c == 0 || c == 0xFF }
+
+// wiped counts the octets that b begins with of that kind.
+func wiped(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00\xFF")) }
 
 // startsMessage reports whether b begins with what can hardly be anything but
 // the header of a message: two fields, or one and an empty line.
@@ -348,8 +351,8 @@ func lineEndings(b []byte) (ends []int) {
 	return ends
 }
 
-// wiped takes NULs where a line should be: the text behind them is a message
-// when it begins like one.
+// wiped takes octets that were wiped where a line should be: the text behind them
+// is a message when it begins like one.
 func (w *walker) wiped(p *piece) error {
 	next, err := w.toNext(p.off + 1)
 	if err != nil {
@@ -361,7 +364,7 @@ func (w *walker) wiped(p *piece) error {
 		if err != nil {
 			return err
 		}
-		n := nuls(b)
+		n := wiped(b)
 		text += int64(n)
 		if n < len(b) {
 			rest, err := w.lineRest(text)

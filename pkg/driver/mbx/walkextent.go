@@ -52,13 +52,20 @@ func (w *walker) extent(p *piece) (int64, error) {
 		return e.Torn(text, inner)
 	}
 	end := min(claim, w.s.size)
-	if next, err = w.tail(text, end); next < end || err != nil {
+	if next, err = w.tail(text, min(claim+maxLine, w.s.size)); next < end || err != nil {
 		return next, err
 	}
 	if claim > w.s.size {
 		return w.toNext(text) // torn, for the most part
 	}
-	if next, err = w.beyond(claim); err != nil {
+	return w.beyondClaim(text, claim, header)
+}
+
+// beyondClaim decides whether a text in which no record begins ends at claim, or only
+// where the next record begins; header says that the header of mail is at claim.
+func (w *walker) beyondClaim(text, claim int64, header bool) (int64, error) {
+	next, err := w.beyond(claim)
+	if err != nil {
 		return 0, err
 	}
 	if next, err = w.tail(claim, next); err != nil {
@@ -74,7 +81,7 @@ func (w *walker) extent(p *piece) (int64, error) {
 	if err != nil || nuls(b) >= 16 {
 		return claim, err
 	}
-	return e.Judge(text, claim, next)
+	return w.extents().Judge(text, claim, next)
 }
 
 // header decides whether a text ends at claim, where the header of mail begins,
@@ -124,12 +131,12 @@ func (w *walker) inner(text, claim int64) (at int64, sure bool, err error) {
 		if err != nil || next < 0 || next >= claim {
 			return best, false, err
 		}
-		end, _, err := w.chain(next, claim)
+		end, err := w.chain(next, claim)
 		if err != nil {
 			return 0, false, err
 		}
 		if end >= claim || end == w.s.size {
-			if best < 0 || fit < 0 {
+			if best < 0 || fit < 0 || claim-next <= near {
 				fit = next
 			}
 			return fit, end > claim, nil
@@ -210,23 +217,23 @@ func (w *walker) precedes(first, end int64) (bool, error) {
 }
 
 // chain follows records from off on, until one leads to claim or beyond, and
-// returns where it ends and how many there were.
-func (w *walker) chain(off, claim int64) (end int64, n int, err error) {
-	for ; off < claim && off < w.s.size; n++ {
+// returns where they end. What leads beyond must lead to something.
+func (w *walker) chain(off, claim int64) (int64, error) {
+	for off < claim && off < w.s.size {
 		l, ok, err := w.lineAt(off)
 		if err != nil || !ok {
-			return off, n, err
+			return off, err
 		}
 		off += int64(l.length) + l.size
 	}
 	if off >= w.s.size {
-		return off, n, nil
+		return off, nil
 	}
-	// What leads beyond must lead to something.
-	if ok, err := w.proven(off); !ok {
-		return min(off, claim-1), n, err
+	ok, err := w.proven(off)
+	if !ok {
+		off = min(off, claim-1)
 	}
-	return off, n, nil
+	return off, err
 }
 
 // wasLine reports whether a line is at off of which enough is left to be sure,

@@ -33,8 +33,8 @@ func (w *walker) extent(p *piece) (int64, error) {
 	if inner >= 0 {
 		return e.Torn(text, inner)
 	}
-	next, err = w.tail(text, min(claim, size))
-	if next < min(claim, size) || err != nil {
+	end := min(claim, size)
+	if next, err = w.tail(text, min(claim+maxLine, w.s.size)); next < end || err != nil {
 		return next, err
 	}
 	if claim > size {

@@ -66,9 +66,11 @@ func (e *Extents) Judge(text, claim, next int64) (int64, error) {
 	before, gap := b[0], b[1:]
 	digit := flocked.OneDigit(claim-text, next-text) && (next < e.Size || next-claim >= large) // anything may have been added to a file
 	switch {
+	case flocked.TornLine(gap):
+		return claim, nil
 	case !ended && headerGoesOn(gap), digit && IsText(gap):
 		return next, nil
-	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap),
+	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0,
 		!IsText(gap), !IsText(gap[:min(len(gap), near)]):
 		return claim, nil
 	}

@@ -77,6 +77,9 @@ func (f *File) Veiled(k, at int) bool {
 	if n > 2*flags || n >= flags && mail {
 		return false
 	}
+	if n == 0 && !mail && at > 0 && f.From[at-1] >= 0 { // what is there looks like any text
+		return true
+	}
 	end := at - n
 	lost := end
 	for lost > 0 && end-lost < maxLine && f.From[lost-1] == -1 {
@@ -205,7 +208,10 @@ func (f *File) Open(k, at int) bool {
 	for n := 0; at < len(f.From) && f.From[at] == -1 && n < maxLine; n++ {
 		at++
 	}
-	return at == len(f.From) || !slices.ContainsFunc(f.Msgs, func(m Message) bool { return m.Line <= int(f.From[at]) && int(f.From[at]) <= m.Text })
+	return at == len(f.From) || !slices.ContainsFunc(f.Msgs, func(m Message) bool {
+		from := int(f.From[at])
+		return m.Line <= from && from < m.Text || from == m.Text && mbox.IsMail(f.Octets[at:])
+	})
 }
 
 // Headless reports whether what stands before the text of message k, which is at
