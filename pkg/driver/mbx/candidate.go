@@ -174,12 +174,3 @@ func (w *walker) copies(from, end int64) (found bool, err error) {
 
 // nuls counts the NULs that b begins with.
 func nuls(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00")) }
-
-// digits returns the digits that b begins with.
-func digits(b []byte) []byte {
-	n := 0
-	for n < len(b) && isDigit(b[n]) {
-		n++
-	}
-	return b[:n]
-}

@@ -18,6 +18,7 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 	shift, found := findFirst(head)
 	zeroed := len(head) > blockSize && nuls(head) >= blockSize
 	behind := zeroed && found && shift == 0
+	unfilled := bytes.IndexByte(head[:min(blockSize, len(head))], 0) < 0 // no block is
 	found = found && !zeroed
 	if found && shift < -maxShift && len(head) > blockSize && lineEnds(head[blockSize:]) > 0 && i.isAgain(head[blockSize+shift:]) {
 		i.Damage("mbx.block-stale", int64(blockSize+shift), 0, "a message stands in the first %d octets that is behind them once more: names of keywords may be lost", blockSize)
@@ -55,7 +56,7 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 		return -1, true
 	case bytes.HasPrefix(head, []byte(magic)):
 		i.badDigits(head)
-	case found && (shift < -maxShift && nuls(head) == 0 && !bytes.HasPrefix(head, []byte(magic[:1])) || bytes.IndexByte(head[:min(blockSize, len(head))], 0) < 0): // what fills a block is not there either
+	case found && (unfilled || shift < -maxShift && nuls(head) == 0 && !bytes.HasPrefix(head, []byte(magic[:1]))):
 		i.Damage("mbx.block-lost", 0, 0, "beginning of the file is lost, with the keywords, UIDVALIDITY and UIDLAST, but messages follow")
 		return 0, true
 	case found:

@@ -183,15 +183,11 @@ func (w *walker) rewritten(own []byte, off, claim int64) (int64, error) {
 	return claim, nil
 }
 
-// again returns where the line of a record is once more before the next one,
-// with a whole text behind it; -1 for nowhere, or where the first is whole, too.
+// again returns where what is there of a record ends whose line is once more behind
+// it, with a whole text; -1 where it is not, or the first is whole, too.
 func (w *walker) again(own []byte, text, claim int64) (int64, error) {
-	next, err := w.toNext(text)
-	if err != nil {
-		return -1, err
-	}
 	found, size, failed := int64(-1), claim-text, error(nil)
-	err = eachLine(w.s.r, text, min(next+maxLine, w.s.size), func(off int64) bool {
+	err := eachLine(w.s.r, text, min(text+lookAhead, w.s.size), func(off int64) bool {
 		b, err := w.read(off, int64(len(own)))
 		if err == nil && bytes.Equal(b, own) {
 			var ok bool
@@ -202,18 +198,21 @@ func (w *walker) again(own []byte, text, claim int64) (int64, error) {
 		failed = err
 		return found < 0 && err == nil
 	})
-	if err = errors.Join(err, failed); err != nil || found < claim {
-		return found, err
-	}
-	first, err := digestOf(io.NewSectionReader(w.s.r, text, size))
-	if err != nil {
+	if err = errors.Join(err, failed); found < 0 || err != nil {
 		return -1, err
 	}
-	second, err := digestOf(io.NewSectionReader(w.s.r, found+int64(len(own)), size))
-	if first == second {
-		found = -1
+	if found >= claim {
+		first, err := digestOf(section(w.s.r, text, claim))
+		if err != nil {
+			return -1, err
+		}
+		second, err := digestOf(section(w.s.r, found+int64(len(own)), found+int64(len(own))+size))
+		if first == second || err != nil {
+			return -1, err
+		}
 	}
-	return found, err
+	next, err := w.toNext(text)
+	return min(found, next), err
 }
 
 // lookAhead is how far octets are looked for that are there twice.

@@ -250,26 +250,8 @@ func (w *walker) damagedLine(p *piece) error {
 	if d, err := mailbox.ParseDate(string(p.line.date), time.UTC); err == nil {
 		w.came = d.Time()
 	}
-	best := -1
-	for _, n := range ends {
-		p.text, p.said = p.off+int64(n), 0
-		if size := parsedSize(b[:n]); size > 0 {
-			ok, err := w.proven(p.text + size)
-			if err != nil {
-				return err
-			}
-			if ok {
-				p.claim, p.end = p.text+size, p.text+size
-				return nil
-			}
-		}
-		if best < 0 && mend.BeginsText(b[n:]) {
-			best = n
-		}
-	}
-	p.text = p.off + int64(max(best, 0))
-	if best < 0 {
-		p.text = p.off + int64(ends[0])
+	if proven, err := w.place(p, b, ends); proven || err != nil {
+		return err
 	}
 	size := parsedSize(b[:p.text-p.off])
 	if size > 0 {
@@ -282,6 +264,26 @@ func (w *walker) damagedLine(p *piece) error {
 		p.text, p.claim = p.off+n, p.end
 	}
 	return nil
+}
+
+// place finds out which of ends, behind a damaged line in b, is where its text begins:
+// the one from which its size leads to something, else one where a header begins, else
+// the most likely.
+func (w *walker) place(p *piece, b []byte, ends []int) (proven bool, err error) {
+	for _, n := range ends {
+		size := parsedSize(b[:n])
+		if size == 0 {
+			continue
+		}
+		p.text = p.off + int64(n)
+		if proven, err = w.proven(p.text + size); proven || err != nil {
+			p.claim, p.end = p.text+size, p.text+size
+			return proven, err
+		}
+	}
+	likely := max(0, slices.IndexFunc(ends, func(n int) bool { return mend.BeginsText(b[n:]) }))
+	p.text = p.off + int64(ends[likely])
+	return false, nil
 }
 
 // follow returns where a text ends that begins at text and is as long as nobody
@@ -299,11 +301,7 @@ func parsedSize(b []byte) int64 {
 	if len(b) <= dateLen+1 {
 		return 0
 	}
-	from := dateLen + 1
-	if comma := bytes.IndexByte(b[dateLen-2:min(len(b), dateLen+3)], ','); comma >= 0 { // the date has lost octets or got some
-		from = dateLen - 2 + comma + 1
-	}
-	if size, ok := parseSize(digits(b[from:])); ok && size > 0 {
+	if size, ok := parseSize(flocked.SizeDigits(b)); ok && size > 0 {
 		return size
 	}
 	return sizeIn(b)

@@ -59,6 +59,21 @@ func WasLine(b []byte) bool {
 	return DateFits(b) >= 20 && (b[2] == '-' || b[6] == '-') && (len(b) <= DateLen || bytes.ContainsAny(b[DateLen-2:min(len(b), DateLen+22)], ",;"))
 }
 
+// SizeDigits returns the digits of the size in b, what is left of an internal line
+// from its beginning on: behind the comma, if the date has lost octets or got some.
+func SizeDigits(b []byte) []byte {
+	from := min(DateLen+1, len(b))
+	near := min(DateLen-2, len(b))
+	if comma := bytes.IndexByte(b[near:min(DateLen+3, len(b))], ','); comma >= 0 {
+		from = near + comma + 1
+	}
+	to := from
+	for to < len(b) && '0' <= b[to] && b[to] <= '9' {
+		to++
+	}
+	return b[from:to]
+}
+
 // LineBegin returns where a line begins of which b ends with what is left of date
 // and size: where most of a date is to be seen, else as far as digits, blanks and
 // the like go.

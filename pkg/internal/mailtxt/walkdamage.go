@@ -23,7 +23,8 @@ func (w *walker) damaged(p *piece) error {
 		p.junk, p.end = true, p.off+int64(start)
 		return nil
 	}
-	if !flocked.WasLine(b) || eol == 0 {
+	isLine := flocked.WasLine(b) && eol > 0
+	if !isLine {
 		n, err := w.lineArea(p.off)
 		if err != nil {
 			return err
@@ -32,17 +33,22 @@ func (w *walker) damaged(p *piece) error {
 			p.bad, p.text = true, p.off+int64(n)
 			return w.measure(p, b[:min(n, len(b))])
 		}
-		if done, err := w.copies(p, p.off+1); done || err != nil {
-			return err
-		}
-		p.junk = true
-		p.end, err = w.next(p.off + 1)
-		return err
 	}
 	if done, err := w.copies(p, p.off+1); done || err != nil {
 		return err
 	}
-	if d, err := mailbox.ParseDate(string(b[:flocked.DateLen]), time.UTC); err == nil {
+	if isLine {
+		return w.damagedLine(p, b, eol)
+	}
+	p.junk = true
+	p.end, err = w.next(p.off + 1)
+	return err
+}
+
+// damagedLine takes a line, in b, of which the date is still to be seen, and which ends
+// at eol, if not elsewhere: where its size leads to something.
+func (w *walker) damagedLine(p *piece, b []byte, eol int) (err error) {
+	if d, err := mailbox.ParseDate(string(b[:min(flocked.DateLen, len(b))]), time.UTC); err == nil {
 		w.came = d.Time()
 	}
 	ends := w.ends(b, eol)
@@ -50,11 +56,7 @@ func (w *walker) damaged(p *piece) error {
 	p.bad, p.text = true, p.off+int64(ends[likely])
 	said := int64(0)
 	for _, n := range ends {
-		from := min(flocked.DateLen+1, n)
-		if comma := bytes.IndexByte(b[min(n, flocked.DateLen-2):min(n, flocked.DateLen+3)], ','); comma >= 0 { // the date has lost octets or got some
-			from = flocked.DateLen - 2 + comma + 1
-		}
-		size, ok := parseSize(digits(b[from:n]))
+		size, ok := parseSize(flocked.SizeDigits(b[:n]))
 		if !ok {
 			continue
 		}
@@ -72,17 +74,25 @@ func (w *walker) damaged(p *piece) error {
 	if p.end, err = w.next(max(p.text, p.off+1)); err != nil {
 		return err
 	}
-	if n := p.end - said - p.off; said > 0 && 0 < n && n <= maxLine && p.off+n != p.text { // the line is torn
-		head, err := w.read(p.off+n, headLook)
-		if err != nil {
-			return err
-		}
-		if startsFields(head, 2) {
-			p.text, p.claim = p.off+n, p.end
-			return nil
-		}
+	if torn, err := w.torn(p, said); torn || err != nil {
+		return err
 	}
 	return w.hollow(p)
+}
+
+// torn gives p, whose line says a size, the text of that size, if a header begins
+// there: then octets of the line were lost.
+func (w *walker) torn(p *piece, said int64) (bool, error) {
+	text := p.end - said
+	if said == 0 || text <= p.off || text > p.off+maxLine || text == p.text {
+		return false, nil
+	}
+	head, err := w.read(text, headLook)
+	if err != nil || !startsFields(head, 2) {
+		return false, err
+	}
+	p.text, p.claim = text, p.end
+	return true, nil
 }
 
 // measure finds out how long the text of a message is of whose line only b is
@@ -243,13 +253,6 @@ func (w *walker) ends(b []byte, eol int) (ends []int) {
 	return ends
 }
 
-// digits returns the digits that b begins with.
-func digits(b []byte) []byte {
-	n := 0
-	for n < len(b) && isDigit(b[n]) {
-		n++
-	}
-	return b[:n]
+func allDigits(b []byte) bool {
+	return !slices.ContainsFunc(b, func(c byte) bool { return !isDigit(c) })
 }
-
-func allDigits(b []byte) bool { return len(digits(b)) == len(b) }

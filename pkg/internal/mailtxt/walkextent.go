@@ -8,7 +8,8 @@ import (
 
 // extent returns where the text of p ends, which should end at claim.
 func (w *walker) extent(p *piece) (int64, error) {
-	text, claim, size, e := p.text, p.claim, w.s.size, w.extents()
+	text, claim, e := p.text, p.claim, w.extents()
+	end := min(claim, w.s.size)
 	if next, err := w.moreCRs(text, claim); next >= 0 || err != nil {
 		return next, err
 	}
@@ -16,7 +17,7 @@ func (w *walker) extent(p *piece) (int64, error) {
 	if line > 0 || err != nil {
 		return claim, err
 	}
-	inner, sure, err := w.inner(text, min(claim, size), p.line.date)
+	inner, sure, err := w.inner(text, end, p.line.date)
 	if err != nil {
 		return 0, err
 	}
@@ -33,24 +34,31 @@ func (w *walker) extent(p *piece) (int64, error) {
 	if inner >= 0 {
 		return e.Torn(text, inner)
 	}
-	end := min(claim, size)
 	if next, err = w.tail(text, min(claim+maxLine, w.s.size)); next < end || err != nil {
 		return next, err
 	}
-	if claim > size {
+	if claim > w.s.size {
 		return w.next(text)
 	}
-	if next, err = w.next(claim); err != nil {
+	return w.beyondClaim(text, claim, line == 0)
+}
+
+// beyondClaim decides whether a text in which no record begins ends at claim, or only
+// where the next record begins; header says that the header of mail is at claim: that
+// of a message that has lost its line, unless the text is still in its own header.
+func (w *walker) beyondClaim(text, claim int64, header bool) (int64, error) {
+	next, err := w.next(claim)
+	if err != nil {
 		return 0, err
 	}
-	if line == 0 { // a message that has lost its line, or the text is still in its own header
-		ended, err := flocked.HeaderEnds(w.s.r, text, claim)
-		if ended {
-			next = claim
-		}
-		return next, err
+	if !header {
+		return w.extents().Judge(text, claim, next)
 	}
-	return e.Judge(text, claim, next)
+	ended, err := flocked.HeaderEnds(w.s.r, text, claim)
+	if ended {
+		next = claim
+	}
+	return next, err
 }
 
 // moreCRs returns where the next record begins if all that keeps a text from
@@ -116,16 +124,9 @@ func (w *walker) inner(text, claim int64, date mailbox.Date) (at int64, sure boo
 		if err != nil || next < 0 {
 			return last, false, err
 		}
-		off := next
-		for off < claim && off < w.s.size {
-			l, ok, err := w.lineAt(off)
-			if err != nil {
-				return -1, false, err
-			}
-			if !ok {
-				break
-			}
-			off += int64(l.length) + l.size
+		off, err := w.chain(next, claim)
+		if err != nil {
+			return -1, false, err
 		}
 		if off >= claim {
 			if ok, err := w.begins(off); ok || err != nil {
@@ -152,6 +153,19 @@ func (w *walker) inner(text, claim int64, date mailbox.Date) (at int64, sure boo
 		from = max(off, next+1)
 	}
 	return last, false, nil
+}
+
+// chain follows records from off on, until one leads to claim or beyond, and returns
+// where they end.
+func (w *walker) chain(off, claim int64) (int64, error) {
+	for off < claim && off < w.s.size {
+		l, ok, err := w.lineAt(off)
+		if err != nil || !ok {
+			return off, err
+		}
+		off += int64(l.length) + l.size
+	}
+	return off, nil
 }
 
 // sure reports whether the line at off is that of a record, whatever is before it:
