@@ -325,17 +325,13 @@ func (p *planner) extent(c *piece, m *planned, f *fix, seq uint32) error {
 		return err
 	}
 	size := c.end - c.text
-	switch {
-	case c.end == p.i.Size && c.claim > c.end:
+	if c.end == p.i.Size && c.claim > c.end {
 		p.acc.Partial++
 		p.step("write-line", c.off, size, seq, "keep the %s that are there of its text, of %d", octetsOf(size), c.claim-c.text)
-	case c.claim > c.end:
-		p.acc.Ends++
-		p.step("write-line", c.off, size, seq, "write its size anew: %d octets, up to the next message, instead of %d", size, c.claim-c.text)
-	default:
-		p.acc.Ends++
-		p.step("write-line", c.off, size, seq, "write its size anew: %d octets, up to the next message, instead of %d", size, c.claim-c.text)
+		return nil
 	}
+	p.acc.Ends++
+	p.step("write-line", c.off, size, seq, "write its size anew: %d octets, up to the next message, instead of %d", size, c.claim-c.text)
 	return nil
 }
 

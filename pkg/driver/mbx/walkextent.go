@@ -24,7 +24,10 @@ func (w *walker) message(p *piece, l line) error {
 	return err
 }
 
-// extent returns where the text of p ends, which should end at claim.
+// extent returns where the text of p ends, which should end at claim. What is sure
+// by itself is asked first: a line that is left there, records that lead beyond it,
+// line ends only, octets that are there twice; then what is near or fits; at last
+// what the octets up to the next record look like.
 func (w *walker) extent(p *piece) (int64, error) {
 	text, claim, e := p.text, p.claim, w.extents()
 	if ok, err := w.begins(claim); ok || err != nil {
@@ -186,8 +189,9 @@ func (w *walker) fits(first, end int64) (bool, error) {
 	return w.precedes(first, end)
 }
 
-// precedes reports whether the UIDs of the records [first, end) are below that of the
-// next one behind them that leads on for sure, as far as there is one near.
+// precedes reports whether no UID of the records [first, end) is above that of the next
+// one behind them that leads on for sure, as far as there is one near. The same is
+// that of a copy.
 func (w *walker) precedes(first, end int64) (bool, error) {
 	last := uint32(0)
 	for off := first; off < end; {
@@ -209,7 +213,7 @@ func (w *walker) precedes(first, end int64) (bool, error) {
 		}
 		to, n, err := w.lead(next)
 		if err != nil || n >= manyLinks || to == w.s.size {
-			return l.uid == 0 || l.uid > last, err
+			return l.uid == 0 || l.uid >= last, err
 		}
 		from = max(to, next+1)
 	}

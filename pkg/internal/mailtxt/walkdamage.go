@@ -100,22 +100,25 @@ func (w *walker) torn(p *piece, said int64) (bool, error) {
 func (w *walker) measure(p *piece, b []byte) (err error) {
 	semi := bytes.LastIndexByte(b, ';')
 	if semi > 0 {
-		size, ok := parseSize(b[len(bytes.TrimRight(b[:semi], "0123456789")):semi])
-		if ok, err = w.proven(p.text+size, ok && size > 0); ok || err != nil {
-			p.claim, p.end = p.text+size, p.text+size
-			return err
+		if size, ok := parseSize(b[len(bytes.TrimRight(b[:semi], "0123456789")):semi]); ok {
+			if ok, err = w.begins(p.text + size); ok || err != nil {
+				p.claim, p.end = p.text+size, p.text+size
+				return err
+			}
 		}
 	}
 	p.end, err = w.next(max(p.text, p.off+1))
 	return err
 }
 
-// proven is begins where that is asked for.
-func (w *walker) proven(off int64, asked bool) (bool, error) {
-	if !asked {
-		return false, nil
+// proven reports whether a record begins at off, or the file ends there, or a line is
+// there of which most is left.
+func (w *walker) proven(off int64) (bool, error) {
+	if ok, err := w.begins(off); ok || err != nil {
+		return ok, err
 	}
-	return w.begins(off)
+	b, err := w.read(off, maxLine)
+	return flocked.WasLine(b), err
 }
 
 // hollow makes a message junk of which only a part of its line is left, and

@@ -6,7 +6,10 @@ import (
 	"mailutil/pkg/mailbox"
 )
 
-// extent returns where the text of p ends, which should end at claim.
+// extent returns where the text of p ends, which should end at claim. What is sure
+// by itself is asked first: a line that is left there, records that lead beyond it,
+// line ends only, octets that are there twice; then what is near or fits; at last
+// what the octets up to the next record look like.
 func (w *walker) extent(p *piece) (int64, error) {
 	text, claim, e := p.text, p.claim, w.extents()
 	end := min(claim, w.s.size)
@@ -129,7 +132,7 @@ func (w *walker) inner(text, claim int64, date mailbox.Date) (at int64, sure boo
 			return -1, false, err
 		}
 		if off >= claim {
-			if ok, err := w.begins(off); ok || err != nil {
+			if ok, err := w.proven(off); ok || err != nil {
 				return next, off > claim, err
 			}
 		}
@@ -139,7 +142,7 @@ func (w *walker) inner(text, claim int64, date mailbox.Date) (at int64, sure boo
 		l, good, err := w.lineAt(next)
 		leads := !good
 		if good {
-			leads, err = w.begins(next + int64(l.length) + l.size)
+			leads, err = w.proven(next + int64(l.length) + l.size)
 		}
 		switch {
 		case err != nil:
