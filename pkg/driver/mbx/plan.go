@@ -243,6 +243,7 @@ func (p *planner) message(c *piece, digest uint64) error {
 			if f.date, err = p.guessDate(c.line.date, &m, seq); err != nil {
 				return err
 			}
+			p.keepLine(m.off, m.text)
 		}
 	} else if err := p.salvageLine(c, &m, &f, seq); err != nil {
 		return err

@@ -310,9 +310,12 @@ func (r *repair) line(p *piece, size int64) ([]byte, error) {
 	if _, err := r.f.ReadAt(raw, p.off); err != nil && err != io.EOF {
 		return nil, err
 	}
-	date, err := r.date(raw[:min(len(raw), flocked.DateLen)], p)
+	date, known, err := r.date(raw[:min(len(raw), flocked.DateLen)], p)
 	if err != nil {
 		return nil, err
+	}
+	if (p.bad || !known) && len(bytes.Trim(raw, "\x00\xFF")) > 0 {
+		r.lost = append(r.lost, mend.Lost{Off: p.off, End: p.text, Why: "what was an internal line"})
 	}
 	b := append([]byte(date), ',')
 	b = strconv.AppendInt(b, size, 10)
@@ -334,17 +337,17 @@ func (r *repair) flags(raw []byte) string {
 	return "000000000000"
 }
 
-// date returns the date of a line, or a guess.
-func (r *repair) date(raw []byte, p *piece) (string, error) {
+// date returns the date of a line, or, where that is not known, a guess.
+func (r *repair) date(raw []byte, p *piece) (date string, known bool, err error) {
 	local := r.d.env.Now().Location()
 	parse := func(s string) (mailbox.Date, error) { return mailbox.ParseDate(s, local) }
 	if d, err := parse(string(raw)); err == nil && flocked.IsDate(raw) {
 		r.prev = d
-		return string(raw), nil
+		return string(raw), true, nil
 	}
 	b := make([]byte, min(p.end-p.text, 64<<10))
 	if _, err := r.f.ReadAt(b, p.text); err != nil && err != io.EOF {
-		return "", err
+		return "", false, err
 	}
 	d := mend.Arrival(b, parse)
 	if !flocked.Storable(d) {
@@ -353,12 +356,9 @@ func (r *repair) date(raw []byte, p *piece) (string, error) {
 	if !flocked.Storable(d) {
 		d = mailbox.DateOf(r.d.env.Now())
 	}
-	if len(bytes.Trim(raw, "\x00\xFF")) > 0 {
-		r.lost = append(r.lost, mend.Lost{Off: p.off, End: p.text, Why: "what was an internal line"})
-	}
 	r.acc.Dates++
 	r.step("guess-date", p.off, flocked.DateLen, "give it the date %s", bytes.TrimLeft(d.Append(nil), " "))
-	return d.String(), nil
+	return d.String(), false, nil
 }
 
 // verify reads what the file is to be as a reader does, and compares all texts
