@@ -200,10 +200,8 @@ func (f *File) Open(k, at int) bool {
 	if f.old[m.End-1] == '\n' || f.begins(at) || f.run(at, m.End, m.End+month) {
 		return false
 	}
-	for n := range month {
-		if at < len(f.From) && int(f.From[at]) == m.End+n {
-			at++
-		}
+	for off := m.End; f.run(at, off, off+1); off++ {
+		at++
 	}
 	for n := 0; at < len(f.From) && f.From[at] == -1 && n < maxLine; n++ {
 		at++
