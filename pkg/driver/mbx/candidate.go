@@ -21,20 +21,26 @@ func (w *walker) begins(off int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if ok && len(l.date) != dateLen { // perhaps only the end of one, or more than one
-		from := max(off-dateLen, 0)
-		b, err := w.read(from, int64(l.length)+off-from)
-		if err != nil {
-			return false, err
-		}
-		start := lineEndingAt(b, len(b))
-		return start < 0 || from+int64(start) == off, nil
-	}
 	if ok {
-		return true, nil
+		return w.isWhole(l, off)
 	}
 	b, err := w.read(off, magicEnd)
 	return isBlockHead(b), err
+}
+
+// isWhole reports whether the line l at off is not only the end of one, or one
+// with octets before it: readers take both.
+func (w *walker) isWhole(l line, off int64) (bool, error) {
+	if len(l.date) == dateLen {
+		return true, nil
+	}
+	from := max(off-dateLen, 0)
+	b, err := w.read(from, int64(l.length)+off-from)
+	if err != nil {
+		return false, err
+	}
+	start := lineEndingAt(b, len(b))
+	return start < 0 || from+int64(start) == off, nil
 }
 
 // lineAt reads the line at off; ok is false where there is none.
@@ -116,7 +122,8 @@ func (w *walker) plausible(off int64) (bool, error) {
 // sure reports whether the line at off is that of a record, whatever its UID: it
 // stands within a line of text, and a header follows, or records follow each
 // other: three, or two where no text reaches. Mail that was forwarded as a file
-// has neither, but for large ones. Records that lead to copies were to be removed.
+// has neither, but for large ones. Records that lead to copies were to be removed:
+// what a removal has moved before them is whole.
 func (w *walker) sure(off int64) (bool, error) {
 	l, ok, err := w.lineAt(off)
 	if err != nil || !ok || len(l.date) != dateLen {
@@ -137,7 +144,7 @@ func (w *walker) sure(off int64) (bool, error) {
 		if fault != lineGood || n > 0 && !w.canBe(l, off) {
 			break
 		}
-		if w.isCopy(l, b) {
+		if !w.torn && w.isCopy(l, b) {
 			return false, nil
 		}
 		off += int64(l.length) + l.size
@@ -167,12 +174,3 @@ func (w *walker) copies(from, end int64) (found bool, err error) {
 
 // nuls counts the NULs that b begins with.
 func nuls(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00")) }
-
-// digits returns the digits that b begins with.
-func digits(b []byte) []byte {
-	n := 0
-	for n < len(b) && isDigit(b[n]) {
-		n++
-	}
-	return b[:n]
-}

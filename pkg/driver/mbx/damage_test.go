@@ -63,6 +63,14 @@ var bench = damage.Bench{
 		}
 		return out
 	},
+	Hides: func(b []byte) bool {
+		at := lineEndingAt(b, len(b))
+		if at < 0 {
+			return false
+		}
+		l, fault := parseLine(b[at:])
+		return fault == lineGood && l.flags&bitExpunged != 0
+	},
 	Sized: true, UIDs: true,
 	More: slices.Concat(damage.LineEnds, damage.Sized, own),
 }

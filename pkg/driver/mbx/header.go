@@ -16,7 +16,7 @@ import (
 // The flags have a fixed distance to its end.
 const (
 	dateLen   = flocked.DateLen
-	maxLine   = 64       // octets with the CRLF; no reader takes more
+	maxLine   = flocked.MaxLine
 	maxSize   = 1e13 - 1 // what fits into such a line
 	semiBack  = 24       // the ";" stands this many octets before the line's end
 	flagsBack = 23       // and so the keywords,

@@ -18,6 +18,7 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 	shift, found := findFirst(head)
 	zeroed := len(head) > blockSize && nuls(head) >= blockSize
 	behind := zeroed && found && shift == 0
+	unfilled := bytes.IndexByte(head[:min(blockSize, len(head))], 0) < 0 // no block is
 	found = found && !zeroed
 	if found && shift < -maxShift && len(head) > blockSize && lineEnds(head[blockSize:]) > 0 && i.isAgain(head[blockSize+shift:]) {
 		i.Damage("mbx.block-stale", int64(blockSize+shift), 0, "a message stands in the first %d octets that is behind them once more: names of keywords may be lost", blockSize)
@@ -55,7 +56,7 @@ func (i *inspection) recognise(head []byte) (start int64, ok bool) {
 		return -1, true
 	case bytes.HasPrefix(head, []byte(magic)):
 		i.badDigits(head)
-	case found && shift < -maxShift && nuls(head) == 0 && !bytes.HasPrefix(head, []byte(magic[:1])):
+	case found && (unfilled || shift < -maxShift && nuls(head) == 0 && !bytes.HasPrefix(head, []byte(magic[:1]))):
 		i.Damage("mbx.block-lost", 0, 0, "beginning of the file is lost, with the keywords, UIDVALIDITY and UIDLAST, but messages follow")
 		return 0, true
 	case found:
@@ -113,7 +114,7 @@ func findFirst(head []byte) (shift int, found bool) {
 		if head[end] != '\n' {
 			continue
 		}
-		if start := lineEndingAt(head, end+1); start >= 0 && startsMessage(head[end+1:]) {
+		if start := lineEndingAt(head, end+1); start >= 0 && (startsMessage(head[end+1:]) || leads(head, start, end+1)) {
 			return min(start-blockSize, 0), true // what is before it may be a message, too
 		}
 	}
@@ -136,6 +137,14 @@ func findFirst(head []byte) (shift int, found bool) {
 		}
 	}
 	return 0, false
+}
+
+// leads reports whether the internal line at start, with its text at text, says that
+// another one follows, and that is so.
+func leads(head []byte, start, text int) bool {
+	l, fault := parseLine(head[start:min(len(head), start+maxLine)])
+	next := int64(text) + l.size
+	return fault == lineGood && next < int64(len(head)) && lineEnds(head[next:]) > 0
 }
 
 // lineEnds returns the length of the internal line, as it is written, that b

@@ -243,6 +243,7 @@ func (p *planner) message(c *piece, digest uint64) error {
 			if f.date, err = p.guessDate(c.line.date, &m, seq); err != nil {
 				return err
 			}
+			p.keepLine(m.off, m.text)
 		}
 	} else if err := p.salvageLine(c, &m, &f, seq); err != nil {
 		return err
@@ -325,17 +326,13 @@ func (p *planner) extent(c *piece, m *planned, f *fix, seq uint32) error {
 		return err
 	}
 	size := c.end - c.text
-	switch {
-	case c.end == p.i.Size && c.claim > c.end:
+	if c.end == p.i.Size && c.claim > c.end {
 		p.acc.Partial++
 		p.step("write-line", c.off, size, seq, "keep the %s that are there of its text, of %d", octetsOf(size), c.claim-c.text)
-	case c.claim > c.end:
-		p.acc.Ends++
-		p.step("write-line", c.off, size, seq, "write its size anew: %d octets, up to the next message, instead of %d", size, c.claim-c.text)
-	default:
-		p.acc.Ends++
-		p.step("write-line", c.off, size, seq, "write its size anew: %d octets, up to the next message, instead of %d", size, c.claim-c.text)
+		return nil
 	}
+	p.acc.Ends++
+	p.step("write-line", c.off, size, seq, "write its size anew: %d octets, up to the next message, instead of %d", size, c.claim-c.text)
 	return nil
 }
 
@@ -352,13 +349,14 @@ func (p *planner) exact(c *piece, m *planned, f *fix, seq uint32) (done bool, er
 	if c.claim > c.end {
 		return p.restoreLines(c, m, f, seq)
 	}
-	cut, ok, err := mend.Doubled(p.from, c.text, c.end, c.end-c.claim)
+	cut, ok, err := mend.Twice(p.from, c.off, c.text, c.claim, c.end)
 	if !ok || err != nil {
 		return false, err
 	}
 	f.cut, f.without = cut, c.end-c.claim
 	m.bits |= planCut
 	p.lost = append(p.lost, mend.Lost{Off: cut, End: cut + f.without, Why: "they are there twice"})
+	p.acc.SetAside += f.without
 	p.step("set-aside", cut, f.without, seq, "leave %s of its text out that are there twice, which makes its size right", octetsOf(f.without))
 	m.digest, err = digestOf(section(p.from, c.text, cut), section(p.from, cut+f.without, c.end))
 	return true, err

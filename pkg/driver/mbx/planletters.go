@@ -12,9 +12,12 @@ func (p *planner) letters(c *piece) (done bool, err error) {
 	if p.converted {
 		return false, nil
 	}
-	all, err := mend.Letters(p.from, c.off, c.end, false, p.r.d.env, p.makeScratch)
+	all, besides, err := mend.Letters(p.from, c.off, c.end, false, p.r.d.env, p.makeScratch)
 	if err != nil {
 		return false, err
+	}
+	for _, l := range besides {
+		p.setAside(&piece{off: l.Off, end: l.End}, false, l.Why)
 	}
 	for _, l := range all {
 		m := planned{off: l.Off, text: l.Off, end: l.End, flags: sysbits.Bits[uint16](l.System), bits: planLine | planCut}

@@ -24,7 +24,7 @@ func (p *planner) line(m *planned, f fix, size int64) ([]byte, error) {
 		date = string(b[:max(bytes.IndexByte(b, ','), 0)])
 		if d, err := p.parseDate(date); err == nil && !flocked.IsDate([]byte(date)) {
 			date = d.String()
-			p.lost = append(p.lost, mend.Lost{Off: m.off, End: m.text, Why: "what was an internal line"})
+			p.keepLine(m.off, m.text)
 		}
 	}
 	if len(date) > dateLen+3 {
@@ -77,8 +77,16 @@ func (p *planner) salvageLine(c *piece, m *planned, f *fix, seq uint32) (err err
 	if len(lost) > 0 {
 		text += ", whose " + strings.Join(lost, " and ") + " cannot be read"
 	}
+	if wiped(b) < len(b) {
+		p.keepLine(m.text-int64(len(b)), m.text)
+	}
 	p.step("write-line", c.off, c.text-c.off, seq, "%s", text)
 	return nil
+}
+
+// keepLine keeps an internal line as it was, of which the new one does not have all.
+func (p *planner) keepLine(off, end int64) {
+	p.lost = append(p.lost, mend.Lost{Off: off, End: end, Why: "what was an internal line"})
 }
 
 // A salvaged is what could be read of a damaged line.
@@ -190,9 +198,6 @@ func (p *planner) guessDate(raw []byte, m *planned, seq uint32) (string, error) 
 	}
 	if !flocked.Storable(best) {
 		best = mailbox.Date{Year: 1970, Month: 1, Day: 1}
-	}
-	if len(bytes.Trim(raw, "\x00\xFF")) > 0 {
-		p.lost = append(p.lost, mend.Lost{Off: m.off, End: m.text, Why: "what was an internal line"})
 	}
 	p.acc.Dates++
 	p.step("guess-date", m.off, m.text-m.off, seq, "give it the date %s", strings.TrimLeft(best.String(), " "))

@@ -63,6 +63,7 @@ type walker struct {
 	noneL     uint32 // as long as last is this
 
 	loose bool // no text is known to reach to what is looked at
+	torn  bool // octets were there that are no whole record
 
 	seen  []uint64        // digests of lines
 	known map[uint64]bool // the same, made when it is needed
@@ -84,37 +85,49 @@ func (w *walker) step() (p piece, ok bool, err error) {
 		return p, false, err
 	}
 	p.off = s.pos
-	b = bytes.Clone(b)
-	l, fault := parseUsable(b)
-	switch {
-	case isBlockHead(b):
-		p.kind = isBlock
-		p.end, err = w.blockEnd(s.pos)
-		w.last, w.top, w.most = 0, 0, math.MaxUint32
-	case fault == lineGood && w.isCopy(l, b):
-		p.kind = isCopies
-		p.end, err = w.toNext(p.off + 1)
-	case fault == lineGood && l.uid != 0 && l.uid <= w.top || fault != lineGood && w.top > 0:
-		if p.end, err = w.copied(p.off); p.end > p.off || err != nil {
-			p.kind = isCopies
-			break
-		}
-		if fault == lineGood {
-			err = w.record(&p, l, b)
-		} else {
-			err = w.damaged(&p, b, fault)
-		}
-	case fault == lineGood:
-		err = w.record(&p, l, b)
-	default:
-		err = w.damaged(&p, b, fault)
-	}
-	if err != nil {
+	if err := w.take(&p, bytes.Clone(b)); err != nil {
 		return p, false, err
 	}
+	w.torn = w.torn || p.kind == isJunk || p.kind == isMessage && !p.sized()
 	s.step = p.end - p.off
 	s.pos = p.end
 	return p, true, nil
+}
+
+// take makes something of the octets at p.off, which begin with b.
+func (w *walker) take(p *piece, b []byte) (err error) {
+	if isBlockHead(b) {
+		p.kind = isBlock
+		w.last, w.top, w.most = 0, 0, math.MaxUint32
+		p.end, err = w.blockEnd(p.off)
+		return err
+	}
+	l, fault := parseUsable(b)
+	if fault == lineGood {
+		whole, err := w.isWhole(l, p.off)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			fault = noHeader
+		}
+	}
+	good := fault == lineGood
+	if good && w.isCopy(l, b) {
+		p.kind = isCopies
+		p.end, err = w.toNext(p.off + 1)
+		return err
+	}
+	if good && l.uid != 0 && l.uid <= w.top || !good && w.top > 0 {
+		if p.end, err = w.copied(p.off); p.end > p.off || err != nil {
+			p.kind = isCopies
+			return err
+		}
+	}
+	if good {
+		return w.record(p, l, b)
+	}
+	return w.damaged(p, b, fault)
 }
 
 // blockEnd returns where the file block at off ends: where records begin, if that
@@ -128,8 +141,9 @@ func (w *walker) blockEnd(off int64) (end int64, err error) {
 	return end, err
 }
 
-// record takes a readable record. One that does not lead to another, and whose
-// line is there once more in its text, where it does, was written twice in part.
+// record takes a readable record, unless it was written twice in part: it does not
+// lead to another, but its line is there once more in its text, where it does, or it
+// leads to its own line, and only its beginning is there before that.
 func (w *walker) record(p *piece, l line, b []byte) error {
 	own := bytes.Clone(b[:l.length])
 	text := p.off + int64(l.length)
@@ -137,27 +151,43 @@ func (w *walker) record(p *piece, l line, b []byte) error {
 	if err != nil {
 		return err
 	}
-	if !ok && l.uid != 0 {
-		again, err := w.again(own, text, text+l.size)
-		if again >= 0 || err != nil {
-			p.kind, p.end = isCopies, again
-			return err
-		}
+	again := int64(-1)
+	switch {
+	case l.uid == 0: // it may be there twice by right
+	case ok:
+		again, err = w.rewritten(own, p.off, text+l.size)
+	default:
+		again, err = w.again(own, text, text+l.size)
+	}
+	if again >= 0 || err != nil {
+		p.kind, p.end = isCopies, again
+		return err
 	}
 	l.date = own[:len(l.date)]
 	w.remember(l, own)
 	return w.message(p, l)
 }
 
-// again returns where the line of a record is once more before the next one,
-// with a whole text behind it; -1 for nowhere, or where the first is whole, too.
-func (w *walker) again(own []byte, text, claim int64) (int64, error) {
-	next, err := w.toNext(text)
-	if err != nil {
+// rewritten returns claim where the line own, which is at off, is once more, and
+// octets from before off on up to within its text are: its text begins there twice,
+// and is whole only the second time. Else -1.
+func (w *walker) rewritten(own []byte, off, claim int64) (int64, error) {
+	b, err := w.read(claim, int64(len(own)))
+	if err != nil || !bytes.Equal(b, own) {
 		return -1, err
 	}
+	var same mend.Shared
+	if err := same.Grow(w.s.r, w.start, w.s.size, off, claim); err != nil || !same.Adjoins() || same.End >= claim {
+		return -1, err
+	}
+	return claim, nil
+}
+
+// again returns where what is there of a record ends whose line is once more behind
+// it, with a whole text; -1 where it is not, or the first is whole, too.
+func (w *walker) again(own []byte, text, claim int64) (int64, error) {
 	found, size, failed := int64(-1), claim-text, error(nil)
-	err = eachLine(w.s.r, text, min(next+maxLine, w.s.size), func(off int64) bool {
+	err := eachLine(w.s.r, text, min(text+lookAhead, w.s.size), func(off int64) bool {
 		b, err := w.read(off, int64(len(own)))
 		if err == nil && bytes.Equal(b, own) {
 			var ok bool
@@ -168,18 +198,21 @@ func (w *walker) again(own []byte, text, claim int64) (int64, error) {
 		failed = err
 		return found < 0 && err == nil
 	})
-	if err = errors.Join(err, failed); err != nil || found < claim {
-		return found, err
-	}
-	first, err := digestOf(io.NewSectionReader(w.s.r, text, size))
-	if err != nil {
+	if err = errors.Join(err, failed); found < 0 || err != nil {
 		return -1, err
 	}
-	second, err := digestOf(io.NewSectionReader(w.s.r, found+int64(len(own)), size))
-	if first == second {
-		found = -1
+	if found >= claim {
+		first, err := digestOf(section(w.s.r, text, claim))
+		if err != nil {
+			return -1, err
+		}
+		second, err := digestOf(section(w.s.r, found+int64(len(own)), found+int64(len(own))+size))
+		if first == second || err != nil {
+			return -1, err
+		}
 	}
-	return found, err
+	next, err := w.toNext(text)
+	return min(found, next), err
 }
 
 // lookAhead is how far octets are looked for that are there twice.
@@ -252,7 +285,7 @@ func isBlockHead(b []byte) bool {
 const minLine = dateLen + 2 + tailLen + 2
 
 // layout is what internal lines are like.
-var layout = mend.Layout{EOL: "\r\n", Least: minLine, Most: maxLine, Octets: "0123456789abcdef;,:-+ \r\n"}
+var layout = mend.Layout{EOL: "\r\n", Least: minLine, Most: maxLine, Octets: "0123456789abcdef;,:-+ \r\n", Begin: lineEndingAt}
 
 // headLook is how much of a header is looked at.
 const headLook = 2 << 10

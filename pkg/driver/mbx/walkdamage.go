@@ -3,9 +3,11 @@ package mbx
 import (
 	"bytes"
 	"slices"
+	"time"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/mend"
+	"mailutil/pkg/mailbox"
 )
 
 // damaged makes something of octets that are no readable line.
@@ -17,7 +19,7 @@ func (w *walker) damaged(p *piece, b []byte, fault lineFault) error {
 		}
 		return w.hollow(p)
 	}
-	blank := nuls(b) >= 16
+	blank := wiped(b) >= 16
 	next, err := w.toNext(p.off + 1)
 	if err != nil {
 		return err
@@ -127,7 +129,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 		elsewhere = true
 	}
 	switch {
-	case mend.StartsMail(b) && (closed || startsMessage(b)) && mend.IsText(firstLine(b)):
+	case startsWithout(layout.UpToLine(b), closed):
 		return 0, nil
 	case elsewhere:
 		return -1, nil
@@ -140,14 +142,17 @@ func (w *walker) lineArea(off int64) (int, error) {
 	return -1, nil
 }
 
-// firstLine is the first line of b.
-func firstLine(b []byte) []byte { return b[:bytes.IndexByte(b, '\n')+1] }
+// startsWithout reports whether b begins with the header of mail that has lost its
+// line; closed says that something ends before it.
+func startsWithout(b []byte, closed bool) bool {
+	return mend.StartsMail(b) && (closed || startsMessage(b)) && mend.IsText(b[:bytes.IndexByte(b, '\n')+1])
+}
 
 // remnant returns the length of what b begins with if that is the end of a line,
 // with all of its UID, unless any will do, and mail behind it; 0 for none.
 func remnant(b []byte, any bool) int {
 	eol := bytes.Index(b[:min(len(b), maxLine)], []byte("\r\n"))
-	if eol < 0 || eol < 8 && (!any || eol == 0 || !allHex(b[:eol])) || !mend.StartsMail(b[eol+2:]) {
+	if eol < 0 || eol < 8 && (!any || !allHex(b[:eol])) || !mend.StartsMail(b[eol+2:]) {
 		return 0
 	}
 	if flocked.DateFits(b[:eol]) >= 20 && b[2] == '-' && b[6] == '-' {
@@ -168,6 +173,9 @@ func isUID(b []byte) bool {
 
 // wipedOctet reports whether disks have c where they have nothing.
 func wipedOctet(c byte) bool { return c == 0 || c == 0xFF }
+
+// wiped counts the octets that b begins with of that kind.
+func wiped(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00\xFF")) }
 
 // startsMessage reports whether b begins with what can hardly be anything but
 // the header of a message: two fields, or one and an empty line.
@@ -239,26 +247,11 @@ func (w *walker) damagedLine(p *piece) error {
 		return err
 	}
 	p.line.date = b[:dateLen]
-	best := -1
-	for _, n := range ends {
-		p.text, p.said = p.off+int64(n), 0
-		if size := parsedSize(b[:n]); size > 0 {
-			ok, err := w.proven(p.text + size)
-			if err != nil {
-				return err
-			}
-			if ok {
-				p.claim, p.end = p.text+size, p.text+size
-				return nil
-			}
-		}
-		if best < 0 && mend.BeginsText(b[n:]) {
-			best = n
-		}
+	if d, err := mailbox.ParseDate(string(p.line.date), time.UTC); err == nil {
+		w.came = d.Time()
 	}
-	p.text = p.off + int64(max(best, 0))
-	if best < 0 {
-		p.text = p.off + int64(ends[0])
+	if proven, err := w.place(p, b, ends); proven || err != nil {
+		return err
 	}
 	size := parsedSize(b[:p.text-p.off])
 	if size > 0 {
@@ -271,6 +264,26 @@ func (w *walker) damagedLine(p *piece) error {
 		p.text, p.claim = p.off+n, p.end
 	}
 	return nil
+}
+
+// place finds out which of ends, behind a damaged line in b, is where its text begins:
+// the one from which its size leads to something, else one where a header begins, else
+// the most likely.
+func (w *walker) place(p *piece, b []byte, ends []int) (proven bool, err error) {
+	for _, n := range ends {
+		size := parsedSize(b[:n])
+		if size == 0 {
+			continue
+		}
+		p.text = p.off + int64(n)
+		if proven, err = w.proven(p.text + size); proven || err != nil {
+			p.claim, p.end = p.text+size, p.text+size
+			return proven, err
+		}
+	}
+	likely := max(0, slices.IndexFunc(ends, func(n int) bool { return mend.BeginsText(b[n:]) }))
+	p.text = p.off + int64(ends[likely])
+	return false, nil
 }
 
 // follow returns where a text ends that begins at text and is as long as nobody
@@ -288,11 +301,7 @@ func parsedSize(b []byte) int64 {
 	if len(b) <= dateLen+1 {
 		return 0
 	}
-	from := dateLen + 1
-	if comma := bytes.IndexByte(b[dateLen-2:min(len(b), dateLen+3)], ','); comma >= 0 { // the date has lost octets or got some
-		from = dateLen - 2 + comma + 1
-	}
-	if size, ok := parseSize(digits(b[from:])); ok && size > 0 {
+	if size, ok := parseSize(flocked.SizeDigits(b)); ok && size > 0 {
 		return size
 	}
 	return sizeIn(b)
@@ -340,8 +349,8 @@ func lineEndings(b []byte) (ends []int) {
 	return ends
 }
 
-// wiped takes NULs where a line should be: the text behind them is a message
-// when it begins like one.
+// wiped takes octets that were wiped where a line should be: the text behind them
+// is a message when it begins like one.
 func (w *walker) wiped(p *piece) error {
 	next, err := w.toNext(p.off + 1)
 	if err != nil {
@@ -353,7 +362,7 @@ func (w *walker) wiped(p *piece) error {
 		if err != nil {
 			return err
 		}
-		n := nuls(b)
+		n := wiped(b)
 		text += int64(n)
 		if n < len(b) {
 			rest, err := w.lineRest(text)
@@ -377,12 +386,16 @@ func (w *walker) lineRest(off int64) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if mend.BeginsText(b) {
-		return 0, nil
+	if len(b) > 0 && b[0] == '\n' && mend.StartsMail(b[1:]) {
+		return 1, nil
 	}
 	eol := bytes.Index(b[:min(len(b), maxLine)], []byte("\r\n"))
-	if eol >= 8 && mend.BeginsText(b[eol+2:]) && allHex(b[eol-8:eol]) || eol >= 0 && eol < 8 && allHex(b[:eol]) && mend.StartsMail(b[eol+2:]) {
+	switch {
+	case eol >= 0 && eol < 8 && allHex(b[:eol]) && mend.StartsMail(b[eol+2:]),
+		eol >= 8 && allHex(b[eol-8:eol]) && mend.BeginsText(b[eol+2:]) && !mend.BeginsText(b):
 		return eol + 2, nil
+	case mend.BeginsText(b):
+		return 0, nil
 	}
 	return -1, nil
 }

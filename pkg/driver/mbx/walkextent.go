@@ -1,7 +1,6 @@
 package mbx
 
 import (
-	"bytes"
 	"time"
 
 	"mailutil/pkg/internal/flocked"
@@ -21,91 +20,99 @@ func (w *walker) message(p *piece, l line) error {
 		}
 	}
 	var err error
-	p.end, err = w.extent(p.off, p.text, p.claim)
+	p.end, err = w.extent(p)
 	return err
 }
 
-// extent returns where a text ends that should end at claim. own is where its
-// line is.
-func (w *walker) extent(own, text, claim int64) (int64, error) {
-	size := w.s.size
+// extent returns where the text of p ends, which should end at claim. What is sure
+// by itself is asked first: a line that is left there, records that lead beyond it,
+// line ends only, octets that are there twice; then what is near or fits; at last
+// what the octets up to the next record look like.
+func (w *walker) extent(p *piece) (int64, error) {
+	text, claim, e := p.text, p.claim, w.extents()
 	if ok, err := w.begins(claim); ok || err != nil {
 		return claim, err
 	}
-	if ok, err := w.onlyBlank(claim); ok || err != nil {
+	line, header, err := w.wasLine(claim)
+	if line || err != nil {
 		return claim, err
 	}
-	next, err := w.twice(text, claim)
+	inner, sure, err := w.inner(text, claim)
+	if err != nil {
+		return 0, err
+	}
+	if sure {
+		return e.Torn(text, inner)
+	}
+	if ok, err := e.OnlyBlank(claim); ok || err != nil {
+		return claim, err
+	}
+	next, err := w.twice(p)
 	if next >= 0 || err != nil {
 		return next, err
 	}
-	sure, header, err := w.wasLine(claim)
-	if sure || err != nil {
-		return claim, err
+	if inner >= 0 {
+		return e.Torn(text, inner)
 	}
-	if next, err = w.inner(text, claim); err != nil {
+	end := min(claim, w.s.size)
+	if next, err = w.tail(text, min(claim+maxLine, w.s.size)); next < end || err != nil {
 		return next, err
 	}
-	if next >= 0 {
-		return w.torn(text, next)
-	}
-	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
-		return next, err
-	}
-	if claim > size {
+	if claim > w.s.size {
 		return w.toNext(text) // torn, for the most part
 	}
-	if next, err = w.beyond(claim); err != nil {
+	return w.beyondClaim(text, claim, header)
+}
+
+// beyondClaim decides whether a text in which no record begins ends at claim, or only
+// where the next record begins; header says that the header of mail is at claim.
+func (w *walker) beyondClaim(text, claim int64, header bool) (int64, error) {
+	next, err := w.beyond(claim)
+	if err != nil {
 		return 0, err
 	}
 	if next, err = w.tail(claim, next); err != nil {
 		return 0, err
 	}
-	if header {
-		ended, err := flocked.HeaderEnds(w.s.r, text, claim)
-		if ended && !flocked.OneDigit(claim-text, next-text) || err != nil {
-			return claim, err
-		}
+	if copies, err := w.copies(claim, next); copies || err != nil {
+		return claim, err
 	}
-	return w.judge(text, claim, next)
+	if header {
+		return w.header(text, claim, next)
+	}
+	b, err := w.read(claim, maxLine)
+	if err != nil || nuls(b) >= 16 {
+		return claim, err
+	}
+	return w.extents().Judge(text, claim, next)
 }
 
-// torn is tail for a text that may end at next: a line of which only the end is left
-// is none of the text, one of which a little is damaged can be.
-func (w *walker) torn(text, next int64) (int64, error) {
-	at, err := w.tail(text, next)
-	if err != nil || at == next {
+// header decides whether a text ends at claim, where the header of mail begins,
+// which may have lost its line, or only at next. It is part of the text where the
+// text is still in its own header there, and where no UID is free for it.
+func (w *walker) header(text, claim, next int64) (int64, error) {
+	ended, err := flocked.HeaderEnds(w.s.r, text, claim)
+	if err != nil {
+		return 0, err
+	}
+	l, ok, err := w.lineAt(next)
+	if !ended || ok && l.uid == w.last+1 && w.last > 0 {
 		return next, err
 	}
-	b, err := w.read(at, maxLine)
-	if flocked.WasLine(b) {
-		at = next
-	}
-	return at, err
+	return claim, err
 }
 
-// onlyBlank reports whether there are only line ends between claim and the next
-// record, or the end of the file.
-func (w *walker) onlyBlank(claim int64) (bool, error) {
-	b, err := w.read(claim-1, 1+maxLine)
-	blank := flocked.StrayLineEnds(b)
-	if err != nil || blank == 0 {
-		return false, err
-	}
-	return w.begins(claim + int64(blank))
-}
-
-// twice returns where the next record begins if all that keeps a text from
-// having its size is that some of its octets are there twice, else -1.
-func (w *walker) twice(text, claim int64) (int64, error) {
-	if claim > w.s.size {
+// twice returns where the next record begins if all that keeps the text of p from
+// having its size is that some octets of it and its line are there twice, else -1.
+func (w *walker) twice(p *piece) (int64, error) {
+	if p.claim > w.s.size {
 		return -1, nil
 	}
-	next, err := w.toNext(claim)
-	if err != nil || next-claim > claim-text {
+	next, err := w.toNext(p.claim)
+	if err != nil {
 		return -1, err
 	}
-	_, ok, err := mend.Doubled(w.s.r, text, next, next-claim)
+	_, ok, err := mend.Twice(w.s.r, p.off, p.text, p.claim, next)
 	if !ok {
 		next = -1
 	}
@@ -117,48 +124,51 @@ func (w *walker) twice(text, claim int64) (int64, error) {
 const near = 64
 
 // inner looks for the record behind a text that ends before claim, -1 for none:
-// the first whose chain leads there or beyond, else the last that is near to
-// claim, else the first that fits. Mail that was forwarded as a file is text.
-func (w *walker) inner(text, claim int64) (int64, error) {
+// the first whose chain leads beyond claim, or there, or which is sure for itself,
+// else the last that is near to claim, else the first that fits. Mail that was
+// forwarded as a file is text.
+func (w *walker) inner(text, claim int64) (at int64, sure bool, err error) {
 	best, fit := int64(-1), int64(-1)
 	for from := text; from < min(claim, w.s.size); {
 		next, err := w.candidate(from)
 		if err != nil || next < 0 || next >= claim {
-			return best, err
+			return best, false, err
 		}
-		end, _, err := w.chain(next, claim)
+		end, err := w.chain(next, claim)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		if end >= claim || end == w.s.size {
-			if best < 0 || fit < 0 {
+			if best < 0 || fit < 0 || claim-next <= near {
 				fit = next
 			}
-			return fit, nil
+			return fit, end > claim, nil
 		}
 		if ok, err := w.sure(next); ok || err != nil {
-			return next, err
+			return next, ok, err
 		}
-		fits := claim-next <= near
-		if best < 0 && !fits {
-			if fits, err = w.fits(next, end); err != nil {
-				return -1, err
-			}
-			if fits {
+		fits := false
+		if claim-next <= near {
+			fits, err = w.precedes(next, end)
+		} else if best < 0 {
+			if fits, err = w.fits(next, end); fits {
 				fit = next
 			}
+		}
+		if err != nil {
+			return -1, false, err
 		}
 		if fits {
 			best = next
 		}
 		from = max(end, next+1)
 	}
-	return best, nil
+	return best, false, nil
 }
 
 // fits reports whether a chain of records that ends at end, where nothing
-// readable is, can be one of the file: a damaged line is there, or the next
-// record has a higher UID. Records in a text have UIDs of another mailbox.
+// readable is, can be one of the file: a damaged line is there, or UIDs ascend to
+// the next records. Records in a text have UIDs of another mailbox.
 func (w *walker) fits(first, end int64) (bool, error) {
 	_, readable, err := w.lineAt(end)
 	if err != nil {
@@ -169,50 +179,65 @@ func (w *walker) fits(first, end int64) (bool, error) {
 			return ok, err
 		}
 	}
-	last, n := uint32(0), 0
-	ordered := true
-	for off := first; off < end; n++ {
+	l, _, err := w.lineAt(first)
+	if err != nil {
+		return false, err
+	}
+	if d, err := mailbox.ParseDate(string(l.date), time.UTC); err == nil && d.Time().Before(w.came) {
+		return false, nil
+	}
+	return w.precedes(first, end)
+}
+
+// precedes reports whether no UID of the records [first, end) is above that of the next
+// one behind them that leads on for sure, as far as there is one near. The same is
+// that of a copy.
+func (w *walker) precedes(first, end int64) (bool, error) {
+	last := uint32(0)
+	for off := first; off < end; {
 		l, ok, err := w.lineAt(off)
 		if err != nil || !ok {
 			return false, err
 		}
-		d, err := mailbox.ParseDate(string(l.date), time.UTC)
-		ordered = ordered && l.uid > max(last, w.last) && err == nil && !d.Time().Before(w.came)
-		if n == 0 && err == nil && d.Time().Before(w.came) {
-			return false, nil
-		}
 		last = max(last, l.uid)
 		off += int64(l.length) + l.size
 	}
-	if ordered && n > 1 {
-		return true, nil
+	for from := max(end, first+1); last > 0 && from < min(end+lookAhead, w.s.size); {
+		next, err := w.candidate(from)
+		if err != nil || next < 0 {
+			return err == nil, err
+		}
+		l, _, err := w.lineAt(next)
+		if err != nil {
+			return false, err
+		}
+		to, n, err := w.lead(next)
+		if err != nil || n >= manyLinks || to == w.s.size {
+			return l.uid == 0 || l.uid >= last, err
+		}
+		from = max(to, next+1)
 	}
-	next, err := w.candidate(max(end, first+1))
-	if err != nil || next < 0 {
-		return err == nil, err
-	}
-	l, _, err := w.lineAt(next)
-	return l.uid == 0 || last == 0 || l.uid > last, err
+	return true, nil
 }
 
 // chain follows records from off on, until one leads to claim or beyond, and
-// returns where it ends and how many there were.
-func (w *walker) chain(off, claim int64) (end int64, n int, err error) {
-	for ; off < claim && off < w.s.size; n++ {
+// returns where they end. What leads beyond must lead to something.
+func (w *walker) chain(off, claim int64) (int64, error) {
+	for off < claim && off < w.s.size {
 		l, ok, err := w.lineAt(off)
 		if err != nil || !ok {
-			return off, n, err
+			return off, err
 		}
 		off += int64(l.length) + l.size
 	}
 	if off >= w.s.size {
-		return off, n, nil
+		return off, nil
 	}
-	// What leads beyond must lead to something.
-	if ok, err := w.proven(off); !ok {
-		return min(off, claim-1), n, err
+	ok, err := w.proven(off)
+	if !ok {
+		off = min(off, claim-1)
 	}
-	return off, n, nil
+	return off, err
 }
 
 // wasLine reports whether a line is at off of which enough is left to be sure,
@@ -226,33 +251,7 @@ func (w *walker) wasLine(off int64) (sure, header bool, err error) {
 	return n > 0, n == 0, err
 }
 
-// judge decides whether a text ends at claim, where nothing readable begins, or
-// only at next, where something does, or the file ends.
-func (w *walker) judge(text, claim, next int64) (int64, error) {
-	b, err := w.read(claim, maxLine)
-	if err != nil || nuls(b) >= 16 {
-		return claim, err
-	}
-	copies, err := w.copies(claim, next)
-	if copies || err != nil {
-		return claim, err
-	}
-	if n := next - claim; n <= claim {
-		var same mend.Shared
-		if err := same.Grow(w.s.r, claim-n, next, claim-n, claim); err != nil || same.Adjoins() {
-			return claim, err // what stands there is the end of the text once more
-		}
-	}
-	b, err = w.read(claim-1, min(next-claim+1, int64(cap(w.buf))))
-	if err != nil {
-		return 0, err
-	}
-	before, gap := b[0], b[1:]
-	switch {
-	case next < w.s.size && mend.IsText(gap) && flocked.OneDigit(claim-text, next-text):
-		return next, nil
-	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !mend.IsText(gap):
-		return claim, nil
-	}
-	return next, nil
+// extents decides by what the walk knows.
+func (w *walker) extents() *mend.Extents {
+	return &mend.Extents{R: w.s.r, Size: w.s.size, Begins: w.begins, Tail: w.tail}
 }

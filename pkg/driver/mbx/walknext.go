@@ -92,10 +92,24 @@ func (w *walker) toNext(from int64) (int64, error) {
 	return first, nil
 }
 
-// beyond is toNext where no text is known to reach.
+// beyond is toNext where no text is known to reach, or one that ends there: what is
+// near is the next record.
 func (w *walker) beyond(from int64) (int64, error) {
 	w.loose = true
 	defer func() { w.loose = false }()
+	next, err := w.candidate(from)
+	if err != nil {
+		return 0, err
+	}
+	if next >= 0 && next-from <= near {
+		end, _, err := w.lead(next)
+		if err != nil {
+			return 0, err
+		}
+		if ok, err := w.precedes(next, end); ok || err != nil {
+			return next, err
+		}
+	}
 	return w.toNext(from)
 }
 

@@ -14,6 +14,10 @@ import (
 // DateLen is the length of the date that begins an internal line.
 const DateLen = 26 // " 1-Jul-2001 02:03:04 -0700"
 
+// MaxLine is how many octets an internal line has at most, with its line end: no
+// reader takes more.
+const MaxLine = 64
+
 // AppendDate appends the date of an internal line. The day of a date that is
 // given is padded with a blank, that of "now" with a zero.
 func AppendDate(b []byte, d mailbox.Date, now bool) []byte {
@@ -49,9 +53,25 @@ func DateFits(b []byte) (n int) {
 }
 
 // WasLine reports whether b begins with what was an internal line, as it seems:
-// most of a date, and a comma or a semicolon behind it, if anything.
+// most of a date, which is not that of a header, and a comma or a semicolon behind
+// it, if anything.
 func WasLine(b []byte) bool {
-	return DateFits(b) >= 20 && (len(b) <= DateLen || bytes.ContainsAny(b[DateLen-2:min(len(b), DateLen+22)], ",;"))
+	return DateFits(b) >= 20 && (b[2] == '-' || b[6] == '-') && (len(b) <= DateLen || bytes.ContainsAny(b[DateLen-2:min(len(b), DateLen+22)], ",;"))
+}
+
+// SizeDigits returns the digits of the size in b, what is left of an internal line
+// from its beginning on: behind the comma, if the date has lost octets or got some.
+func SizeDigits(b []byte) []byte {
+	from := min(DateLen+1, len(b))
+	near := min(DateLen-2, len(b))
+	if comma := bytes.IndexByte(b[near:min(DateLen+3, len(b))], ','); comma >= 0 {
+		from = near + comma + 1
+	}
+	to := from
+	for to < len(b) && '0' <= b[to] && b[to] <= '9' {
+		to++
+	}
+	return b[from:to]
 }
 
 // LineBegin returns where a line begins of which b ends with what is left of date
@@ -98,14 +118,15 @@ func HeaderEnds(r io.ReaderAt, text, claim int64) (bool, error) {
 }
 
 // TornLine reports whether b, which stands between two messages, can be the
-// beginning of a line: a day is there.
+// beginning of a line: day and month are there, or all of it fits but for an octet
+// or two.
 func TornLine(b []byte) bool {
-	const day = len("15-Jul-2001")
+	const day = len("15-Jul-")
 	if len(b) > day && DateFits(b[:day]) == day {
 		return true
 	}
-	n := DateFits(b)
-	return n > 0 && n+2 >= min(len(b), DateLen) && (len(b) <= DateLen || WasLine(b))
+	n, whole := DateFits(b), min(len(b), DateLen)
+	return n > 0 && n+min(whole/8, 2) >= whole && (len(b) <= DateLen || WasLine(b))
 }
 
 // OneDigit reports whether two sizes differ by one digit that is another, or was

@@ -12,9 +12,12 @@ func (r *repair) letters(p *piece) (done bool, err error) {
 	if r.converted {
 		return false, nil
 	}
-	all, err := mend.Letters(r.f, p.off, p.end, r.d.format.EOL == "\n", r.d.env, r.makeScratch)
+	all, besides, err := mend.Letters(r.f, p.off, p.end, r.d.format.EOL == "\n", r.d.env, r.makeScratch)
 	if err != nil {
 		return false, err
+	}
+	for _, l := range besides {
+		r.leave(l)
 	}
 	for _, l := range all {
 		if l.Undated {
@@ -28,7 +31,7 @@ func (r *repair) letters(p *piece) (done bool, err error) {
 		r.image.Put(r.d.format.appendLine(nil, l.Date, false, l.Size, 0, sysbits.Bits[uint8](l.System)))
 		r.image.Scratch(r.scratch)
 		r.image.KeepScratch(l.At, l.Size)
-		if err := r.expect(r.scratch, l.At, l.At+l.Size); err != nil {
+		if err := r.expect(section(r.scratch, l.At, l.At+l.Size)); err != nil {
 			return false, err
 		}
 	}

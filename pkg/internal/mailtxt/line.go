@@ -16,7 +16,7 @@ import (
 //
 // The flags have a fixed distance to its end.
 const (
-	maxLine     = 64      // octets with the EOL; no reader takes more
+	maxLine     = flocked.MaxLine
 	flagsLen    = 12      // octets: what is patched
 	keywordsLen = 10      // of them
 	maxKeywords = 30      // bits in ten octal digits

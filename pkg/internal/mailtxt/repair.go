@@ -165,7 +165,7 @@ func (r *repair) step(action string, off, n int64, format string, args ...any) {
 // take plans what becomes of a piece.
 func (r *repair) take(p *piece) error {
 	if p.bad && p.text < p.end {
-		sum, err := digest(r.f, p.text, p.end)
+		sum, err := digest(section(r.f, p.text, p.end))
 		if err != nil {
 			return err
 		}
@@ -183,9 +183,9 @@ func (r *repair) take(p *piece) error {
 	if !p.bad && p.claim == p.end {
 		r.prev = p.line.date
 		r.keep(p.off, p.end-p.off)
-		return r.expect(r.f, p.text, p.end)
+		return r.expect(section(r.f, p.text, p.end))
 	}
-	if done, err := r.restoreLines(p); done || err != nil {
+	if done, err := r.exact(p); done || err != nil {
 		return err
 	}
 	b, err := r.line(p, p.end-p.text)
@@ -194,21 +194,55 @@ func (r *repair) take(p *piece) error {
 	}
 	r.image.Put(b)
 	r.keep(p.text, p.end-p.text)
-	return r.expect(r.f, p.text, p.end)
+	return r.expect(section(r.f, p.text, p.end))
 }
 
 // expect remembers the text that a message of the result is to have.
-func (r *repair) expect(from io.ReaderAt, off, end int64) error {
-	sum, err := digest(from, off, end)
+func (r *repair) expect(parts ...*io.SectionReader) error {
+	sum, err := digest(parts...)
 	r.sums = append(r.sums, sum)
 	return err
+}
+
+// exact finds the one text that has the size that the line says: line ends that
+// were shortened, or octets that are there twice.
+func (r *repair) exact(p *piece) (done bool, err error) {
+	switch {
+	case p.claim > p.end:
+		return r.restoreLines(p)
+	case p.claim > 0 && p.claim < p.end:
+		return r.leaveOut(p)
+	}
+	return false, nil
+}
+
+// leaveOut leaves octets of a text out that are there twice, if that gives its size.
+func (r *repair) leaveOut(p *piece) (done bool, err error) {
+	cut, ok, err := mend.Twice(r.f, p.off, p.text, p.claim, p.end)
+	if !ok || err != nil {
+		return false, err
+	}
+	n := p.end - p.claim
+	r.lost = append(r.lost, mend.Lost{Off: cut, End: cut + n, Why: "they are there twice"})
+	r.acc.SetAside += n
+	r.step("set-aside", cut, n, "leave %s of its text out that are there twice, which makes its size right", octetsOf(n))
+	whole := *p
+	whole.claim = p.end // nothing is wrong with it
+	b, err := r.line(&whole, p.claim-p.text)
+	if err != nil {
+		return false, err
+	}
+	r.image.Put(b)
+	r.keep(p.text, cut-p.text)
+	r.keep(cut+n, p.end-cut-n)
+	return true, r.expect(section(r.f, p.text, cut), section(r.f, cut+n, p.end))
 }
 
 // restoreLines writes CR LF for each LF of a text, if that gives the size that
 // its line tells.
 func (r *repair) restoreLines(p *piece) (done bool, err error) {
 	missing := p.claim - p.end
-	if missing <= 0 || r.converted || r.d.format.EOL != "\r\n" {
+	if r.converted || r.d.format.EOL != "\r\n" {
 		return false, nil
 	}
 	n, err := mend.BareLFs(r.f, p.text, p.end, missing)
@@ -233,7 +267,7 @@ func (r *repair) restoreLines(p *piece) (done bool, err error) {
 	r.image.Put(b)
 	r.image.Scratch(s)
 	r.image.KeepScratch(off, s.Size()-off)
-	return true, r.expect(s, off, s.Size())
+	return true, r.expect(section(s, off, s.Size()))
 }
 
 // setAside leaves octets out.
@@ -247,10 +281,16 @@ func (r *repair) setAside(p *piece) error {
 	if p.copied {
 		why = "they are there twice"
 	}
-	r.lost = append(r.lost, mend.Lost{Off: p.off, End: p.end, Why: why, Salvage: !p.copied && len(rest) > 8 && mend.IsText(rest)})
-	r.acc.SetAside += p.end - p.off
-	r.steps = append(r.steps, mailbox.Step{Action: "set-aside", Off: p.off, Octets: p.end - p.off, Text: "set " + octetsOf(p.end-p.off) + " aside: " + why})
+	r.leave(mend.Lost{Off: p.off, End: p.end, Why: why, Salvage: !p.copied && len(rest) > 8 && mend.IsText(rest)})
 	return nil
+}
+
+// leave leaves octets out of the result that are about no message of it.
+func (r *repair) leave(l mend.Lost) {
+	n := l.End - l.Off
+	r.lost = append(r.lost, l)
+	r.acc.SetAside += n
+	r.steps = append(r.steps, mailbox.Step{Action: "set-aside", Off: l.Off, Octets: n, Text: "set " + octetsOf(n) + " aside: " + l.Why})
 }
 
 // line makes the internal line of a message anew, for a text of size octets.
@@ -270,9 +310,12 @@ func (r *repair) line(p *piece, size int64) ([]byte, error) {
 	if _, err := r.f.ReadAt(raw, p.off); err != nil && err != io.EOF {
 		return nil, err
 	}
-	date, err := r.date(raw[:min(len(raw), flocked.DateLen)], p)
+	date, known, err := r.date(raw[:min(len(raw), flocked.DateLen)], p)
 	if err != nil {
 		return nil, err
+	}
+	if (p.bad || !known) && len(bytes.Trim(raw, "\x00\xFF")) > 0 {
+		r.lost = append(r.lost, mend.Lost{Off: p.off, End: p.text, Why: "what was an internal line"})
 	}
 	b := append([]byte(date), ',')
 	b = strconv.AppendInt(b, size, 10)
@@ -294,17 +337,17 @@ func (r *repair) flags(raw []byte) string {
 	return "000000000000"
 }
 
-// date returns the date of a line, or a guess.
-func (r *repair) date(raw []byte, p *piece) (string, error) {
+// date returns the date of a line, or, where that is not known, a guess.
+func (r *repair) date(raw []byte, p *piece) (date string, known bool, err error) {
 	local := r.d.env.Now().Location()
 	parse := func(s string) (mailbox.Date, error) { return mailbox.ParseDate(s, local) }
 	if d, err := parse(string(raw)); err == nil && flocked.IsDate(raw) {
 		r.prev = d
-		return string(raw), nil
+		return string(raw), true, nil
 	}
 	b := make([]byte, min(p.end-p.text, 64<<10))
 	if _, err := r.f.ReadAt(b, p.text); err != nil && err != io.EOF {
-		return "", err
+		return "", false, err
 	}
 	d := mend.Arrival(b, parse)
 	if !flocked.Storable(d) {
@@ -313,12 +356,9 @@ func (r *repair) date(raw []byte, p *piece) (string, error) {
 	if !flocked.Storable(d) {
 		d = mailbox.DateOf(r.d.env.Now())
 	}
-	if len(bytes.Trim(raw, "\x00\xFF")) > 0 {
-		r.lost = append(r.lost, mend.Lost{Off: p.off, End: p.text, Why: "what was an internal line"})
-	}
 	r.acc.Dates++
 	r.step("guess-date", p.off, flocked.DateLen, "give it the date %s", bytes.TrimLeft(d.Append(nil), " "))
-	return d.String(), nil
+	return d.String(), false, nil
 }
 
 // verify reads what the file is to be as a reader does, and compares all texts
@@ -334,7 +374,7 @@ func (r *repair) verify(ctx context.Context, to io.ReaderAt, size int64) error {
 		if !ok {
 			break
 		}
-		sum, err := digest(to, rec.text(), rec.end())
+		sum, err := digest(section(to, rec.text(), rec.end()))
 		if err != nil {
 			return err
 		}
@@ -362,10 +402,19 @@ func (r *repair) verify(ctx context.Context, to io.ReaderAt, size int64) error {
 	return errors.Join(err, damage)
 }
 
-// digest is that of the octets [off, end) of r.
-func digest(r io.ReaderAt, off, end int64) (uint64, error) {
+// section is the octets [off, end) of r.
+func section(r io.ReaderAt, off, end int64) *io.SectionReader {
+	return io.NewSectionReader(r, off, end-off)
+}
+
+// digest is that of the octets of parts of files.
+func digest(parts ...*io.SectionReader) (uint64, error) {
 	var h maphash.Hash
 	h.SetSeed(seed)
-	_, err := fsx.Copy(&h, io.NewSectionReader(r, off, end-off), nil)
-	return h.Sum64(), err
+	for _, p := range parts {
+		if _, err := fsx.Copy(&h, p, nil); err != nil {
+			return 0, err
+		}
+	}
+	return h.Sum64(), nil
 }

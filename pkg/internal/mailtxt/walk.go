@@ -97,7 +97,7 @@ func (w *walker) record(p *piece, l line) error {
 	if p.end = p.claim; ok {
 		return nil
 	}
-	p.end, err = w.extent(p.text, p.claim, l.date)
+	p.end, err = w.extent(p)
 	return err
 }
 

@@ -136,6 +136,9 @@ func (w *walker) again(p *piece) (bool, error) {
 			whole, err := w.begins(off + int64(l.length) + l.size)
 			if whole && same.End > p.text { // the one that is here is only a part
 				p.copied, p.end = true, min(same.End, off)
+				if same.Adjoins() { // with what is before it
+					p.end = off
+				}
 			}
 			return false, err
 		}

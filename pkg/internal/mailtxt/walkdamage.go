@@ -2,9 +2,12 @@ package mailtxt
 
 import (
 	"bytes"
+	"slices"
+	"time"
 
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/mend"
+	"mailutil/pkg/mailbox"
 )
 
 // damaged makes something of octets that are no readable line: a record of
@@ -20,7 +23,8 @@ func (w *walker) damaged(p *piece) error {
 		p.junk, p.end = true, p.off+int64(start)
 		return nil
 	}
-	if !flocked.WasLine(b) || eol == 0 {
+	isLine := flocked.WasLine(b) && eol > 0
+	if !isLine {
 		n, err := w.lineArea(p.off)
 		if err != nil {
 			return err
@@ -29,25 +33,30 @@ func (w *walker) damaged(p *piece) error {
 			p.bad, p.text = true, p.off+int64(n)
 			return w.measure(p, b[:min(n, len(b))])
 		}
-		if done, err := w.copies(p, p.off+1); done || err != nil {
-			return err
-		}
-		p.junk = true
-		p.end, err = w.next(p.off + 1)
-		return err
 	}
 	if done, err := w.copies(p, p.off+1); done || err != nil {
 		return err
 	}
+	if isLine {
+		return w.damagedLine(p, b, eol)
+	}
+	p.junk = true
+	p.end, err = w.next(p.off + 1)
+	return err
+}
+
+// damagedLine takes a line, in b, of which the date is still to be seen, and which ends
+// at eol, if not elsewhere: where its size leads to something.
+func (w *walker) damagedLine(p *piece, b []byte, eol int) (err error) {
+	if d, err := mailbox.ParseDate(string(b[:min(flocked.DateLen, len(b))]), time.UTC); err == nil {
+		w.came = d.Time()
+	}
 	ends := w.ends(b, eol)
-	p.bad, p.text = true, p.off+int64(ends[0])
+	likely := max(0, slices.IndexFunc(ends, func(n int) bool { return mend.BeginsText(b[n:]) }))
+	p.bad, p.text = true, p.off+int64(ends[likely])
 	said := int64(0)
 	for _, n := range ends {
-		from := min(flocked.DateLen+1, n)
-		if comma := bytes.IndexByte(b[min(n, flocked.DateLen-2):min(n, flocked.DateLen+3)], ','); comma >= 0 { // the date has lost octets or got some
-			from = flocked.DateLen - 2 + comma + 1
-		}
-		size, ok := parseSize(digits(b[from:n]))
+		size, ok := parseSize(flocked.SizeDigits(b[:n]))
 		if !ok {
 			continue
 		}
@@ -65,17 +74,25 @@ func (w *walker) damaged(p *piece) error {
 	if p.end, err = w.next(max(p.text, p.off+1)); err != nil {
 		return err
 	}
-	if n := p.end - said - p.off; said > 0 && 0 < n && n <= maxLine && p.off+n != p.text { // the line is torn
-		head, err := w.read(p.off+n, headLook)
-		if err != nil {
-			return err
-		}
-		if startsFields(head, 2) {
-			p.text, p.claim = p.off+n, p.end
-			return nil
-		}
+	if torn, err := w.torn(p, said); torn || err != nil {
+		return err
 	}
 	return w.hollow(p)
+}
+
+// torn gives p, whose line says a size, the text of that size, if a header begins
+// there: then octets of the line were lost.
+func (w *walker) torn(p *piece, said int64) (bool, error) {
+	text := p.end - said
+	if said == 0 || text <= p.off || text > p.off+maxLine || text == p.text {
+		return false, nil
+	}
+	head, err := w.read(text, headLook)
+	if err != nil || !startsFields(head, 2) {
+		return false, err
+	}
+	p.text, p.claim = text, p.end
+	return true, nil
 }
 
 // measure finds out how long the text of a message is of whose line only b is
@@ -83,22 +100,25 @@ func (w *walker) damaged(p *piece) error {
 func (w *walker) measure(p *piece, b []byte) (err error) {
 	semi := bytes.LastIndexByte(b, ';')
 	if semi > 0 {
-		size, ok := parseSize(b[len(bytes.TrimRight(b[:semi], "0123456789")):semi])
-		if ok, err = w.proven(p.text+size, ok && size > 0); ok || err != nil {
-			p.claim, p.end = p.text+size, p.text+size
-			return err
+		if size, ok := parseSize(b[len(bytes.TrimRight(b[:semi], "0123456789")):semi]); ok {
+			if ok, err = w.begins(p.text + size); ok || err != nil {
+				p.claim, p.end = p.text+size, p.text+size
+				return err
+			}
 		}
 	}
 	p.end, err = w.next(max(p.text, p.off+1))
 	return err
 }
 
-// proven is begins where that is asked for.
-func (w *walker) proven(off int64, asked bool) (bool, error) {
-	if !asked {
-		return false, nil
+// proven reports whether a record begins at off, or the file ends there, or a line is
+// there of which most is left.
+func (w *walker) proven(off int64) (bool, error) {
+	if ok, err := w.begins(off); ok || err != nil {
+		return ok, err
 	}
-	return w.begins(off)
+	b, err := w.read(off, maxLine)
+	return flocked.WasLine(b), err
 }
 
 // hollow makes a message junk of which only a part of its line is left, and
@@ -136,7 +156,7 @@ func (w *walker) lineArea(off int64) (int, error) {
 			return n, nil
 		}
 	}
-	if mend.StartsMail(b[at:]) && (closed || startsFields(b[at:], 3)) && mend.IsText(b[at:at+bytes.IndexByte(b[at:], '\n')+1]) {
+	if startsWithout(w.layout().UpToLine(b[at:]), closed) {
 		return 0, nil
 	}
 	for n := at + tailLen; n <= min(at+maxLine, len(b)); n++ {
@@ -159,6 +179,12 @@ func (w *walker) lineArea(off int64) (int, error) {
 	return -1, nil
 }
 
+// startsWithout reports whether b begins with the header of mail that has lost its
+// line; closed says that something ends before it.
+func startsWithout(b []byte, closed bool) bool {
+	return mend.StartsMail(b) && (closed || startsFields(b, 3)) && mend.IsText(b[:bytes.IndexByte(b, '\n')+1])
+}
+
 // remnant returns the length of what b[at:] begins with if that is what is left of
 // a line, its end or its date, and mail is behind it; at the beginning of a file
 // any end will do. 0 for none.
@@ -177,7 +203,7 @@ func (w *walker) remnant(b []byte, at int, any bool) int {
 	line := b[at : at+n]
 	switch {
 	case flocked.DateFits(line) >= 20 && line[2] == '-' && line[6] == '-':
-	case any && n > 0 && allDigits(line):
+	case any && allDigits(line):
 	case isFlags(line) && len(bytes.Trim(line, "0123456789;,:-+ JanFebMrApyulgSOctNvDec")) == 0:
 	default:
 		return 0
@@ -207,15 +233,21 @@ func startsFields(b []byte, n int) bool {
 }
 
 // ends are the places where the text behind a damaged line may begin, the most
-// likely first: behind flags, behind the first line end, or where a header begins.
+// likely first: behind flags, behind the first line end or another one, or where a
+// header begins.
 func (w *walker) ends(b []byte, eol int) (ends []int) {
+	others := []int{eol}
 	for n := flocked.DateLen + 2 + tailLen; n <= min(maxLine, len(b)); n++ {
 		end := n - len(w.s.format.EOL)
-		if n != eol && bytes.HasSuffix(b[:n], []byte(w.s.format.EOL)) && b[end-tailLen] == ';' && allDigits(b[end-flagsLen:end]) && mend.BeginsText(b[n:]) {
+		switch {
+		case n == eol || !bytes.HasSuffix(b[:n], []byte(w.s.format.EOL)):
+		case b[end-tailLen] == ';' && allDigits(b[end-flagsLen:end]) && mend.BeginsText(b[n:]):
 			ends = append(ends, n)
+		default:
+			others = append(others, n)
 		}
 	}
-	ends = append(ends, eol)
+	ends = append(ends, others...)
 	for n := flocked.DateLen + 2 + tailLen; n < min(maxLine, eol); n++ {
 		if mend.BeginsText(b[n:]) {
 			ends = append(ends, n)
@@ -224,13 +256,6 @@ func (w *walker) ends(b []byte, eol int) (ends []int) {
 	return ends
 }
 
-// digits returns the digits that b begins with.
-func digits(b []byte) []byte {
-	n := 0
-	for n < len(b) && isDigit(b[n]) {
-		n++
-	}
-	return b[:n]
+func allDigits(b []byte) bool {
+	return !slices.ContainsFunc(b, func(c byte) bool { return !isDigit(c) })
 }
-
-func allDigits(b []byte) bool { return len(digits(b)) == len(b) }

@@ -1,67 +1,67 @@
 package mailtxt
 
 import (
-	"bytes"
-
 	"mailutil/pkg/internal/flocked"
 	"mailutil/pkg/internal/mend"
 	"mailutil/pkg/mailbox"
 )
 
-// extent returns where a text ends that should end at claim, of a message that
-// came at date.
-func (w *walker) extent(text, claim int64, date mailbox.Date) (int64, error) {
-	size := w.s.size
+// extent returns where the text of p ends, which should end at claim. What is sure
+// by itself is asked first: a line that is left there, records that lead beyond it,
+// line ends only, octets that are there twice; then what is near or fits; at last
+// what the octets up to the next record look like.
+func (w *walker) extent(p *piece) (int64, error) {
+	text, claim, e := p.text, p.claim, w.extents()
+	end := min(claim, w.s.size)
 	if next, err := w.moreCRs(text, claim); next >= 0 || err != nil {
 		return next, err
-	}
-	if ok, err := w.onlyBlank(claim); ok || err != nil {
-		return claim, err
 	}
 	line, err := w.lineArea(claim)
 	if line > 0 || err != nil {
 		return claim, err
 	}
-	next, err := w.inner(text, min(claim, size), date)
+	inner, sure, err := w.inner(text, end, p.line.date)
 	if err != nil {
-		return next, err
-	}
-	if next >= 0 {
-		return w.torn(text, next)
-	}
-	if next, err = w.tail(text, min(claim, size)); next < min(claim, size) || err != nil {
-		return next, err
-	}
-	if line == 0 {
-		ended, err := flocked.HeaderEnds(w.s.r, text, claim)
-		if err != nil {
-			return claim, err
-		}
-		if next, err = w.next(claim); ended && !flocked.OneDigit(claim-text, next-text) || err != nil {
-			return claim, err
-		}
-	}
-	if claim > size {
-		return w.next(text)
-	}
-	if next, err = w.next(claim); err != nil {
 		return 0, err
 	}
-	return w.judge(text, claim, next)
-}
-
-// torn is tail for a text that may end at next: a line of which only the end is left
-// is none of the text, one of which a little is damaged can be.
-func (w *walker) torn(text, next int64) (int64, error) {
-	at, err := w.tail(text, next)
-	if err != nil || at == next {
+	if sure {
+		return e.Torn(text, inner)
+	}
+	if ok, err := e.OnlyBlank(claim); ok || err != nil {
+		return claim, err
+	}
+	next, err := w.twice(p)
+	if next >= 0 || err != nil {
 		return next, err
 	}
-	b, err := w.read(at, maxLine)
-	if flocked.WasLine(b) {
-		at = next
+	if inner >= 0 {
+		return e.Torn(text, inner)
 	}
-	return at, err
+	if next, err = w.tail(text, min(claim+maxLine, w.s.size)); next < end || err != nil {
+		return next, err
+	}
+	if claim > w.s.size {
+		return w.next(text)
+	}
+	return w.beyondClaim(text, claim, line == 0)
+}
+
+// beyondClaim decides whether a text in which no record begins ends at claim, or only
+// where the next record begins; header says that the header of mail is at claim: that
+// of a message that has lost its line, unless the text is still in its own header.
+func (w *walker) beyondClaim(text, claim int64, header bool) (int64, error) {
+	next, err := w.next(claim)
+	if err != nil {
+		return 0, err
+	}
+	if !header {
+		return w.extents().Judge(text, claim, next)
+	}
+	ended, err := flocked.HeaderEnds(w.s.r, text, claim)
+	if ended {
+		next = claim
+	}
+	return next, err
 }
 
 // moreCRs returns where the next record begins if all that keeps a text from
@@ -84,41 +84,32 @@ func (w *walker) moreCRs(text, claim int64) (int64, error) {
 	if err != nil || n != next-claim {
 		return -1, err
 	}
-	return next, nil
+	if n, err = mend.BareLFs(w.s.r, text, next, 0); n > 0 {
+		next = -1 // an editor changes all lines, or none
+	}
+	return next, err
 }
 
-// onlyBlank reports whether there are only line ends between claim and the next
-// record, or the end of the file.
-func (w *walker) onlyBlank(claim int64) (bool, error) {
-	b, err := w.read(claim-1, 1+maxLine)
-	blank := flocked.StrayLineEnds(b)
-	if err != nil || blank == 0 {
-		return false, err
+// twice returns where the next record begins if all that keeps the text of p from
+// having its size is that some octets of it and its line are there twice, else -1.
+func (w *walker) twice(p *piece) (int64, error) {
+	if p.claim > w.s.size {
+		return -1, nil
 	}
-	return w.begins(claim + int64(blank))
-}
-
-// judge decides whether a text ends at claim, where nothing readable begins, or
-// only at next, where something does, or the file ends.
-func (w *walker) judge(text, claim, next int64) (int64, error) {
-	var same mend.Shared
-	if n := next - claim; n <= claim {
-		if err := same.Grow(w.s.r, claim-n, next, claim-n, claim); err != nil || same.Adjoins() {
-			return claim, err // what stands there is the end of the text once more
-		}
-	}
-	b, err := w.read(claim-1, min(next-claim, 4096)+1)
+	next, err := w.next(p.claim)
 	if err != nil {
-		return 0, err
+		return -1, err
 	}
-	before, gap := b[0], b[1:]
-	switch {
-	case next < w.s.size && mend.IsText(gap) && flocked.OneDigit(claim-text, next-text):
-		return next, nil
-	case before == '\n', before != '\r' && len(bytes.Trim(gap, "\r\n\x00")) == 0, flocked.TornLine(gap), !mend.IsText(gap):
-		return claim, nil
+	_, ok, err := mend.Twice(w.s.r, p.off, p.text, p.claim, next)
+	if !ok {
+		next = -1
 	}
-	return next, nil
+	return next, err
+}
+
+// extents decides by what the walk knows.
+func (w *walker) extents() *mend.Extents {
+	return &mend.Extents{R: w.s.r, Size: w.s.size, Begins: w.begins, Tail: w.tail}
 }
 
 // near is how far a size may be wrong for the next record to be believed without
@@ -126,51 +117,58 @@ func (w *walker) judge(text, claim, next int64) (int64, error) {
 const near = 1 << 10
 
 // inner looks for the record behind a text that ends before claim, -1 for none:
-// the first whose chain leads there or beyond, or that came later, else the last
-// that is near to claim. Mail that was forwarded as a file is text.
-func (w *walker) inner(text, claim int64, date mailbox.Date) (int64, error) {
+// the first whose chain leads there or beyond, or which is sure for itself, else the
+// first that came later, else the last that is near to claim. Mail that was forwarded
+// as a file is text.
+func (w *walker) inner(text, claim int64, date mailbox.Date) (at int64, sure bool, err error) {
 	last := int64(-1)
 	for from := text; from < claim; {
 		next, err := w.find(from, claim)
 		if err != nil || next < 0 {
-			return last, err
+			return last, false, err
 		}
-		off := next
-		for off < claim && off < w.s.size {
-			l, ok, err := w.lineAt(off)
-			if err != nil {
-				return -1, err
-			}
-			if !ok {
-				break
-			}
-			off += int64(l.length) + l.size
+		off, err := w.chain(next, claim)
+		if err != nil {
+			return -1, false, err
 		}
 		if off >= claim {
-			if ok, err := w.begins(off); ok || err != nil {
-				return next, err
+			if ok, err := w.proven(off); ok || err != nil {
+				return next, off > claim, err
 			}
 		}
 		if ok, err := w.sure(next); ok || err != nil {
-			return next, err
+			return next, ok, err
 		}
 		l, good, err := w.lineAt(next)
 		leads := !good
 		if good {
-			leads, err = w.begins(next + int64(l.length) + l.size)
+			leads, err = w.proven(next + int64(l.length) + l.size)
 		}
 		switch {
 		case err != nil:
-			return -1, err
+			return -1, false, err
 		case claim-next <= near && (leads || !l.date.Time().Before(date.Time())):
 			last = next
 		case claim-next <= near:
 		case !l.date.Time().Before(date.Time()):
-			return next, nil
+			return next, false, nil
 		}
 		from = max(off, next+1)
 	}
-	return last, nil
+	return last, false, nil
+}
+
+// chain follows records from off on, until one leads to claim or beyond, and returns
+// where they end.
+func (w *walker) chain(off, claim int64) (int64, error) {
+	for off < claim && off < w.s.size {
+		l, ok, err := w.lineAt(off)
+		if err != nil || !ok {
+			return off, err
+		}
+		off += int64(l.length) + l.size
+	}
+	return off, nil
 }
 
 // sure reports whether the line at off is that of a record, whatever is before it:

@@ -49,7 +49,7 @@ func (w *walker) tail(from, to int64) (int64, error) {
 
 // layout is what internal lines are like.
 func (w *walker) layout() mend.Layout {
-	return mend.Layout{EOL: w.s.format.EOL, Least: minLine, Most: maxLine, Octets: "01234567;,\r\n"}
+	return mend.Layout{EOL: w.s.format.EOL, Least: minLine, Most: maxLine, Octets: "01234567;,\r\n", Begin: w.s.format.lineEndingAt}
 }
 
 // tailIn is tail for what is in b, which is at off; -1 for none.
@@ -68,11 +68,11 @@ func (w *walker) tailIn(b []byte, off, from, to int64) (int64, error) {
 		end := at - len(eol)
 		start := end - tailLen
 		switch {
-		case at == len(b) || lineEndingAt(b, end) >= 0 || !mend.StartsMail(b[at:]):
+		case at == len(b) || lineEndingAt(b, end) >= 0:
 			continue
-		case start > 0 && b[start] == ';' && allDigits(b[start+1:end]) && isDigit(b[start-1]):
+		case start > 0 && b[start] == ';' && allDigits(b[start+1:end]) && isDigit(b[start-1]) && mend.BeginsText(b[at:]):
 			start = flocked.LineBegin(b[:start])
-		case isFlags(b[:end]):
+		case isFlags(b[:end]) && mend.StartsMail(b[at:]):
 			start = len(bytes.TrimRight(b[:end], "01234567;"))
 		default:
 			continue

@@ -77,3 +77,15 @@ func Doubled(r io.ReaderAt, from, to, n int64) (at int64, ok bool, err error) {
 	}
 	return at, ok, nil
 }
+
+// Twice looks for what keeps the text of a message from being as long as its line
+// says, if that are octets of line or text that are there twice: without n octets
+// from cut on it is. The line is at own, the text at text, should end at claim and
+// does at end.
+func Twice(r io.ReaderAt, own, text, claim, end int64) (cut int64, ok bool, err error) {
+	if end-claim > claim-own {
+		return 0, false, nil
+	}
+	cut, ok, err = Doubled(r, own, end, end-claim)
+	return cut, ok && cut >= text, err
+}

@@ -15,6 +15,10 @@ type Layout struct {
 	Least  int    // octets of a line
 	Most   int    // octets of a line
 	Octets string // that what is left of a line may have
+
+	// Begin returns where a line as it is written begins that ends at b[:end], -1
+	// for none.
+	Begin func(b []byte, end int) int
 }
 
 const (
@@ -67,6 +71,20 @@ func (l Layout) Unveiled(r io.ReaderAt, b []byte, off, from, to int64) (int64, e
 		skip += int64(mail)
 	}
 	return -1, nil
+}
+
+// UpToLine returns b up to the first line in it, which may have the look of the second
+// line of a header field.
+func (l Layout) UpToLine(b []byte) []byte {
+	for end := 1; end < len(b); end++ {
+		if b[end-1] != '\n' {
+			continue
+		}
+		if start := l.Begin(b, end); start >= 0 {
+			return b[:start]
+		}
+	}
+	return b
 }
 
 // headerEnds reports whether no header begins at from, or one that ends before to.

@@ -41,6 +41,10 @@ type Bench struct {
 	// it comes to damage; nil where readers do not stop at any.
 	Plain func(t testing.TB, octets []byte) []string
 
+	// Hides reports whether a line that is not as it was says that its message was
+	// removed; nil where none can.
+	Hides func(line []byte) bool
+
 	Sized bool    // the format has sizes
 	UIDs  bool    // and UIDs
 	More  []Class // of damage that only this format can have
@@ -317,6 +321,7 @@ func (tr *trial) expected() (all, glued []expected) {
 			tr.revived = tr.revived || l.Text
 		case !l.Text:
 		case tr.b.Sized && tr.f.Within(l.At):
+		case tr.b.Hides != nil && !l.Line && tr.b.Hides(tr.f.Octets[max(0, l.At-maxLine):l.At]):
 		case tr.b.Sized && tr.class.Restores == "" && tr.f.Open(k, l.At):
 			glued = append(glued, expected{k, l})
 		case tr.b.Sized && !l.Line && tr.f.Veiled(k, l.At):

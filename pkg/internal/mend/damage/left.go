@@ -77,6 +77,9 @@ func (f *File) Veiled(k, at int) bool {
 	if n > 2*flags || n >= flags && mail {
 		return false
 	}
+	if n == 0 && !mail && at > 0 && f.From[at-1] >= 0 { // what is there looks like any text
+		return true
+	}
 	end := at - n
 	lost := end
 	for lost > 0 && end-lost < maxLine && f.From[lost-1] == -1 {
@@ -187,18 +190,26 @@ func (f *File) headed(at, k int) bool {
 }
 
 // Open reports whether the text of message k, which is at, does not end with a
-// line, and text of which nobody can say whose it is stands behind it: then it
-// may as well be that the text has got octets and its size is too small.
+// line, and text of which nobody can say whose it is stands behind it, or behind the
+// first octets of the next line: then it may as well be that the text has got octets
+// and its size is too small.
 func (f *File) Open(k, at int) bool {
+	const month = len("15-Jul-") // less of the next line can as well be text
 	m := f.Msgs[k]
 	at += m.End - m.Text
-	if f.old[m.End-1] == '\n' || f.begins(at) || int(f.From[at]) == m.End {
+	if f.old[m.End-1] == '\n' || f.begins(at) || f.run(at, m.End, m.End+month) {
 		return false
+	}
+	for off := m.End; f.run(at, off, off+1); off++ {
+		at++
 	}
 	for n := 0; at < len(f.From) && f.From[at] == -1 && n < maxLine; n++ {
 		at++
 	}
-	return at == len(f.From) || !slices.ContainsFunc(f.Msgs, func(m Message) bool { return m.Line <= int(f.From[at]) && int(f.From[at]) <= m.Text })
+	return at == len(f.From) || !slices.ContainsFunc(f.Msgs, func(m Message) bool {
+		from := int(f.From[at])
+		return m.Line <= from && from < m.Text || from == m.Text && mbox.IsMail(f.Octets[at:])
+	})
 }
 
 // Headless reports whether what stands before the text of message k, which is at

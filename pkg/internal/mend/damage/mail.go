@@ -2,6 +2,7 @@ package damage
 
 import (
 	"bytes"
+	"flag"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,6 +16,9 @@ const forwarded = "Subject: forwarded\r\n\r\nHere it is:\r\n" +
 	" 6-Jul-2001 02:03:04 -0700,21;000000000011-0000000a\r\nSubject: inner\r\n\r\nabc\r\n" +
 	" 6-Jul-2001 02:03:04 -0700,21;000000000011\r\nSubject: inner\r\n\r\nabc\r\n" +
 	"From a@b Wed Dec  2 05:53:22 2020\r\nSubject: inner\r\nStatus: RO\r\nX-Status: \r\nX-Keywords:\r\nX-UID: 3\r\n\r\nabc\r\n\r\nThat was it.\r\n"
+
+// largest lets damage hit several messages at once.
+var largest = flag.Int("damage-largest", 20<<10, "how many octets a message of a damaged mailbox has at most")
 
 // texts are of real mail, with CRLF line ends: of the golden files, and of the
 // large collection where that is there.
@@ -32,7 +36,7 @@ func texts(t *testing.T) (out []string) {
 				split = splitMbx
 			}
 			for n, text := range split(b) {
-				if n < 60 && 0 < len(text) && len(text) < 20<<10 {
+				if n < 60 && 0 < len(text) && len(text) < *largest {
 					out = append(out, text)
 				}
 			}
