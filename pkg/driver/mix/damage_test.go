@@ -325,15 +325,16 @@ func TestDamage(t *testing.T) {
 		name  string
 		texts []string
 		least int // messages of a thousand that must come back
+		more  int // of a thousand that may be invented
 	}{
-		{"real mail", all, 999},
-		{"mailboxes in mail", append(all[:5:5], within, within), 998},
+		{"real mail", all, 999, 0},
+		{"mailboxes in mail", append(all[:5:5], within, within), 998, 1}, // without the index nobody knows
 	} {
-		t.Run(c.name, func(t *testing.T) { damageAll(t, c.texts, c.least) })
+		t.Run(c.name, func(t *testing.T) { damageAll(t, c.texts, c.least, c.more) })
 	}
 }
 
-func damageAll(t *testing.T, all []string, least int) {
+func damageAll(t *testing.T, all []string, least, more int) {
 	var sum score
 	classes := breakages()
 	for n, c := range classes {
@@ -349,8 +350,8 @@ func damageAll(t *testing.T, all []string, least int) {
 		sum.add(s)
 	}
 	t.Logf("%d classes: %v", len(classes), sum)
-	if sum.back*1000 < sum.intact*least || sum.same*1000 < sum.named*least || sum.invented > 0 || sum.failed > 0 {
-		t.Errorf("got %v; want %d of 1,000 of the intact messages, and none invented", sum, least)
+	if sum.back*1000 < sum.intact*least || sum.same*1000 < sum.named*least || sum.invented*1000 > sum.intact*more || sum.failed > 0 {
+		t.Errorf("got %v; want %d of 1,000 of the intact messages, and no more than %d invented", sum, least, more)
 	}
 }
 

@@ -292,7 +292,7 @@ func (w *walker) extent(p *piece) error {
 	if done, err := w.restored(p, claims); done || err != nil {
 		return err
 	}
-	if ok, err := w.beforeHeader(p, claims); ok || err != nil {
+	if ok, err := w.agreed(p, claims); ok || err != nil {
 		return err
 	}
 	last := w.last
@@ -311,9 +311,9 @@ func (w *walker) extent(p *piece) error {
 	return w.tail(p, next)
 }
 
-// beforeHeader reports whether a text of the size that line and index agree
-// about is followed by one that has no line in front of it any more.
-func (w *walker) beforeHeader(p *piece, claims []int64) (bool, error) {
+// agreed reports whether a text ends as line and index say, though nothing that
+// can be read begins there: with a line, and without one of another message in it.
+func (w *walker) agreed(p *piece, claims []int64) (bool, error) {
 	end := p.text + p.size
 	if len(claims) != 1 || end >= w.size || !p.known.has(knowUID|knowSize) || w.index.of(p.line.uid) == nil {
 		return false, nil
@@ -321,8 +321,8 @@ func (w *walker) beforeHeader(p *piece, claims []int64) (bool, error) {
 	if short, err := w.short(end); short || err != nil {
 		return false, err
 	}
-	b, err := w.read(end-1, 512)
-	if err != nil || len(b) < 2 || b[0] != '\n' || !mend.StartsHeader(b[1:]) {
+	b, err := w.read(end-1, 1)
+	if err != nil || len(b) == 0 || b[0] != '\n' {
 		return false, err
 	}
 	p.end, p.leads = end, true

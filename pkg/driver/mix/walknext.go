@@ -37,7 +37,7 @@ func (w *walker) leads(text, end int64) (bool, error) {
 	if r == nil || end >= w.size || end <= text {
 		return false, nil
 	}
-	if short, err := w.short(end); short || err != nil {
+	if short, err := w.short(r.end()); short || err != nil {
 		return false, err
 	}
 	next, err := w.following(end)
@@ -65,10 +65,9 @@ func (w *walker) leads(text, end int64) (bool, error) {
 	return !ok, err
 }
 
+// short reports whether octets are missing before end: the line of another
+// message that the index lists is there.
 func (w *walker) short(end int64) (bool, error) {
-	if r := w.listedAt(end); r != nil {
-		end = r.end()
-	}
 	for next := w.at + 1; ; next++ {
 		var err error
 		if next, err = w.following(next); err != nil || next >= min(end, w.size) {
