@@ -340,10 +340,14 @@ func (s *site) messages(b *siteBox) map[string]int {
 	return got
 }
 
-// Killed at every system call that changes something, with names that can be
-// exchanged and without, a conversion leaves the old mailbox or the new one, and
-// done again ends as if nothing had happened.
-func TestKilledConversionAtEverySystemCall(t *testing.T) {
+// Killed at every system call that changes something, a conversion leaves the old
+// mailbox or the new one, and done again ends as if nothing had happened.
+func TestKilledConversionAtEverySystemCall(t *testing.T) { killEach(t, 10, killConversion) }
+
+// killEach lets kill kill a conversion at each call of each system call that changes
+// something, until that is not reached any more, with names that can be exchanged and
+// without; at least so many times for each way.
+func killEach(t *testing.T, least int, kill func(t *testing.T, bin, call string, when int, inject, keep string) bool) {
 	bin := forStrace(t)
 	for _, inject := range []string{"", "inject=renameat2:error=EINVAL"} {
 		for _, keep := range []string{"--keep-original", "--no-keep-original"} {
@@ -352,12 +356,12 @@ func TestKilledConversionAtEverySystemCall(t *testing.T) {
 				if call == "renameat2" && inject != "" {
 					continue
 				}
-				for when := 1; when < 100 && killConversion(t, bin, call, when, inject, keep); when++ {
+				for when := 1; when < 300 && kill(t, bin, call, when, inject, keep); when++ {
 					killed++
 				}
 			}
 			t.Logf("%s %s: killed %d times", inject, keep, killed)
-			if killed < 10 {
+			if killed < least {
 				t.Errorf("killed %d times only", killed)
 			}
 		}

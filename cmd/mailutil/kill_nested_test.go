@@ -26,26 +26,7 @@ var thenConvert = [][]string{{"box"}, {"box/kid/two"}, {"--recursive", "box"}}
 // Killed at every system call that changes something, a conversion of a mailbox
 // with others in its directory loses none of them: whatever is converted next, all
 // are where they were.
-func TestKilledNestedAtEverySystemCall(t *testing.T) {
-	bin := forStrace(t)
-	for _, inject := range []string{"", "inject=renameat2:error=EINVAL"} {
-		for _, keep := range []string{"--keep-original", "--no-keep-original"} {
-			killed := 0
-			for _, call := range changing {
-				if call == "renameat2" && inject != "" {
-					continue
-				}
-				for when := 1; when < 300 && killNested(t, bin, call, when, inject, keep); when++ {
-					killed++
-				}
-			}
-			t.Logf("%s %s: killed %d times", inject, keep, killed)
-			if killed < 20 {
-				t.Errorf("killed %d times only", killed)
-			}
-		}
-	}
-}
+func TestKilledNestedAtEverySystemCall(t *testing.T) { killEach(t, 20, killNested) }
 
 // killNested reports whether the program was killed.
 func killNested(t *testing.T, bin, call string, when int, inject, keep string) bool {
