@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// forwarded is mail with a mailbox in it.
-const forwarded = "Subject: forwarded\r\n\r\nHere it is:\r\n" +
+// Forwarded is mail with a mailbox in it.
+const Forwarded = "Subject: forwarded\r\n\r\nHere it is:\r\n" +
 	" 5-Jul-2001 02:03:04 -0700,21;000000000011-00000009\r\nSubject: inner\r\n\r\nabc\r\n" +
 	" 6-Jul-2001 02:03:04 -0700,21;000000000011-0000000a\r\nSubject: inner\r\n\r\nabc\r\n" +
 	" 6-Jul-2001 02:03:04 -0700,21;000000000011\r\nSubject: inner\r\n\r\nabc\r\n" +
 	"From a@b Wed Dec  2 05:53:22 2020\r\nSubject: inner\r\nStatus: RO\r\nX-Status: \r\nX-Keywords:\r\nX-UID: 3\r\n\r\nabc\r\n\r\nThat was it.\r\n"
 
-// texts are of real mail, with CRLF line ends: of the golden files, and of the
-// large collection where that is there.
-func texts(t *testing.T) (out []string) {
+// RealMail returns the texts of real mail, with CRLF line ends: of the golden
+// files, and of the large collection where that is there.
+func RealMail(t *testing.T) (out []string) {
 	t.Helper()
 	for _, dir := range []string{"testdata/mbx", "../shared/corpora/derived-by-cclient", "../shared/corpora/ponymail-unit-tests", "../shared/corpora/tika", "../shared/corpora/perceval"} {
 		files, _ := filepath.Glob(filepath.Join("../../..", dir, "*.mb*x"))
@@ -38,7 +38,7 @@ func texts(t *testing.T) (out []string) {
 			}
 		}
 	}
-	return append(out, forwarded)
+	return append(out, Forwarded)
 }
 
 // splitMbx returns the texts of an mbx file that is sound.
