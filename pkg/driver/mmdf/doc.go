@@ -49,5 +49,5 @@
 // which make a file that no reader knows; torn-tail, a file that does not end
 // with a delimiter; delimiter-garbled, by what is behind it; no-message. Doubt:
 // delimiter-single, delimiter-extra, delimiter-glued, delimiter-garbled,
-// from-missing, header-only.
+// from-missing, from-quoted, header-only.
 package mmdf

@@ -60,13 +60,14 @@
 //
 // # Findings of a deep check
 //
-// Damage: leading-junk, from-bad, from-in-header, from-glued, from-glued-header,
-// header-wiped, from-lost, torn-tail, nul-tail, nul-end; base-bad, pseudo-bad,
-// uid-bad, uid-order, uid-twice, which give messages new UIDs; journal. Doubt: leading-blank, from-no-blank, from-no-header,
-// from-undated, from-prose, from-content-length, from-garbled, from-twice,
-// content-length, header-line, header-only, no-newline, status-spelling,
-// status-continuation, base-bad (where another counts), base-misplaced,
-// base-twice, pseudo-old, pseudo-second, uid-high, uid-unbased,
-// keyword-unknown, nuls, bare-cr, crlf, mixed-lines, lock-left, lost. All with
-// "unix." before.
+// Damage: leading-junk, from-bad, from-in-header, from-glued,
+// from-glued-header, header-wiped, from-lost, torn-tail, nul-tail, nul-end;
+// base-bad, pseudo-bad, uid-bad, uid-order, uid-twice, which give messages new
+// UIDs; journal. Doubt: leading-blank, from-no-blank, from-no-header,
+// from-undated, from-prose, from-content-length, from-garbled, from-quoted,
+// from-twice, content-length, header-line, header-only, no-newline,
+// status-spelling, status-continuation, base-bad (where another counts),
+// base-misplaced, base-twice, pseudo-old, pseudo-second, uid-high,
+// uid-unbased, keyword-unknown, nuls, bare-cr, crlf, mixed-lines, lock-left,
+// lost. All with "unix." before.
 package unix

@@ -80,6 +80,9 @@ func firstFrom(b []byte) (at int, ok bool) {
 	return 0, false
 }
 
+// firstLine is the first line of b, with its line end; nothing where that has none.
+func firstLine(b []byte) []byte { return b[:bytes.IndexByte(b, '\n')+1] }
+
 // afterLine is what is behind the first line of b, nothing where that has no
 // end.
 func afterLine(b []byte) []byte {

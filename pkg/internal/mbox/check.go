@@ -22,6 +22,10 @@ type Reporter interface {
 type Check struct {
 	Reporter
 
+	// Quoted says that all From_ lines got a > before them: such a line is one, where
+	// the UID behind it fits.
+	Quoted bool
+
 	format  Format
 	lines   int   // header lines of the message being read
 	claim   int64 // its Content-Length, -1 for none
@@ -59,7 +63,9 @@ func (c *Check) line(s *Scanner, m *Message, ln []byte, ours bool) {
 		if ours {
 			c.doubt("status-continuation", s.Off, seq, "continuation of a status header is ignored: %.60q", bytes.TrimSpace(ln))
 		}
-		c.gluedIn(s, ln, seq)
+		if !c.gluedIn(s, ln, seq) {
+			c.unveiledIn(s, ln, seq)
+		}
 		return
 	}
 	f, exact, value := hiddenField(ln)
@@ -269,9 +275,13 @@ func (c *Check) noMessage(s *Scanner, m *Message) (why string, err error) {
 	return why, nil
 }
 
-// garbledLead reports whether m begins with what was a delimiter.
+// garbledLead reports whether m begins with what was a delimiter: little but 0x01,
+// or as short a line before a From_ line.
 func (c *Check) garbledLead(m *Message) bool {
-	b := make([]byte, 64)
+	b := make([]byte, 1<<10)
 	n, _ := c.ReadAt(b, m.From) // fewer octets are the end of the file
-	return garbledDelimiter(b[:n]) && c.wasDelimiter(m.From, -1)
+	rest := afterLine(b[:n])
+	_, from := ParseFrom(firstLine(rest))
+	short := n-len(rest) <= len(Delimiter)+1
+	return short && from || garbledDelimiter(b[:n]) && c.wasDelimiter(m.From, -1)
 }

@@ -201,9 +201,31 @@ func (c *Check) wasDelimiter(off, end int64) bool {
 	b := make([]byte, 1<<10)
 	n, _ := c.ReadAt(b, off) // fewer octets are the end of the file
 	rest := afterLine(b[:n])
-	next := rest[:len(rest)-len(afterLine(rest))]
+	next := firstLine(rest)
+	if isQuotedDelimiter(b[:n]) && c.beginsLine(off) && end >= 0 {
+		return isDelimiter(next) && len(rest) > len(next) && !isDelimiter(rest[len(next):])
+	}
 	_, from := ParseFrom(next)
 	return from || off+int64(n-len(rest)) == end || string(next) == Delimiter || garbledDelimiter(next)
+}
+
+// beginsLine reports whether a line begins at off.
+func (c *Check) beginsLine(off int64) bool {
+	var b [1]byte
+	c.ReadAt(b[:], off-1)
+	return b[0] == '\n'
+}
+
+// isQuotedDelimiter reports whether b begins with what a Formatter makes of a
+// delimiter in a text. In a text it is one only where another one is missing: one
+// delimiter, and no second, stands behind it.
+func isQuotedDelimiter(b []byte) bool {
+	return string(bytes.TrimRight(firstLine(b), "\r\n")) == Delimiter[:3]
+}
+
+// isDelimiter reports whether b begins with a delimiter, which may end in CR LF.
+func isDelimiter(b []byte) bool {
+	return string(bytes.TrimRight(firstLine(b), "\r\n")) == Delimiter[:4]
 }
 
 // add looks at part b of the body, which is at off in the file. What is before

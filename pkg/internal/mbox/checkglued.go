@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // addGlued looks for From_ lines that stand at the end of another line: the
@@ -67,8 +68,8 @@ func IsMail(b []byte) bool {
 		case "from", "date", "received", "return-path", "message-id", "subject", "to", "delivered-to":
 			known = true
 		}
-		if !isField(b[:eol]) && (n == 0 || b[0] != ' ' && b[0] != '\t') {
-			return false
+		if !(isField(b[:eol]) && bytes.ContainsFunc(name, unicode.IsLetter)) && (n == 0 || b[0] != ' ' && b[0] != '\t') {
+			return false // what is left of a time is no name
 		}
 		if known && n > 0 {
 			return true
@@ -99,12 +100,12 @@ func (c *Check) gluedIn(s *Scanner, ln []byte, seq uint32) bool {
 // unveiledIn reports mail that begins in a header line behind octets that were wiped,
 // and what they left of a From_ line, or behind a line that ends as one.
 func (c *Check) unveiledIn(s *Scanner, ln []byte, seq uint32) bool {
-	text := bytes.TrimRight(ln, "\r\n")
-	ends := c.lines > 1 && !isField(ln) && endsFrom(text)
+	blank := ln[0] == ' ' || ln[0] == '\t' // a field goes on, which may end in a date
+	ends := c.lines > 1 && !blank && !isField(ln) && isTornFrom(ln)
 	if !ends && bytes.IndexByte(ln, 0) < 1 && bytes.IndexByte(ln, 0xFF) < 1 {
 		return false
 	}
-	b := make([]byte, len(ln)+4<<10)
+	b := make([]byte, len(ln)+16<<10)
 	n, err := c.ReadAt(b, s.Off)
 	if err != nil && err != io.EOF {
 		return false
@@ -113,11 +114,22 @@ func (c *Check) unveiledIn(s *Scanner, ln []byte, seq uint32) bool {
 	if _, whole := ParseFrom(ln); ends && !whole && IsMail(b[len(ln):n]) {
 		run, mail, ok = 1, len(ln), true
 	}
-	if !ok || run == 0 || run >= len(ln) {
-		return false
+	if !ok || run == 0 || run >= len(ln) || headUID(b[mail:n]) == c.last+1 {
+		return false // or there is no UID left for the message that was cut off
 	}
 	c.damage("header-wiped", s.Off+int64(mail), seq, "octets of the header were wiped or overwritten, and the header of another message follows, of which the From_ line is lost")
 	return true
+}
+
+// headUID is the UID in the header that b begins with, 0 for none.
+func headUID(b []byte) (uid uint32) {
+	if end := bytes.Index(b, []byte("\n\n")); end >= 0 {
+		b = b[:end]
+	}
+	if i := bytes.Index(b, []byte(statusTail)); i >= 0 {
+		uid, _, _ = parseNumber(b[i+len(statusTail):])
+	}
+	return uid
 }
 
 // sayGlued reports the From_ lines in the body of the message that was read.

@@ -36,32 +36,44 @@ func (k *bodyCheck) addUIDs(b []byte, off int64) {
 func (c *Check) lost(s *Scanner, next uint32) error {
 	inner, last := c.inner, c.last
 	c.inner = nil
-	if last == 0 && !(s.Ix.Pseudo && len(s.Ix.Msgs) == 0) || s.Ix.Validity == 0 {
+	inPseudo := s.Ix.Pseudo && len(s.Ix.Msgs) == 0 // whose text has no mail in it
+	if last == 0 && !inPseudo || s.Ix.Validity == 0 {
 		return nil
 	}
+	seq := uint32(len(s.Ix.Msgs))
 	for _, in := range inner {
 		if in.uid < last || next != 0 && in.uid >= next || next == 0 && in.uid > s.Ix.Last {
 			continue
 		}
-		at, torn, ok, err := c.headOf(in.off)
+		h, ok, err := c.headOf(in.off)
 		if err != nil {
 			return err
 		}
-		if ok && (torn || in.uid > last) { // else it is that of the message itself
+		switch {
+		case !ok, !h.torn && in.uid == last: // it is that of the message itself
+		case h.quoted && !c.Quoted && !inPseudo:
+			c.doubt("from-quoted", h.at, seq, "message with the UID %d stands in the text of this one, behind a From_ line that is text: somebody forwarded it, or all From_ lines were quoted", in.uid)
+		default:
 			last = in.uid
-			c.damage("from-lost", at, uint32(len(s.Ix.Msgs)), "message with the UID %d begins within the text of this one: its From_ line is lost", in.uid)
+			c.damage("from-lost", h.at, seq, "message with the UID %d begins within the text of this one: its From_ line is lost", in.uid)
 		}
 	}
 	return nil
 }
 
-// headOf returns where the header begins that has a status block with the X-UID
-// line at off. torn says that only the end of its From_ line is left.
-func (c *Check) headOf(off int64) (at int64, torn, ok bool, err error) {
+// An innerHead is the header of a message within a body.
+type innerHead struct {
+	at     int64 // where it begins, or what is there of its From_ line
+	torn   bool  // only the end of its From_ line is left
+	quoted bool  // all of its From_ line is, and it is text
+}
+
+// headOf returns the header that has a status block with the X-UID line at off.
+func (c *Check) headOf(off int64) (h innerHead, ok bool, err error) {
 	from := max(off-16<<10, 0)
 	b := make([]byte, off-from)
 	if _, err := c.ReadAt(b, from); err != nil && err != io.EOF {
-		return 0, false, false, err
+		return h, false, err
 	}
 	start := max(bytes.LastIndex(b, []byte("\n\n"))+2, bytes.LastIndex(b, []byte("\n\r\n"))+3)
 	if c.format == MMDF {
@@ -70,21 +82,43 @@ func (c *Check) headOf(off int64) (at int64, torn, ok bool, err error) {
 	head := b[start:]
 	if n := headBehind(head); n > 0 {
 		start += n
-		head, torn = b[start:], true
+		head, h.torn = b[start:], true
+	} else if isAttached(b[:start]) {
+		return h, false, nil
+	} else {
+		h.torn = isRemnant(firstLine(head))
 	}
+	h.quoted = c.isQuoted(head) && !bytes.HasSuffix(b[:start], []byte(Delimiter))
 	if from, ok := lastFrom(head); ok && c.format == Unix && !bytes.HasPrefix(head, []byte(">From ")) {
 		start += from
-	} else if !isField(head) && !wasFrom(head) {
-		return 0, false, false, nil
+	} else if !isField(head) && !wasFrom(head) && !h.torn {
+		return h, false, nil
 	}
 	if start < 3 || !bytes.HasPrefix(head, []byte("Status: ")) && !bytes.Contains(head, []byte("\nStatus: ")) {
-		return 0, false, false, nil
+		return h, false, nil
 	}
 	line := head[bytes.LastIndexByte(head[:max(len(head)-1, 0)], '\n')+1:]
 	if !bytes.HasPrefix(line, []byte("X-Keywords:")) {
-		return 0, false, false, nil
+		return h, false, nil
 	}
-	return from + int64(start), torn, true, nil
+	h.at = from + int64(start)
+	return h, true, nil
+}
+
+// isQuoted reports whether head begins with a whole From_ line that is text: behind
+// a >, or, in MMDF, where none ends a message.
+func (c *Check) isQuoted(head []byte) bool {
+	line, quoted := bytes.CutPrefix(firstLine(head), []byte(">"))
+	_, ok := ParseFrom(line)
+	return ok && (quoted || c.format == MMDF)
+}
+
+// isAttached reports whether b ends with the header of a part of a message that is
+// a message itself.
+func isAttached(b []byte) bool {
+	b = bytes.TrimRight(b, "\r\n")
+	b = b[max(bytes.LastIndex(b, []byte("\n\n")), bytes.LastIndex(b, []byte("\n\r\n")), 0):]
+	return bytes.Contains(bytes.ToLower(b), []byte("\ncontent-type: message/rfc822"))
 }
 
 // headBehind returns where in head the header of mail begins behind what is left of
@@ -100,17 +134,35 @@ func headBehind(head []byte) (at int) {
 			at = from
 		}
 	}
-	for from := max(at, bytes.IndexByte(head, '\n')+1); ; {
+	first := firstLine(head)
+	if at == 0 && isTornFrom(first) && !isRemnant(first) && !wasWiped(first[0]) && IsMail(head[len(first):]) {
+		at = len(first)
+	}
+	for from := max(at, len(first)); ; {
 		i := bytes.IndexByte(head[from:], '\n')
 		if i < 0 {
 			return at
 		}
 		line := head[from : from+i]
 		blank := i > 0 && (line[0] == ' ' || line[0] == '\t')
-		if from += i + 1; !blank && !bytes.HasPrefix(line, fromWord) && endsFrom(line) && IsMail(head[from:]) {
+		if from += i + 1; !blank && isTornFrom(head[from-i-1:from]) && IsMail(head[from:]) {
 			at = from
 		}
 	}
+}
+
+// isTornFrom reports whether a line ends as a From_ line does and does not begin as
+// one, be it quoted.
+func isTornFrom(line []byte) bool {
+	return endsFrom(bytes.TrimRight(line, "\r\n")) && !bytes.HasPrefix(bytes.TrimLeft(line, ">"), fromWord)
+}
+
+// isRemnant reports whether a line is nothing but the end of a From_ line.
+func isRemnant(line []byte) bool {
+	const whole = "From MAILER-DAEMON Mon Jan  1 00:00:00 2001 +0100\n"
+	lost := whole[:max(len(whole)-len(line), len(fromWord))]
+	_, ok := ParseFrom(append([]byte(lost), line...))
+	return ok && isTornFrom(line)
 }
 
 // endsFrom reports whether b ends as a From_ line does, with a zone and what is left

@@ -36,11 +36,25 @@ func (m *mender) dropCopies(uids []mend.UID, heads []uint64) error {
 		case shared.End >= from+m.ix.Msgs[i].End-again && i+1 < len(uids):
 			m.drop(from, m.endOf(k), "a message that is there twice, here with other octets behind it")
 			first.forget(k, i)
+		case shared.End < m.ix.Msgs[k].From+int64(m.ix.Msgs[k].Header) && m.sameText(k, i):
+			m.drop(again, m.endOf(i), "a message that is there twice, whose From_ line was another")
 		default:
 			m.stale(&shared, uids, k, i)
 		}
 	}
 	return nil
+}
+
+// sameText reports whether all but the From_ lines of messages k and i is the same.
+func (m *mender) sameText(k, i int) bool {
+	a, b := &m.ix.Msgs[k], &m.ix.Msgs[i]
+	from, again := a.From+int64(a.Header), b.From+int64(b.Header)
+	var shared mend.Shared
+	if err := shared.Grow(m.File, from, m.Size, from, again); err != nil {
+		m.Err = err
+		return false
+	}
+	return a.End-from == b.End-again && shared.End >= a.End
 }
 
 // firsts are the first messages with a UID, and with a beginning.
@@ -114,8 +128,9 @@ func (m *mender) sectors(shared *mend.Shared, uids []mend.UID, k, i int) bool {
 const maxSectors = 256
 
 // inOrder reports whether the UID of message i is between those of its neighbours.
+// A message before it that has none was torn by what stands there.
 func inOrder(uids []mend.UID, i int) bool {
-	return uids[i].Now != 0 && (i == 0 || uids[i-1].Now < uids[i].Now) && (i+1 == len(uids) || uids[i+1].Now == 0 || uids[i+1].Now > uids[i].Now)
+	return uids[i].Now != 0 && (i == 0 || 0 < uids[i-1].Now && uids[i-1].Now < uids[i].Now) && (i+1 == len(uids) || uids[i+1].Now == 0 || uids[i+1].Now > uids[i].Now)
 }
 
 // stale sets a sector aside that holds the beginning of message k or i, and

@@ -63,9 +63,11 @@ func (m *mender) look() error {
 	silent := *m.r.d.env
 	silent.Notify = func(mailbox.Level, string) {}
 	m.ix = mbox.Index{End: start}
+	check := m.r.d.format.NewCheck(m)
+	check.Quoted = m.r.quoted || m.r.o.SplitFrom
 	s := mbox.Scanner{
 		Format: m.r.d.format, Env: &silent, W: winread.New(m.File, windowSize, end), Ix: &m.ix, ReadOnly: true,
-		Check: m.r.d.format.NewCheck(m),
+		Check: check,
 	}
 	err = s.Run()
 	m.In.Messages = uint32(len(m.ix.Msgs))
@@ -339,10 +341,14 @@ func (m *mender) lastPart() (start int64, junk bool, err error) {
 	if _, err := m.ReadAt(b, start); err != nil && err != io.EOF {
 		return 0, false, err
 	}
-	eol := bytes.IndexByte(b, '\n') + 1
-	_, from := mbox.ParseFrom(b[:eol])
-	return start, 0 < start && start < m.Size && !from && (eol == 0 || !mend.StartsHeader(b)), nil
+	line := b[:bytes.IndexByte(b, '\n')+1]
+	_, from := mbox.ParseFrom(line)
+	field := mend.StartsHeader(line) && !bytes.ContainsFunc(line, isGarbage)
+	return start, 0 < start && start < m.Size && !from && !field, nil
 }
+
+// isGarbage reports whether no text has c in it.
+func isGarbage(c rune) bool { return c < ' ' && c != '\t' && c != '\r' && c != '\n' }
 
 // closing is what has to stand at off so that a line and a message end there.
 func (m *mender) closing(off int64) string {
@@ -392,6 +398,7 @@ func (m *mender) firstLine() error {
 		m.setAside(0, at, false, "they stand before the first message")
 	}
 	m.start = at
+	m.r.quoted = bytes.HasPrefix(b[at:], []byte(">From "))
 	m.beginHere(at, 1)
 	return m.Err
 }
@@ -430,16 +437,20 @@ func (m *mender) writeFrom(off int64, seq uint32, lead string) {
 }
 
 // garbledLine returns how many octets of a line were a From_ line: a field may
-// follow at once, where its line end was lost or wiped.
+// follow at once, where its line end was lost, changed or wiped.
 func garbledLine(b []byte) int {
+	line := bytes.Clone(b)
 	for n := len(b); n > 27; n-- {
-		if _, ok := mbox.ParseFrom(append(bytes.Clone(b[:n-1]), '\n')); ok && n <= len(b) {
-			if mend.StartsHeader(b[n-1:]) {
-				if n < len(b) && bits.OnesCount8(b[n-1]^'\n') == 1 && 'A' <= b[n] && b[n] <= 'Z' {
-					return n // a bit of the line end is flipped
-				}
-				return n - 1
-			}
+		line[n-1] = '\n'
+		if _, ok := mbox.ParseFrom(line[:n]); !ok {
+			continue
+		}
+		begins := n < len(b) && 'A' <= b[n] && b[n] <= 'Z' && mend.StartsHeader(b[n:])
+		switch end := b[n-1]; {
+		case begins && (bits.OnesCount8(end^'\n') == 1 || end <= ' ' || end >= 0x7F): // no name has that in it
+			return n
+		case mend.StartsHeader(b[n-1:]):
+			return n - 1
 		}
 	}
 	wiped := max(bytes.LastIndexByte(b, 0), bytes.LastIndexByte(b, 0xFF)) + 1

@@ -69,6 +69,7 @@ type repair struct {
 	names   []string      // of keywords of mailboxes that were joined to this one
 
 	headless bool // the file has lost its beginning
+	quoted   bool // the first From_ line was quoted, so all were
 	steps    []mailbox.Step
 	lost     []mend.Lost
 	acc      mailbox.RepairAccount

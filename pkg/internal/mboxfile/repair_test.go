@@ -4,17 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"mailutil/pkg/internal/fsx"
 	"mailutil/pkg/internal/mbox"
-	"mailutil/pkg/internal/mend/damage"
-	"mailutil/pkg/internal/winread"
 	"mailutil/pkg/mailbox"
 )
 
@@ -97,95 +92,6 @@ var cut = map[string]bool{
 	"foreign-no-final-delimiter.mmdf": true,
 }
 
-// own is the damage of these formats.
-var own = []damage.Class{
-	{Name: "From_ line garbled", Do: func(f *damage.File) { m := f.Msgs[f.Rand(f.Own)]; f.Set(m.Line+8, []byte("\x00\x01 1 Jan")) }},
-	{Name: "From_ line without a date", Do: func(f *damage.File) {
-		m := f.Msgs[f.Rand(f.Own)]
-		f.Cut(m.Line+20, m.Text-m.Line-21)
-	}},
-	{Name: "X-UID changed", Do: func(f *damage.File) {
-		m := f.Msgs[f.Rand(f.Own)]
-		if i := bytes.Index(f.Octets[m.Text:m.End], []byte("X-UID: ")); i >= 0 {
-			f.Set(m.Text+i+7, []byte("9"))
-		}
-	}},
-	{Name: "X-IMAPbase garbled", Do: func(f *damage.File) {
-		if i := bytes.Index(f.Octets, []byte("X-IMAP")); i >= 0 {
-			f.Set(bytes.IndexByte(f.Octets[i:], ' ')+i+1, []byte("x"))
-		}
-	}},
-	{Name: "all From_ lines quoted", Do: func(f *damage.File) {
-		for k := f.Own - 1; k >= 0; k-- {
-			if i := bytes.Index(f.Octets[f.Msgs[k].Line:f.Msgs[k].Text], []byte("From ")); i >= 0 {
-				f.Insert(f.Msgs[k].Line+i, []byte(">"))
-			}
-		}
-	}},
-	{Name: "X-UID twice", Do: func(f *damage.File) {
-		m := f.Msgs[f.Rand(f.Own)]
-		if i := bytes.Index(f.Octets[m.Text:m.End], []byte("\nX-UID: ")); i >= 0 {
-			f.Insert(m.Text+i+1, []byte("X-UID: 77\n"))
-		}
-	}},
-	{Name: "UIDs descend", Renumbers: true, Do: func(f *damage.File) {
-		for k, m := range f.Msgs[:f.Own] {
-			if i := bytes.Index(f.Octets[m.Text:m.End], []byte("\nX-UID: ")); i >= 0 {
-				f.Set(m.Text+i+8, []byte{byte('9' - k%9)})
-			}
-		}
-	}},
-	{Name: "X-Keywords garbled", Do: func(f *damage.File) {
-		m := f.Msgs[f.Rand(f.Own)]
-		if i := bytes.Index(f.Octets[m.Text:m.End], []byte("\nX-Keywords:")); i >= 0 {
-			f.Set(m.Text+i+5, []byte("\x00\xFF"))
-		}
-	}},
-	{Name: "empty line before a From_ line lost", Do: func(f *damage.File) { m := f.Msgs[f.Rand(f.Own-1)]; f.Cut(m.End, 1) }},
-	{Name: "NULs before a From_ line", Do: func(f *damage.File) { f.Insert(f.Msgs[1+f.Rand(f.Own-1)].Line, make([]byte, 700)) }},
-	{Name: "rewrite interrupted, shifted", Do: func(f *damage.File) { // text moved up by the length of a longer status
-		m := f.Msgs[f.Own/2]
-		f.Insert(m.Text, []byte("Status: RO\nX-Status: \n"))
-		f.Cut(min(m.Text+8192, len(f.Octets)-50), 23)
-	}},
-	{Name: "rewrite interrupted, file longer", Do: func(f *damage.File) { f.Insert(len(f.Octets), make([]byte, 2000)) }},
-}
-
-var tries = flag.Int("damages", 1, "how many mailboxes each class of damage is tried on")
-
-// benchOf has the format f.
-func benchOf(f mbox.Format) *damage.Bench {
-	return &damage.Bench{
-		At: func(t testing.TB, home string, fsys fsx.FS) (damage.Driver, mailbox.Name) {
-			env, _ := goldenEnv(t)
-			env.Home, env.Dir = home, home
-			d := New(f, env)
-			d.FS = fsys
-			return d, mailbox.Name{Text: "box", Path: filepath.Join(home, "box")}
-		},
-		Index: func(t testing.TB, octets []byte) (out []damage.Message) {
-			env, _ := goldenEnv(t)
-			w := winread.New(bytes.NewReader(octets), windowSize, int64(len(octets)))
-			s := mbox.Scanner{Format: f, Env: env, W: w, Ix: &mbox.Index{}, ReadOnly: true}
-			if err := s.Run(); err != nil {
-				t.Fatal(err)
-			}
-			lead := len(f.Lead())
-			for _, m := range s.Ix.Msgs {
-				out = append(out, damage.Message{Line: int(m.From) - lead, Text: int(m.From) + int(m.Header), End: int(m.End)})
-			}
-			return out
-		},
-		UIDs: true, More: slices.Concat(damage.LineEndsLF, own),
-	}
-}
-
-func TestDamage(t *testing.T) {
-	for _, format := range both {
-		t.Run(format.Name(), func(t *testing.T) { benchOf(format).Run(t, *tries) })
-	}
-}
-
 // Whatever the octets, a repair gives a sound mailbox or says that it cannot,
 // repairs nothing twice, and loses no message that readers had.
 func FuzzRepair(f *testing.F) {
@@ -262,6 +168,40 @@ func TestRepairFromLines(t *testing.T) {
 		mb := open(t, env, n, mailbox.ReadOnly)
 		if got := int(mb.Status().Messages); got != tt.want {
 			t.Errorf("%+v: got %d messages, want %d", tt.o, got, tt.want)
+		}
+		mb.Close()
+	}
+}
+
+// Forwarded mail stays text, though its UID is one that is free there, but where all
+// From_ lines were quoted, or where that is asked for.
+func TestRepairForwarded(t *testing.T) {
+	status := func(uid string) string { return "Status: RO\nX-Status: \nX-Keywords: \nX-UID: " + uid + "\n\n" }
+	first := "From: a\nX-IMAPbase: 1700000000 9\n" + status("1") + "Look:\n\n"
+	inner := "From: b\nTo: c\n" + status("5") + "x\n\n"
+	last := fromLine + "From: d\n" + status("9") + "y\n"
+	part := "--p\nContent-Type: message/rfc822\n\n"
+	for _, tt := range []struct {
+		name, file string
+		format     mbox.Format
+		o          mailbox.RepairOptions
+		want       int
+	}{
+		{"quoted", fromLine + first + ">" + fromLine + inner + last, mbox.Unix, mailbox.RepairOptions{}, 2},
+		{"quoted, to be split", fromLine + first + ">" + fromLine + inner + last, mbox.Unix, mailbox.RepairOptions{SplitFrom: true}, 3},
+		{"quoted as all are", ">" + fromLine + first + ">" + fromLine + inner + ">" + last, mbox.Unix, mailbox.RepairOptions{}, 3},
+		{"attached", fromLine + first + part + inner + last, mbox.Unix, mailbox.RepairOptions{}, 2},
+		{"no line before it", fromLine + first + inner + last, mbox.Unix, mailbox.RepairOptions{}, 3},
+		{"unquoted", mbox.Delimiter + fromLine + first + fromLine + inner + mbox.Delimiter, mbox.MMDF, mailbox.RepairOptions{}, 1},
+	} {
+		env, _ := goldenEnv(t)
+		n := putBytes(t, env, "box", []byte(tt.file))
+		if _, _, err := repairAll(t, New(tt.format, env), n, tt.o); err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		mb := open(t, env, n, mailbox.ReadOnly)
+		if got := len(messages(t, mb)); got != tt.want {
+			t.Errorf("%s: got %d messages, want %d", tt.name, got, tt.want)
 		}
 		mb.Close()
 	}

@@ -15,6 +15,7 @@ type Class struct {
 
 	Restores  string // all texts come back of which all lines ended in this
 	Renumbers bool   // most UIDs are wrong: the others cannot stay
+	Harmless  bool   // nothing may lack, whatever the mail
 }
 
 const sector = 512

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// forwarded is mail with a mailbox in it.
-const forwarded = "Subject: forwarded\r\n\r\nHere it is:\r\n" +
+// Forwarded is mail with a mailbox in it.
+const Forwarded = "Subject: forwarded\r\n\r\nHere it is:\r\n" +
 	" 5-Jul-2001 02:03:04 -0700,21;000000000011-00000009\r\nSubject: inner\r\n\r\nabc\r\n" +
 	" 6-Jul-2001 02:03:04 -0700,21;000000000011-0000000a\r\nSubject: inner\r\n\r\nabc\r\n" +
 	" 6-Jul-2001 02:03:04 -0700,21;000000000011\r\nSubject: inner\r\n\r\nabc\r\n" +
@@ -20,9 +20,9 @@ const forwarded = "Subject: forwarded\r\n\r\nHere it is:\r\n" +
 // largest lets damage hit several messages at once.
 var largest = flag.Int("damage-largest", 20<<10, "how many octets a message of a damaged mailbox has at most")
 
-// texts are of real mail, with CRLF line ends: of the golden files, and of the
-// large collection where that is there.
-func texts(t *testing.T) (out []string) {
+// RealMail returns the texts of real mail, with CRLF line ends: of the golden
+// files, and of the large collection where that is there.
+func RealMail(t *testing.T) (out []string) {
 	t.Helper()
 	for _, dir := range []string{"testdata/mbx", "../shared/corpora/derived-by-cclient", "../shared/corpora/ponymail-unit-tests", "../shared/corpora/tika", "../shared/corpora/perceval"} {
 		files, _ := filepath.Glob(filepath.Join("../../..", dir, "*.mb*x"))
@@ -42,7 +42,7 @@ func texts(t *testing.T) (out []string) {
 			}
 		}
 	}
-	return append(out, forwarded)
+	return append(out, Forwarded)
 }
 
 // splitMbx returns the texts of an mbx file that is sound.

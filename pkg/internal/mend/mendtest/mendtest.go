@@ -352,7 +352,7 @@ func Classes(t *testing.T, names []string, tries int, once func(class int, seed 
 	for k, name := range names {
 		var s Score
 		for n := range tries {
-			s.Add(once(k, uint64(k*1000+n)))
+			s.Add(once(k, damage.Seed(k, n)))
 		}
 		t.Logf("%-34s %v", name, s)
 		all.Add(s)
