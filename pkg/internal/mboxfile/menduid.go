@@ -41,6 +41,10 @@ func (m *mender) number() error {
 			return err
 		}
 	}
+	if !m.ix.Pseudo && len(lines) > 0 && lines[0].n > 0 && lines[0].off < base.off { // it counts for nothing there
+		m.edit(lines[0].off, lines[0].n, "")
+		lines[0], uids[0] = uidLine{off: base.off + base.n}, mend.UID{Lost: true}
+	}
 	validity, last, keywords := m.readBase(base)
 	last, changed := mend.Number(uids, last)
 	if changed || validity == 0 {
