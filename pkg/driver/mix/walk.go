@@ -166,12 +166,6 @@ func (w *walker) step() (p piece, ok bool, err error) {
 	return p, true, nil
 }
 
-// lands reports whether something begins at off: a message, or nothing as the
-// file ends.
-// leads reports whether a text leads to something at end: what lands says, or
-// the index lists a message there whose line is gone.
-// short reports whether octets are missing before end, or in what the index
-// lists there: a line stands within that should be behind it.
 // damaged looks what begins where no readable line is.
 func (w *walker) damaged(p *piece, b []byte) error {
 	b = bytes.Clone(b)
@@ -222,10 +216,6 @@ func (w *walker) damaged(p *piece, b []byte) error {
 	return nil
 }
 
-// listedIn returns where in octets without a readable line the index lists a
-// message that leads to the end of them; the end where it lists none.
-// nextRecord returns what the index says of the message behind the one before,
-// nil where it says nothing.
 // hidden looks for a message in octets that have no readable line in front: one
 // that the index lists between its neighbours, or a header behind a line that
 // was wiped or lost. text is where it begins, -1 for none.
@@ -266,10 +256,6 @@ func (w *walker) hidden(off, end int64) (text, size int64, err error) {
 	return -1, 0, nil
 }
 
-// between returns the last record of the index between the message of UID low and
-// the one at next, nil where there is none; only says that there is no other.
-// following returns where the next readable line is, from off on; the end of
-// the file where there is none.
 // extent finds out how long a text is whose line can be read, as far as it says
 // so.
 func (w *walker) extent(p *piece) error {
@@ -396,16 +382,6 @@ func (w *walker) record(p *piece) *listed {
 	return r
 }
 
-// believed returns where the message behind one of the UID last begins, from
-// off on: a line that leads to another, or is of a message that the index or the
-// status knows.
-// landsLater reports whether a line of a UID is at off or behind that leads to
-// another.
-// goesOn reports whether the line at off leads to another, or the file ends
-// there.
-// chained returns where the first line is, from off on, from which message
-// follows message up to end; end where there is none. Their UIDs do not matter:
-// one of a message before may be wrong.
 // exact finds the one text that has the size that it should have, in octets
 // that have another: line ends that were converted, or, where twice says so,
 // octets that are there twice.

@@ -7,6 +7,8 @@ import (
 	"slices"
 )
 
+// lands reports whether something begins at off: a message, or nothing as the
+// file ends.
 func (w *walker) lands(off int64) (bool, error) {
 	if off == w.size {
 		return true, nil
@@ -29,6 +31,8 @@ func (w *walker) lands(off int64) (bool, error) {
 	return n > 0, nil
 }
 
+// leads reports whether a text leads to something at end: what lands says, or
+// the index lists a message there whose line is gone.
 func (w *walker) leads(text, end int64) (bool, error) {
 	if ok, err := w.lands(end); ok || err != nil {
 		return ok, err
@@ -84,6 +88,8 @@ func (w *walker) short(end int64) (bool, error) {
 	}
 }
 
+// goesOn reports whether the line at off leads to another, or the file ends
+// there.
 func (w *walker) goesOn(off int64) (bool, error) {
 	if off == w.size {
 		return true, nil
@@ -99,6 +105,8 @@ func (w *walker) goesOn(off int64) (bool, error) {
 	return w.lands(off + int64(n) + m.size)
 }
 
+// following returns where the next readable line is, from off on; the end of
+// the file where there is none.
 func (w *walker) following(off int64) (int64, error) {
 	if w.next >= off && w.from <= off && w.from > 0 {
 		return w.next, nil
@@ -108,6 +116,8 @@ func (w *walker) following(off int64) (int64, error) {
 	return next, err
 }
 
+// search looks for the next readable line from off on, however far it is; the end of
+// the file where there is none.
 func (w *walker) search(off int64) (int64, error) {
 	buf := make([]byte, 64<<10)
 	for off < w.size {
@@ -138,6 +148,9 @@ func (w *walker) search(off int64) (int64, error) {
 	return w.size, nil
 }
 
+// believed returns where the message behind one of the UID last begins, from
+// off on: a line that leads to another, or is of a message that the index or the
+// status knows.
 func (w *walker) believed(off int64, last uint32) (int64, error) {
 	for ; ; off++ {
 		next, err := w.following(off)
@@ -172,6 +185,8 @@ func (w *walker) believed(off int64, last uint32) (int64, error) {
 	}
 }
 
+// landsLater reports whether a line of a UID is at off or behind that leads to
+// another.
 func (w *walker) landsLater(off int64, uid uint32) (bool, error) {
 	for ; ; off++ {
 		var err error
@@ -192,6 +207,9 @@ func (w *walker) landsLater(off int64, uid uint32) (bool, error) {
 	}
 }
 
+// chained returns where the first line is, from off on, from which message
+// follows message up to end; end where there is none. Their UIDs do not matter:
+// one of a message before may be wrong.
 func (w *walker) chained(off, end int64) (int64, error) {
 	for ; ; off++ {
 		first, err := w.following(off)
@@ -217,6 +235,8 @@ func (w *walker) chained(off, end int64) (int64, error) {
 	}
 }
 
+// listedIn returns where in octets without a readable line the index lists a
+// message that leads to the end of them; the end where it lists none.
 func (w *walker) listedIn(off, end int64) int64 {
 	k, _ := slices.BinarySearchFunc(w.places, off, func(n int32, off int64) int { return cmp.Compare(w.index.all[n].pos, off) })
 	for ; k < len(w.places); k++ {
@@ -231,6 +251,8 @@ func (w *walker) listedIn(off, end int64) int64 {
 	return end
 }
 
+// nextRecord returns what the index says of the message behind the one before,
+// nil where it says nothing.
 func (w *walker) nextRecord() *listed {
 	for _, n := range w.places {
 		if r := &w.index.all[n]; r.known.has(knowUID|knowSize) && r.uid > w.last && r.size > 0 {
@@ -240,6 +262,8 @@ func (w *walker) nextRecord() *listed {
 	return nil
 }
 
+// between returns the last record of the index between the message of UID low and
+// the one at next, nil where there is none; only says that there is no other.
 func (w *walker) between(low uint32, next int64) (last *listed, only bool) {
 	most := uint32(math.MaxUint32)
 	if b, err := w.read(next, lineMost); err == nil {
