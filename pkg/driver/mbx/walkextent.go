@@ -29,7 +29,7 @@ func (w *walker) message(p *piece, l line) error {
 // line ends only, octets that are there twice; then what is near or fits; at last
 // what the octets up to the next record look like.
 func (w *walker) extent(p *piece) (int64, error) {
-	text, claim, e := p.text, p.claim, w.extents()
+	text, claim := p.text, p.claim
 	if ok, err := w.begins(claim); ok || err != nil {
 		return claim, err
 	}
@@ -41,22 +41,8 @@ func (w *walker) extent(p *piece) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if sure {
-		return e.Torn(text, inner)
-	}
-	if ok, err := e.OnlyBlank(claim); ok || err != nil {
-		return claim, err
-	}
-	next, err := w.twice(p)
-	if next >= 0 || err != nil {
-		return next, err
-	}
-	if inner >= 0 {
-		return e.Torn(text, inner)
-	}
-	end := min(claim, w.s.size)
-	if next, err = w.tail(text, min(claim+maxLine, w.s.size)); next < end || err != nil {
-		return next, err
+	if end, err := w.extents().Within(p.off, text, claim, inner, sure); end >= 0 || err != nil {
+		return end, err
 	}
 	if claim > w.s.size {
 		return w.toNext(text) // torn, for the most part
@@ -100,23 +86,6 @@ func (w *walker) header(text, claim, next int64) (int64, error) {
 		return next, err
 	}
 	return claim, err
-}
-
-// twice returns where the next record begins if all that keeps the text of p from
-// having its size is that some octets of it and its line are there twice, else -1.
-func (w *walker) twice(p *piece) (int64, error) {
-	if p.claim > w.s.size {
-		return -1, nil
-	}
-	next, err := w.toNext(p.claim)
-	if err != nil {
-		return -1, err
-	}
-	_, ok, err := mend.Twice(w.s.r, p.off, p.text, p.claim, next)
-	if !ok {
-		next = -1
-	}
-	return next, err
 }
 
 // near is how far a size may be wrong for the next record to be believed without
@@ -253,5 +222,5 @@ func (w *walker) wasLine(off int64) (sure, header bool, err error) {
 
 // extents decides by what the walk knows.
 func (w *walker) extents() *mend.Extents {
-	return &mend.Extents{R: w.s.r, Size: w.s.size, Begins: w.begins, Tail: w.tail}
+	return &mend.Extents{R: w.s.r, Size: w.s.size, Begins: w.begins, Next: w.toNext, Tail: w.tail}
 }

@@ -11,8 +11,7 @@ import (
 // line ends only, octets that are there twice; then what is near or fits; at last
 // what the octets up to the next record look like.
 func (w *walker) extent(p *piece) (int64, error) {
-	text, claim, e := p.text, p.claim, w.extents()
-	end := min(claim, w.s.size)
+	text, claim := p.text, p.claim
 	if next, err := w.moreCRs(text, claim); next >= 0 || err != nil {
 		return next, err
 	}
@@ -20,25 +19,12 @@ func (w *walker) extent(p *piece) (int64, error) {
 	if line > 0 || err != nil {
 		return claim, err
 	}
-	inner, sure, err := w.inner(text, end, p.line.date)
+	inner, sure, err := w.inner(text, min(claim, w.s.size), p.line.date)
 	if err != nil {
 		return 0, err
 	}
-	if sure {
-		return e.Torn(text, inner)
-	}
-	if ok, err := e.OnlyBlank(claim); ok || err != nil {
-		return claim, err
-	}
-	next, err := w.twice(p)
-	if next >= 0 || err != nil {
-		return next, err
-	}
-	if inner >= 0 {
-		return e.Torn(text, inner)
-	}
-	if next, err = w.tail(text, min(claim+maxLine, w.s.size)); next < end || err != nil {
-		return next, err
+	if end, err := w.extents().Within(p.off, text, claim, inner, sure); end >= 0 || err != nil {
+		return end, err
 	}
 	if claim > w.s.size {
 		return w.next(text)
@@ -90,26 +76,9 @@ func (w *walker) moreCRs(text, claim int64) (int64, error) {
 	return next, err
 }
 
-// twice returns where the next record begins if all that keeps the text of p from
-// having its size is that some octets of it and its line are there twice, else -1.
-func (w *walker) twice(p *piece) (int64, error) {
-	if p.claim > w.s.size {
-		return -1, nil
-	}
-	next, err := w.next(p.claim)
-	if err != nil {
-		return -1, err
-	}
-	_, ok, err := mend.Twice(w.s.r, p.off, p.text, p.claim, next)
-	if !ok {
-		next = -1
-	}
-	return next, err
-}
-
 // extents decides by what the walk knows.
 func (w *walker) extents() *mend.Extents {
-	return &mend.Extents{R: w.s.r, Size: w.s.size, Begins: w.begins, Tail: w.tail}
+	return &mend.Extents{R: w.s.r, Size: w.s.size, Begins: w.begins, Next: w.next, Tail: w.tail}
 }
 
 // near is how far a size may be wrong for the next record to be believed without

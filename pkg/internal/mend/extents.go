@@ -15,9 +15,52 @@ type Extents struct {
 
 	// Begins reports whether a record begins at off, or the file ends there.
 	Begins func(off int64) (bool, error)
+	// Next returns where the next record begins from off on, or the end of the file.
+	Next func(off int64) (int64, error)
 	// Tail returns where in [from, to) a line begins of which the beginning is lost,
 	// or which was wiped, to for none.
 	Tail func(from, to int64) (int64, error)
+}
+
+// Within returns where a text ends that is at text, and should end at claim, where
+// something in it or behind it tells, else -1: a record at inner that is sure, line
+// ends only, octets that are there twice; then a record at inner that is not, -1 for
+// none, and a line of which a part is left. The line of the text is at own.
+func (e *Extents) Within(own, text, claim, inner int64, sure bool) (int64, error) {
+	if sure {
+		return e.Torn(text, inner)
+	}
+	if ok, err := e.OnlyBlank(claim); ok || err != nil {
+		return claim, err
+	}
+	if next, err := e.twice(own, text, claim); next >= 0 || err != nil {
+		return next, err
+	}
+	if inner >= 0 {
+		return e.Torn(text, inner)
+	}
+	next, err := e.Tail(text, min(claim+flocked.MaxLine, e.Size))
+	if err == nil && next >= min(claim, e.Size) {
+		next = -1
+	}
+	return next, err
+}
+
+// twice returns where the next record begins if all that keeps a text from having its
+// size is that some octets of it and its line are there twice, else -1.
+func (e *Extents) twice(own, text, claim int64) (int64, error) {
+	if claim > e.Size {
+		return -1, nil
+	}
+	next, err := e.Next(claim)
+	if err != nil {
+		return -1, err
+	}
+	_, ok, err := Twice(e.R, own, text, claim, next)
+	if !ok {
+		next = -1
+	}
+	return next, err
 }
 
 // Torn is Tail for a text that may end at next: a line of which only the end is left
