@@ -86,10 +86,7 @@ func (v *converter) isDotted(path, name string) bool {
 // above returns ErrBusy where another process converts a mailbox that this one is
 // below. What was interrupted there is finished first.
 func (v *converter) above() error {
-	did, err := swap.Above(v.n.Path, v.s.part)
-	if did != "" {
-		v.s.Env.Notify(mailbox.Warn, did)
-	}
+	err := v.s.finishAbove(v.n.Path)
 	if errors.Is(err, swap.ErrUnderWay) {
 		return v.busy(err)
 	}

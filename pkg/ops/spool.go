@@ -24,11 +24,15 @@ func (s *Session) tellSpool(ctx context.Context, n mailbox.Name) {
 		return
 	}
 	inbox := mailbox.Name{Text: "INBOX", Inbox: true}
-	octets := s.octetsInSpool(ctx)
-	switch d, err := s.Drivers.Find(inbox); {
-	case err != nil:
-	case d.Name() != made.Name():
+	d, err := s.Drivers.Find(inbox)
+	if err != nil {
+		return
+	}
+	if d.Name() != made.Name() {
 		s.warnf("INBOX is still %s, which comes before the new one in %s format", placeOf(d, inbox), made.Name())
+		return
+	}
+	switch octets := s.octetsInSpool(ctx); {
 	case octets == 0:
 	case made.Name() == hidesSpool:
 		s.warnf("%d octets of mail in %s are not seen in the new INBOX: mailutil appenddelete %s INBOX moves them", octets, s.Env.Spool, s.Env.Spool)

@@ -296,7 +296,8 @@ func (s *Session) Below(ctx context.Context, name string) (names []string, unrea
 		return nil, nil, err
 	}
 	if !n.Inbox && n.Space == "" && !s.DryRun {
-		if err := s.finishAbove(n.Path); err != nil {
+		// The mailbox itself is above any that may be in it.
+		if err := s.finishAbove(filepath.Join(n.Path, "x")); err != nil && !errors.Is(err, swap.ErrUnderWay) {
 			return nil, nil, err
 		}
 	}
@@ -319,15 +320,13 @@ func (s *Session) Below(ctx context.Context, name string) (names []string, unrea
 	return names, w.unread, w.err
 }
 
-// finishAbove gives a mailbox and those in it their names back where the conversion
-// of one that they are in was interrupted.
+// finishAbove gives the mailboxes that path is or may be among their names back,
+// where the conversion of one that they are in was interrupted. The error is
+// swap.ErrUnderWay where it is not over.
 func (s *Session) finishAbove(path string) error {
-	did, err := swap.Above(filepath.Join(path, "x"), s.part)
+	did, err := swap.Above(path, s.part)
 	if did != "" {
 		s.Env.Notify(mailbox.Warn, did)
-	}
-	if errors.Is(err, swap.ErrUnderWay) {
-		return nil
 	}
 	return err
 }

@@ -141,8 +141,8 @@ func (s *Swap) Drop(path, format string) (dropped bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if strangers, err := s.Strangers(path, format); err != nil || len(strangers) > 0 {
-		return false, err
+	if len(s.part.Strangers(entries, format)) > 0 {
+		return false, nil
 	}
 	for _, e := range entries {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(path, e.Name())))

@@ -35,6 +35,17 @@ func beginIn(t *testing.T, path string) (*Swap, string) {
 	return s, did
 }
 
+// ready makes a mailbox with others in its directory, and one that is to take its
+// place.
+func ready(t *testing.T) (path string, s *Swap) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "box")
+	nest(t, path)
+	s, _ = beginIn(t, path)
+	put(t, s.Hidden, "new", true)
+	return path, s
+}
+
 var order = Order{From: "a", To: "b", Carry: others}
 
 // wantAll looks whether the others are in dir, and nothing else that is not its
@@ -59,10 +70,7 @@ func TestCarry(t *testing.T) {
 		if steps {
 			without(t)
 		}
-		path := filepath.Join(t.TempDir(), "box")
-		nest(t, path)
-		s, _ := beginIn(t, path)
-		put(t, s.Hidden, "new", true)
+		path, s := ready(t)
 		kept, err := s.Swap(order)
 		must(t, err)
 		wantAll(t, "carried", path, "new")
@@ -129,10 +137,7 @@ func TestCarryKilled(t *testing.T) {
 }
 
 func killedCarry(t *testing.T, n int, before, steps, drop bool, by string) (killed bool) {
-	path := filepath.Join(t.TempDir(), "box")
-	nest(t, path)
-	s, _ := beginIn(t, path)
-	put(t, s.Hidden, "new", true)
+	path, s := ready(t)
 	killAt(t, n, before, steps)
 	func() {
 		defer func() { killed = recover() != nil }()
@@ -196,10 +201,7 @@ func TestCarryStates(t *testing.T) {
 			put(t, filepath.Join(s.Hidden, "child"), "another", true)
 		}, "old", `"child" is both in`},
 	} {
-		path := filepath.Join(t.TempDir(), "box")
-		nest(t, path)
-		s, _ := beginIn(t, path)
-		put(t, s.Hidden, "new", true)
+		path, s := ready(t)
 		fi, err := os.Lstat(path)
 		must(t, err)
 		p := plan{old: node.IDOf(fi), size: fi.Size(), drop: true, from: "a", to: "b", keep: "box.orig", names: others}
@@ -221,10 +223,7 @@ func TestCarryStates(t *testing.T) {
 
 // What is not carried over in time stays, and so does the old mailbox.
 func TestCarryTaken(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "box")
-	nest(t, path)
-	s, _ := beginIn(t, path)
-	put(t, s.Hidden, "new", true)
+	path, s := ready(t)
 	tryExchange = func(a, b string) (bool, error) {
 		ok, err := exchange(a, b)
 		put(t, filepath.Join(path, "child"), "newer", true)
@@ -247,10 +246,7 @@ func TestCarryTaken(t *testing.T) {
 func TestCarryFails(t *testing.T) {
 	for _, steps := range []bool{false, true} {
 		for _, stuck := range []bool{false, true} {
-			path := filepath.Join(t.TempDir(), "box")
-			nest(t, path)
-			s, _ := beginIn(t, path)
-			put(t, s.Hidden, "new", true)
+			path, s := ready(t)
 			tryRename = func(a, b string) error {
 				if filepath.Base(a) == "sp ace" && exists(a) || stuck && filepath.Dir(a) == path {
 					return syscall.EBUSY
@@ -310,10 +306,7 @@ func TestNear(t *testing.T) {
 
 // A record that its run has taken away says nothing any more, whoever has it open.
 func TestRecordIsGone(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "box")
-	nest(t, path)
-	first, _ := beginIn(t, path)
-	put(t, first.Hidden, "new", true)
+	path, first := ready(t)
 	_, err := first.Swap(order)
 	must(t, err)
 	late := newSwap(path, inOnly)
